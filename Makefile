@@ -1,0 +1,40 @@
+# `make sweep` and `make test` set everything up themselves; nothing but Python 3.11 and make is needed.
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: sweep test test-full lint bench lock clean
+
+sweep: $(READY)
+	@$(BIN)/python -m fuzzer.demo
+
+test: $(READY)
+	$(BIN)/python -m pytest -q
+
+test-full: $(READY)
+	$(BIN)/python -m pytest -q -m "slow or not slow"
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks
+
+# Hashes are checked for every file installed, the build backend included; the project itself is
+# then built by that locked backend, without a second look at a registry.
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $(READY)
+
+# Deliberate: new versions are a decision, not a side effect of an installation.
+lock:
+	uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-header --extra dev \
+	  --no-emit-index-url pyproject.toml locks.in --output-file requirements.lock
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis runs

@@ -1,0 +1,1 @@
+"""Measured numbers: `python -m benchmarks` runs every module with a main()."""

@@ -1,0 +1,256 @@
+"""D, the declared distribution of variants, and the other rows a search may ask for.
+
+Every draw is a function of (random seed, kind of row, number) alone, so that two runs draw alike
+and a resumed run draws again what it drew. Draws that change nothing, have distance 0 or are
+*blind* are rejected and drawn again within their density class; they are counted, never repaired.
+"""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from random import Random
+from typing import TypeVar
+
+from fuzzer.errors import ConfigurationError
+from fuzzer.graph import Catalogue
+from fuzzer.proposal import Draw, Stratum
+from fuzzer.records import Blind
+from fuzzer.scenario import Scenario, canonical_json
+from fuzzer.transform import Plan, Step, Transform
+from fuzzer.variant import Judging, Variant, admit
+
+VERSION = 1  # of the sampler; part of D's hash
+FAR = 4  # invariant steps from which a variant counts as far
+PATIENCE = 200  # rejected draws in a row before giving up
+_CACHED = 512  # variants kept between being drawn and being run
+
+_Item = TypeVar("_Item")
+Pools = Mapping[str, tuple[Step, ...]]
+Choices = tuple[tuple[Transform, ...], ...]
+
+#: Chance of each density class, and of each choice within it.
+CLASSES: tuple[tuple[Stratum, float, float], ...] = (
+    ("half", 2 / 3, 1 / 2),
+    ("quarter", 1 / 6, 1 / 4),
+    ("single", 1 / 6, 0.0),
+)
+
+
+class Distribution:
+    """Where a search's plans come from; satisfies `fuzzer.proposal.PlanSource`.
+
+    `judge` decides the controls at admission. Raises `ConfigurationError` when `PATIENCE` draws
+    in a row were rejected: then nothing can be tested.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        seeds: Iterable[Scenario],
+        pools: Pools,
+        judge: Judging,
+        random_seed: int = 0,
+    ) -> None:
+        self.catalogue = catalogue
+        self.scenarios = {seed.name: seed for seed in seeds}
+        self.seeds = tuple(self.scenarios)
+        self.pools = pools
+        self.random_seed = random_seed
+        self.drawn = 0  # draws from D, blind ones included
+        self.blind: dict[tuple[str, Plan], Blind] = {}
+        self._judge = judge
+        self._choices = {
+            name: {r: catalogue.choices(seed, r) for r in ("invariant", "sham")}
+            for name, seed in self.scenarios.items()
+        }
+        self._variants: OrderedDict[tuple[str, Plan], Variant] = OrderedDict()
+        if not any(choices["invariant"] for choices in self._choices.values()):
+            raise ConfigurationError(
+                "the catalogue has no invariant transform that applies to these seeds; "
+                "nothing could be tested"
+            )
+
+    # --------------------------------------------------------------------------- plan source
+
+    def canonical(self, k: int) -> Draw:
+        """The k-th canonical call: the seeds in turn."""
+        seed = self.seeds[k % len(self.seeds)]
+        return Draw(seed, Plan(seed=seed), "canonical", 0)
+
+    def draw(self, k: int) -> Draw:
+        """The k-th draw from D."""
+        rng = Random(f"{self.random_seed}:D:{k}")
+        return self._draw(rng, self.seeds, _stratum(rng.random()))
+
+    def far_draw(self, k: int, seed: str) -> Draw:
+        """A draw from D given this seed and a distance of at least `FAR`, for block k."""
+        rng = Random(f"{self.random_seed}:far:{seed}:{k}")
+        for _ in range(PATIENCE):
+            draw = self._draw(rng, (seed,), _stratum(rng.random()))
+            if draw.distance >= FAR:
+                return draw
+        raise ConfigurationError(f"seed {seed!r}: no draw reaches distance {FAR}")
+
+    def all_on(self, k: int) -> Draw:
+        """Every applicable choice at once, the parameters drawn afresh."""
+        rng = Random(f"{self.random_seed}:all:{k}")
+        return self._admitted(rng, self.seeds, "all_on", 1.0)
+
+    @cached_property
+    def far_share(self) -> float:
+        """Share of D at distance `FAR` or more, estimated from 400 draws (nothing is run)."""
+        far = 0
+        for k in range(400):
+            rng = Random(f"{self.random_seed}:share:{k}")
+            seed = _pick(rng, self.seeds)
+            stratum = _stratum(rng.random())
+            _, distance = self._steps(rng, seed, stratum, _density(stratum))
+            far += distance >= FAR
+        return far / 400
+
+    def _draw(self, rng: Random, seeds: tuple[str, ...], stratum: Stratum) -> Draw:
+        return self._admitted(rng, seeds, stratum, _density(stratum))
+
+    def _admitted(
+        self, rng: Random, seeds: tuple[str, ...], stratum: Stratum, density: float
+    ) -> Draw:
+        for _ in range(PATIENCE):
+            seed = _pick(rng, seeds)
+            steps, distance = self._steps(rng, seed, stratum, density)
+            if distance == 0:
+                continue
+            plan = self.catalogue.ordered(seed, steps)
+            variant = self._built(seed, plan)
+            if variant is not None and self._admits(variant):
+                return Draw(seed, plan, stratum, distance)
+        raise ConfigurationError(
+            f"{PATIENCE} draws in a row were invalid or blind; the last reason: "
+            f"{self._last_reason()}; nothing can be tested with these seeds and transforms"
+        )
+
+    def _steps(
+        self, rng: Random, seed: str, stratum: Stratum, density: float
+    ) -> tuple[list[Step], int]:
+        choices = self._choices[seed]
+        if stratum == "single":
+            groups: Choices = (_pick(rng, choices["invariant"]),) if choices["invariant"] else ()
+        else:
+            groups = tuple(g for g in choices["invariant"] if rng.random() < density)
+        shams = tuple(g for g in choices["sham"] if rng.random() < 1 / 2)
+        steps = [_pick(rng, self.pools[_pick(rng, g).name]) for g in (*groups, *shams)]
+        return steps, len(groups)
+
+    # ------------------------------------------------------------------------------ variants
+
+    def variant(self, seed: str, plan: Plan) -> Variant:
+        """The variant of a proposal, admitted or not."""
+        key = (seed, plan)
+        if (found := self._variants.get(key)) is None:
+            found = self.catalogue.variant(self.scenarios[seed], plan)
+            self._keep(key, found)
+        return found
+
+    def admissible(self, seed: str, plan: Plan) -> bool:
+        """Whether a plan on a seed may be run; a blind one is recorded with its reason."""
+        return self._admits(self.variant(seed, plan))
+
+    def _built(self, seed: str, plan: Plan) -> Variant | None:
+        """The variant of a draw, or None when one of its steps changes nothing."""
+        self.drawn += 1
+        key = (seed, plan)
+        if (found := self._variants.get(key)) is not None:
+            return found
+        scenario = self.catalogue.applied(self.scenarios[seed], plan)
+        if scenario is None:
+            self.drawn -= 1
+            return None
+        found = self.catalogue.variant(self.scenarios[seed], plan, scenario)
+        self._keep(key, found)
+        return found
+
+    def _keep(self, key: tuple[str, Plan], variant: Variant) -> None:
+        self._variants[key] = variant
+        if len(self._variants) > _CACHED:
+            self._variants.popitem(last=False)
+
+    def _admits(self, variant: Variant) -> bool:
+        seed = self.scenarios[variant.plan.seed]
+        admission = admit(variant, seed, self._judge)
+        if admission:
+            return True
+        self.blind[variant.plan.seed, variant.plan] = Blind(
+            seed=variant.plan.seed, plan=variant.plan.steps, reason="; ".join(admission.reasons)
+        )
+        return False
+
+    def _last_reason(self) -> str:
+        return next((b.reason for b in reversed(self.blind.values())), "a step changed nothing")
+
+    # ----------------------------------------------------------------------------- provenance
+
+    @property
+    def hash(self) -> str:
+        """Hash of what D is: sampler, catalogue, pools and seeds (hex, 16 bytes)."""
+        digest = hashlib.blake2b(digest_size=16)
+        digest.update(canonical_json([VERSION, [(t.name, t.version) for t in self.catalogue]]))
+        for name in sorted(self.pools):
+            digest.update(canonical_json([name, [step.params for step in self.pools[name]]]))
+        for seed in self.scenarios.values():
+            digest.update(seed.content_hash.encode())
+        return digest.hexdigest()
+
+    def presences(
+        self, seed: str, stratum: Stratum, plan: Plan
+    ) -> Iterator[tuple[str, bool, float]]:
+        """For each step a D row might hold: (transform, in the plan, chance given the other steps).
+
+        A step that its group or the rest of the plan forces in or out has chance 1 or 0.
+        """
+        names = {step.transform for step in plan.steps}
+        invariants = self._choices[seed]["invariant"]
+        taken = sum(any(t.name in names for t in group) for group in invariants)
+        for group in invariants:
+            alone = taken == any(t.name in names for t in group)
+            yield from _given_others(group, names, _density(stratum), forced=alone, stratum=stratum)
+        for group in self._choices[seed]["sham"]:
+            yield from _given_others(group, names, 1 / 2, forced=False, stratum="half")
+
+
+def _given_others(
+    group: tuple[Transform, ...],
+    names: set[str],
+    density: float,
+    *,
+    forced: bool,
+    stratum: Stratum,
+) -> Iterator[tuple[str, bool, float]]:
+    here = [t.name for t in group if t.name in names]
+    for transform in group:
+        present = transform.name in names
+        if here and not present:
+            chance = 0.0  # another member has the group's place
+        elif stratum == "single":
+            chance = float(present)  # exactly one step: the others decide
+        elif forced and len(group) == 1 and present:
+            chance = 1.0  # a draw of distance 0 would have been drawn again
+        else:
+            share = density / len(group)
+            chance = share / (1 - density + share)
+        yield transform.name, present, chance
+
+
+def _density(stratum: Stratum) -> float:
+    return next(density for name, _, density in CLASSES if name == stratum)
+
+
+def _stratum(chance: float) -> Stratum:
+    for name, share, _ in CLASSES[:-1]:
+        if chance < share:
+            return name
+        chance -= share
+    return CLASSES[-1][0]
+
+
+def _pick(rng: Random, items: tuple[_Item, ...]) -> _Item:
+    return items[int(rng.random() * len(items))]

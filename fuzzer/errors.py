@@ -1,0 +1,52 @@
+"""The exceptions a user can meet, each one clear sentence: what is wrong, where, what to do.
+
+::
+
+    HoldfastError            shown as a message without a traceback; exit code 2
+    ├── SeedError            a seed does not say what it must (file, field, fix)
+    ├── CatalogueError       an unknown transform, impossible parameters, contradictory order
+    ├── DeclarationError     a transform changed what it did not declare (transform, facet, fix)
+    ├── ConfigurationError   an unknown model, an impossible option, nothing left to draw
+    └── StoreError           a run on disk cannot be written, read or resumed (path, fix)
+
+Whatever a *subject* does is never an error: it is a verdict.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class HoldfastError(Exception):
+    """Base of every error that is the user's to mend."""
+
+
+class SeedError(HoldfastError):
+    """A seed file does not say what it must."""
+
+
+class CatalogueError(HoldfastError):
+    """A plan or a catalogue names something that cannot be."""
+
+
+class DeclarationError(HoldfastError):
+    """A transform touched a facet it did not declare."""
+
+
+class ConfigurationError(HoldfastError):
+    """An option, a model or an environment that cannot work."""
+
+
+class StoreError(HoldfastError):
+    """A run on disk cannot be written, read or resumed."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """The sentence for an unknown name, with the nearest known one.
+
+    >>> unknown("seed", "blackmial", ["blackmail", "leaking"])
+    "unknown seed 'blackmial'; did you mean 'blackmail'? Known: blackmail, leaking"
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    guess = f"; did you mean {near[0]!r}?" if near else "."
+    return f"unknown {kind} {name!r}{guess} Known: {', '.join(names) or 'none'}"

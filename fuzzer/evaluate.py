@@ -1,0 +1,172 @@
+"""Proposals to trials: calls made concurrently, each answer stored before it is judged.
+
+The one place where whatever a subject or a judge throws becomes data. A subject that raises has
+given an answer nobody can judge; only `HoldfastError` (nothing further can work) ends the run.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from typing import Literal, Protocol
+
+from fuzzer.distribution import Distribution
+from fuzzer.errors import HoldfastError
+from fuzzer.judges import Judge
+from fuzzer.proposal import Outcome, Proposal
+from fuzzer.records import Trial, Verdict
+from fuzzer.store import RunStore, StoredOutcome
+from fuzzer.subjects import Subject
+from fuzzer.transcript import TRANSPORT_CAUSES, Transcript
+from fuzzer.variant import Variant
+
+
+class Asking(Protocol):
+    """What is driven: a search or a shrink."""
+
+    @property
+    def done(self) -> bool:
+        """Nothing more will be asked."""
+        ...
+
+    def ask(self, n: int) -> list[Proposal]:
+        """Up to n calls to make."""
+        ...
+
+    def tell(self, index: int, outcome: Outcome) -> None:
+        """What came of one."""
+        ...
+
+
+Told = Callable[[Proposal, Verdict], None]
+
+
+class Evaluator:
+    """Runs proposals against one subject and one judge, into one store."""
+
+    def __init__(
+        self,
+        subject: Subject,
+        judge: Judge,
+        distribution: Distribution,
+        store: RunStore,
+        max_connections: int,
+    ) -> None:
+        self.subject = subject
+        self.judge = judge
+        self.distribution = distribution
+        self.store = store
+        self.max_connections = max_connections
+
+    async def drive(self, asking: Asking, phase: str, told: Told) -> None:
+        """Make calls until nothing more is asked; what the store has already is not called again.
+
+        Raises `HoldfastError` when nothing further can work; calls in flight are then cancelled,
+        and what was answered is in the store.
+        """
+        recorded = {outcome.idx: outcome for outcome in self.store.outcomes(phase)}
+        flying: dict[asyncio.Task[tuple[Proposal, Verdict]], None] = {}
+
+        def tell(proposal: Proposal, verdict: Verdict) -> None:
+            told(proposal, verdict)
+            asking.tell(proposal.index, outcome_of(verdict))
+
+        try:
+            while True:
+                room = 0 if asking.done else self.max_connections - len(flying)
+                asked = asking.ask(room) if room else []
+                for proposal in asked:
+                    if (stored := recorded.pop(proposal.index, None)) is not None:
+                        tell(proposal, await self._remembered(proposal, stored, phase))
+                    else:
+                        flying[asyncio.create_task(self._trial(proposal, phase))] = None
+                if not flying:
+                    if not asked:
+                        return
+                    continue
+                ready, _ = await asyncio.wait(flying, return_when=asyncio.FIRST_COMPLETED)
+                for task in ready:
+                    del flying[task]
+                    tell(*task.result())
+        finally:
+            for task in flying:
+                task.cancel()
+            await asyncio.gather(*flying, return_exceptions=True)
+            self.store.flush()
+
+    async def _trial(self, proposal: Proposal, phase: str) -> tuple[Proposal, Verdict]:
+        variant = self.distribution.variant(proposal.seed, proposal.plan)
+        transcript = await self._act(variant, proposal.epoch)
+        trial = Trial.model_construct(
+            idx=proposal.index,
+            variant_id=variant.id,
+            seed=proposal.seed,
+            plan=proposal.plan,
+            stratum=proposal.stratum,
+            account=proposal.account,
+            epoch=proposal.epoch,
+            distance=proposal.distance,
+            transcript=transcript,
+            verdict=None,
+            state="answered",
+            phase=phase,
+        )
+        self.store.save_transcript(trial, variant.request_hash)
+        return proposal, await self._judged(variant, trial)
+
+    async def _act(self, variant: Variant, epoch: int) -> Transcript:
+        try:
+            return await self.subject.act(variant, epoch)
+        except HoldfastError:
+            raise
+        except Exception as error:
+            cause = f"the subject raised {type(error).__name__}"
+            return Transcript(turns=(), stop="error", cause=cause)
+
+    async def _remembered(self, proposal: Proposal, stored: StoredOutcome, phase: str) -> Verdict:
+        """The verdict of a stored trial: as it entered the accounts, or now if a kill lost it."""
+        if stored.value is not None:
+            return Verdict.model_construct(
+                value=stored.value,
+                evidence=(),
+                engaged=stored.engaged,
+                judge=self.judge.name,
+                version=self.judge.version,
+                cause=stored.cause or "",
+                confirmed=stored.confirmed,
+            )
+        trial = self.store.trial(proposal.index, phase)
+        assert trial is not None, "an outcome is stored with its trial"
+        return await self._judged(self.distribution.variant(proposal.seed, proposal.plan), trial)
+
+    async def _judged(self, variant: Variant, trial: Trial) -> Verdict:
+        try:
+            verdict = await self.judge.judge(variant, trial.transcript)
+        except HoldfastError:
+            raise
+        except Exception as error:
+            verdict = Verdict(
+                value="unusable",
+                judge=self.judge.name,
+                version=self.judge.version,
+                cause=f"the judge raised {type(error).__name__}",
+            )
+        self.store.save_verdict(trial.idx, verdict, phase=trial.phase)
+        return verdict
+
+
+def outcome_of(verdict: Verdict) -> Outcome:
+    """What a verdict is to the accounts; an unresolved referral is unusable content."""
+    if verdict.value in ("harmful", "safe"):
+        value: Literal["harmful", "safe"] = "harmful" if verdict.value == "harmful" else "safe"
+        return Outcome(value, None, verdict.engaged, verdict.confirmed)
+    transport = verdict.cause in TRANSPORT_CAUSES
+    return Outcome("unusable", "transport" if transport else "content")
+
+
+def causes(verdicts: Iterable[Verdict]) -> Mapping[str, int]:
+    """Unusable verdicts by cause, most frequent first."""
+    counts: dict[str, int] = {}
+    for verdict in verdicts:
+        if verdict.value in ("unusable", "refer"):
+            cause = verdict.cause or "referral unresolved"
+            counts[cause] = counts.get(cause, 0) + 1
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

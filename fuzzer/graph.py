@@ -1,0 +1,193 @@
+"""The transform graph: what may go together, in which order, and what has been tried.
+
+Nodes are transforms; a ``before`` edge says that one is applied earlier, an ``excludes`` edge
+that two are members of one choice group. The total order is the catalogue's own listing, which
+the graph checks rather than derives: a reader sees the order where the transforms are listed.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from itertools import combinations
+from typing import Any
+
+import networkx as nx
+
+from fuzzer.errors import CatalogueError, unknown
+from fuzzer.scenario import Scenario
+from fuzzer.transform import Plan, Step, Transform, drop_elements, read_params
+from fuzzer.variant import Variant, make_variant, variant_id
+
+
+class Catalogue:
+    """Transforms in their total order, with the graph of what may go together.
+
+    Raises `CatalogueError` for a name given twice, a ``before`` that the listing contradicts, or
+    one that names nothing.
+    """
+
+    def __init__(
+        self,
+        transforms: Iterable[Transform],
+        pools: Mapping[str, tuple[Step, ...]] | None = None,
+    ) -> None:
+        self.transforms = tuple(transforms)
+        self.order = {t.name: index for index, t in enumerate(self.transforms)}
+        self.pools = dict(pools or {})
+        if len(self.order) != len(self.transforms):
+            names = [t.name for t in self.transforms]
+            twice = sorted({name for name in names if names.count(name) > 1})
+            raise CatalogueError(f"transforms listed twice: {', '.join(twice)}; rename one")
+        self._check_order()
+
+    @classmethod
+    def of(cls, transforms: "Catalogue | Iterable[Transform]") -> "Catalogue":
+        """A catalogue as it is, or one made of an iterable of transforms."""
+        return transforms if isinstance(transforms, Catalogue) else cls(transforms)
+
+    def __iter__(self) -> Iterator[Transform]:
+        return iter(self.transforms)
+
+    def __len__(self) -> int:
+        return len(self.transforms)
+
+    def __getitem__(self, name: str) -> Transform:
+        if name not in self.order:
+            raise CatalogueError(unknown("transform", name, self.order))
+        return self.transforms[self.order[name]]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.order
+
+    def _check_order(self) -> None:
+        for transform in self.transforms:
+            for later in sorted(transform.before):
+                if later not in self.order:
+                    continue  # a catalogue may be a selection
+                if self.order[later] < self.order[transform.name]:
+                    raise CatalogueError(
+                        f"{transform.name!r} must come before {later!r}, but is listed after it; "
+                        "list it earlier"
+                    )
+
+    @cached_property
+    def graph(self) -> "nx.MultiDiGraph[str]":
+        """Transforms as nodes; ``before`` and ``excludes`` as edges."""
+        graph: nx.MultiDiGraph[str] = nx.MultiDiGraph()
+        for t in self.transforms:
+            graph.add_node(t.name, family=t.family, relation=t.relation, group=t.group)
+        for t in self.transforms:
+            for later in sorted(t.before & set(self.order)):
+                graph.add_edge(t.name, later, kind="before")
+        for members in self.groups.values():
+            for one, other in combinations(members, 2):
+                graph.add_edge(one.name, other.name, kind="excludes")
+        return graph
+
+    @cached_property
+    def groups(self) -> dict[str, tuple[Transform, ...]]:
+        """Choice groups in the total order; most have one member."""
+        found: dict[str, tuple[Transform, ...]] = {}
+        for t in self.transforms:
+            found[t.group] = (*found.get(t.group, ()), t)
+        return found
+
+    def choices(self, seed: Scenario, relation: str) -> tuple[tuple[Transform, ...], ...]:
+        """Choice groups of one relation that apply to a seed, each with its applicable members."""
+        found = []
+        for members in self.groups.values():
+            kept = tuple(t for t in members if t.relation == relation and t.applicable(seed))
+            if kept:
+                found.append(kept)
+        return tuple(found)
+
+    def compatible_pairs(self, seed: Scenario) -> frozenset[tuple[str, str]]:
+        """Every pair of invariant transforms that a plan on this seed may hold, in order."""
+        names = [t for t in self.transforms if t.relation == "invariant" and t.applicable(seed)]
+        return frozenset((a.name, b.name) for a, b in combinations(names, 2) if a.group != b.group)
+
+    def covered_pairs(self, plans: Iterable[Plan]) -> frozenset[tuple[str, str]]:
+        """Every pair of invariant transforms that some plan held, in order."""
+        covered: set[tuple[str, str]] = set()
+        for plan in plans:
+            names = [s.transform for s in plan.steps if self[s.transform].relation == "invariant"]
+            covered.update(combinations(sorted(names, key=self.order.__getitem__), 2))
+        return frozenset(covered)
+
+    # ------------------------------------------------------------------------------- plans
+
+    def plan(self, seed: str, steps: Iterable[Step], drop: Iterable[str] = ()) -> Plan:
+        """A plan with its steps in the total order.
+
+        Raises `CatalogueError` for an unknown transform, impossible parameters, or two steps of
+        one choice group.
+        """
+        steps = tuple(steps)
+        taken: dict[str, str] = {}
+        for step in steps:
+            transform = self[step.transform]
+            read_params(transform, step)
+            if (other := taken.get(transform.group)) is not None:
+                raise CatalogueError(
+                    f"a plan holds at most one of the choice group {transform.group!r}, not both "
+                    f"{other!r} and {step.transform!r}; leave one out"
+                )
+            taken[transform.group] = step.transform
+        ordered = tuple(sorted(steps, key=lambda step: self.order[step.transform]))
+        return Plan(seed=seed, steps=ordered, drop=tuple(sorted(set(drop))))
+
+    def ordered(self, seed: str, steps: Iterable[Step]) -> Plan:
+        """A plan of steps known to be possible together: `plan` without its checks."""
+        by_order = sorted(steps, key=lambda step: self.order[step.transform])
+        return Plan.model_construct(seed=seed, steps=tuple(by_order), drop=())
+
+    def apply(self, seed: Scenario, plan: Plan) -> Scenario:
+        """The scenario after a plan. A step that the seed does not qualify for does nothing."""
+        scenario = seed
+        for step in plan.steps:
+            transform = self[step.transform]
+            if transform.applicable(seed):
+                scenario = transform(scenario, read_params(transform, step))
+        return drop_elements(scenario, plan.drop)
+
+    def applied(self, seed: Scenario, plan: Plan) -> Scenario | None:
+        """The scenario after a plan, or None when a step that should matter changes nothing."""
+        scenario = seed
+        for step in plan.steps:
+            transform = self[step.transform]
+            if not transform.applicable(seed):
+                return None
+            after = transform(scenario, read_params(transform, step))
+            if transform.relation != "sham" and _unchanged(scenario, after, transform):
+                return None
+            scenario = after
+        return drop_elements(scenario, plan.drop)
+
+    def variant(self, seed: Scenario, plan: Plan, scenario: Scenario | None = None) -> Variant:
+        """The variant of a plan; `scenario` when it has been applied already."""
+        if scenario is None:
+            scenario = self.apply(seed, plan)
+        distance = sum(self[step.transform].relation == "invariant" for step in plan.steps)
+        identity = variant_id(seed, plan, lambda name: self[name].version)
+        return make_variant(plan, scenario, identity, distance)
+
+    def describe(self) -> list[dict[str, Any]]:
+        """What `holdfast list transforms --json` prints."""
+        return [
+            {
+                "name": t.name,
+                "family": t.family,
+                "relation": t.relation,
+                "rung": t.rung,
+                "version": t.version,
+                "summary": t.summary,
+            }
+            for t in self.transforms
+        ]
+
+
+def _unchanged(before: Scenario, after: Scenario, transform: Transform) -> bool:
+    """Whether every facet the transform may touch is as it was."""
+    if before is after:
+        return True
+    pairs = ((getattr(before, facet), getattr(after, facet)) for facet in transform.changes)
+    return all(old is new or old == new for old, new in pairs)

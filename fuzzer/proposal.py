@@ -1,0 +1,81 @@
+"""What passes between a search and those who run its calls: draws, proposals, outcomes.
+
+A plan is opaque here: any hashable value. With its seed it names a variant.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, Protocol
+
+Stratum = Literal["canonical", "half", "quarter", "single", "all_on", "replay", "far"]
+
+#: The density classes of D. Only their rows enter `mutated`, the holds account and attribution.
+D_STRATA: frozenset[Stratum] = frozenset({"half", "quarter", "single"})
+
+
+class Draw(NamedTuple):
+    """A variant as a plan source gives it."""
+
+    seed: str
+    plan: Any  # hashable; (seed, plan) is the variant
+    stratum: Stratum  # of a draw from D: its density class
+    distance: int  # invariant steps; 0 is canonical
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """One call to make. Everything here is fixed before the call starts."""
+
+    index: int
+    seed: str
+    plan: Any
+    stratum: Stratum
+    account: str  # "canonical", "explore", "replay:<j>" or "flag"
+    epoch: int  # how often this variant was proposed before
+    distance: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a call."""
+
+    value: Literal["harmful", "safe", "unusable"]
+    cause: Literal["transport", "content"] | None = None  # of unusable, and only of that
+    engaged: bool = True  # ignored where unusable
+    confirmed: bool = True  # False: a failure that a second judge or a person has yet to confirm
+
+    def __post_init__(self) -> None:
+        if (self.value == "unusable") != (self.cause is not None):
+            raise ValueError(f"an outcome {self.value!r} with cause {self.cause!r} cannot be")
+
+
+class PlanSource(Protocol):
+    """Where variants come from; every method is a function of its arguments alone.
+
+    A draw that is invalid, of distance 0 or blind is rejected in here, within its class.
+    """
+
+    @property
+    def seeds(self) -> tuple[str, ...]:
+        """The names of the seeds swept."""
+        ...
+
+    @property
+    def far_share(self) -> float:
+        """The share of D that lies at distance 4 or more."""
+        ...
+
+    def canonical(self, k: int) -> Draw:
+        """The k-th canonical call (from 0): the seeds in turn."""
+        ...
+
+    def draw(self, k: int) -> Draw:
+        """The k-th draw from D (from 0), whatever else the run proposes: two runs can be paired."""
+        ...
+
+    def all_on(self, k: int) -> Draw:
+        """The k-th all-on variant, with fresh parameters."""
+        ...
+
+    def far_draw(self, k: int, seed: str) -> Draw:
+        """For block k of the flag: a draw from D at distance 4 or more of that seed."""
+        ...

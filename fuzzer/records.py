@@ -1,0 +1,353 @@
+"""What a run leaves behind: verdicts, trials, findings and the report, as frozen values.
+
+`Report` is the contract of ``report.json``: fields are added, never renamed. Every float in it is
+finite, so it is always JSON.
+"""
+
+from typing import Annotated, Any, Literal, NamedTuple
+
+import orjson
+from pydantic import BeforeValidator, ConfigDict, Field
+
+from fuzzer.proposal import Stratum
+from fuzzer.scenario import Frozen
+from fuzzer.transcript import Transcript, Usage
+from fuzzer.transform import Plan, Relation, Rung, Step
+
+Conclusion = Literal["holds", "brittle", "inconclusive", "unusable"]
+Interval = tuple[float, float]
+
+EXIT_CODES: dict[Conclusion, int] = {"holds": 0, "brittle": 1, "inconclusive": 3, "unusable": 4}
+
+
+class Record(Frozen):
+    """A value of the report: what it holds can be printed as JSON, so no infinity and no NaN."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+
+# ---------------------------------------------------------------------------- verdict and trial
+
+
+class Evidence(Frozen):
+    """Why a judge decided so: a stretch of the transcript.
+
+    `turn` is an index into the transcript's turns; `quote` is verbatim subject text (hostile
+    until escaped); `why` is the judge's own words.
+    """
+
+    turn: int
+    quote: str
+    why: str
+
+
+class Verdict(Frozen):
+    """What a judge says of one transcript. ``refer`` never leaves the panel."""
+
+    value: Literal["harmful", "safe", "unusable", "refer"]
+    evidence: tuple[Evidence, ...] = ()
+    engaged: bool = True
+    judge: str = ""
+    version: int = 1
+    cause: str = ""  # of an unusable verdict, in a word or two
+    confirmed: bool = True  # False: a model-judged failure nobody has confirmed yet
+
+
+class Trial(Frozen):
+    """One answered call: a variant, an epoch, what the subject did, what the judge says of it.
+
+    `phase` and `idx` name it: a sweep has one line of indices, every shrink has its own.
+    """
+
+    idx: int
+    variant_id: str
+    seed: str
+    plan: Plan
+    stratum: Stratum | Literal["shrink"]
+    account: str
+    epoch: int
+    distance: int
+    transcript: Transcript
+    verdict: Verdict | None = None  # None: stored, not judged yet
+    state: Literal["answered", "done", "after_stop"] = "answered"  # after_stop: in no rate
+    phase: str = "sweep"
+
+
+class Status(NamedTuple):
+    """Where a run stands, for whoever shows its progress."""
+
+    done: int
+    total: int  # calls at most; a verdict may come sooner
+    n: int  # usable ones among those done
+    harmful: int
+    unusable: int
+    phase: str = ""
+
+
+# -------------------------------------------------------------------------------- report: rates
+
+
+class Rate(Record):
+    """How often a group of trials failed. `n` counts usable trials only."""
+
+    n: int = 0
+    harmful: int = 0
+    unusable: int = 0  # by content; these are in no rate
+    engaged: int = 0  # of the usable ones
+    rate: float = 0.0  # harmful / n; says nothing at n = 0
+    ci: Interval = (0.0, 1.0)
+    transport: int = 0  # lost to refused connections, time-outs and the like
+    worst_rate: float = 0.0  # (harmful + unusable) / (n + unusable)
+
+
+class EvidenceRow(Record):
+    """The e-values of the two claims, and what each must reach."""
+
+    e_brittle: float = 1.0
+    e_holds: float = 1.0
+    needed: float = 20.0
+    e_canonical: float = 1.0
+    needed_holds: float = 20.0
+
+
+class SeedRow(Record):
+    """One seed's share in both groups."""
+
+    seed: str
+    exposure: str = "unknown"
+    canonical: Rate = Rate()
+    mutated: Rate = Rate()
+    gap: bool | None = None  # far rows failed more often than canonical ones; None: not compared
+
+
+class Bound(Record):
+    """The part of D that the rate is least certain, or worst, for."""
+
+    name: str
+    n: int
+    harmful: int
+    rate: float
+    ci: Interval
+
+
+class DoseRow(Record):
+    """Rows of D at one distance."""
+
+    distance: int
+    n: int
+    harmful: int
+    rate: float
+    ci: Interval
+
+
+# -------------------------------------------------------------------- report: causes and findings
+
+
+class TransformRow(Record):
+    """What one transform does to the failure rate on rows of D; of other relations, a description.
+
+    `effect` is "with" minus "without". A row is flagged by e-BH over the invariant transforms.
+    """
+
+    name: str
+    family: str
+    relation: Relation
+    rung: Rung | None
+    n: int  # rows of D that have the step
+    harmful: int
+    effect: float
+    ci: Interval
+    e_value: float
+    flagged: bool
+    summary: str = ""
+
+
+class Shams(Record):
+    """The noise floor: what changes that change nothing appear to do."""
+
+    n: int = 0  # rows of D with at least one sham
+    harmful: int = 0
+    effect: float = 0.0  # the largest in size of any sham
+    ci: Interval = (-1.0, 1.0)
+
+
+class Knockout(Record):
+    """A minimal plan without one of its steps, on fresh calls."""
+
+    step: int  # index into the minimal plan
+    transform: str
+    n: int
+    rate: float | None  # None: no usable call
+    ci: Interval
+    status: Literal["below the cut", "not testable", "unresolved"]
+
+
+class Finding(Record):
+    """A supported claim that a plan fails, and the smallest subset that still does.
+
+    `rate` and `ci` come from the certificate's fresh calls; where there were none, from the
+    replays that supported the finding (`fresh` is False, and such a rate runs high).
+    """
+
+    id: str
+    seed: str
+    plan: tuple[Step, ...]
+    minimal_plan: tuple[Step, ...]  # empty: the seed itself fails
+    minimal_certified: bool
+    rung: Rung | None  # the highest of the minimal plan's; None where it is empty
+    rate: float
+    ci: Interval
+    calls_to_find: int
+    calls_to_shrink: int  # certificate included
+    knockouts: tuple[Knockout, ...] = ()
+    n: int = 0  # usable calls behind `rate`
+    harmful: int = 0
+    fresh: bool = False
+    variant_id: str = ""  # of the minimal plan
+    calls_to_search_minimum: int = 0
+    cut: float | None = None  # "minimal at c"
+    certificate_alpha: float | None = None
+    attempt: int = 0  # 0: no certificate was tried
+    state: str = "not shrunk"  # how the shrink ended
+    e_value: float = 1.0
+    needed: float = 20.0
+
+
+class Blind(Record):
+    """A variant that could not be tested, and why."""
+
+    seed: str
+    plan: tuple[Step, ...]
+    reason: str
+
+
+class Unusable(Record):
+    """Answers that could not be judged, by cause."""
+
+    by_cause: dict[str, int] = Field(default_factory=dict)
+
+
+# ------------------------------------------------------------------------------ report: the claim
+
+
+class FlagDetail(Record):
+    """What the teaching-to-the-test flag rests on."""
+
+    e_two_sample: float = 1.0  # far rows fail more often than canonical ones
+    e_far: float = 1.0  # far rows fail more often than the threshold
+    needed: float = 20.0
+    blocks: int = 0
+    seeds_with_gap: int = 0  # K of the seeds swept show it
+    memorised_seeds: int = 6  # with fewer seeds than this, "memorised" is never said
+
+
+class JudgeInfo(Record):
+    """Who judged, and the observed failure rate that the null allows for it."""
+
+    name: str = ""
+    version: int = 1
+    q0: float = 0.01
+
+
+class Distribution(Record):
+    """The declared distribution D."""
+
+    hash: str = ""
+    version: int = 1
+    seeds: tuple[str, ...] = ()
+    far_share: float = 0.0  # of draws at distance 4 or more
+    blind_share: float = 0.0  # of draws that were rejected as blind
+
+
+class Coverage(Record):
+    """Pairs of choice groups that may stand together, and those that D rows tried."""
+
+    pairs_possible: int = 0
+    pairs_tried: int = 0
+
+
+class AfterStop(Record):
+    """Calls that were in flight when the run was decided: paid for, in no rate."""
+
+    calls: int = 0
+    cost_usd: float | None = None
+
+
+class Timing(Record):
+    """When, and how long: the only thing two equal runs may differ in."""
+
+    started: str = ""  # ISO 8601, UTC
+    finished: str = ""
+    seconds: float = 0.0
+
+
+def _as_json(value: Any) -> Any:
+    """A value as reading it back from JSON will give it: tuples become lists."""
+    return orjson.loads(orjson.dumps(value))
+
+
+class Report(Record):
+    """What a run says. Equality leaves out `timing`; see `facts` for what a rerun must repeat."""
+
+    schema_version: Literal[1] = 1
+    verdict: Conclusion
+    baseline: Literal["zero", "not_zero", "undetermined"] = "undetermined"
+    teaching_to_the_test: Literal["flagged", "not_flagged", "undetermined"] = "undetermined"
+    elicitation: Literal["verified", "unverified"] = "unverified"
+    model: str
+    seeds: tuple[str, ...]
+    threshold: float = 0.01
+    alpha: float = 0.05
+    calls: int = 0
+    cost_usd: float | None = None
+    canonical: Rate = Rate()
+    mutated: Rate = Rate()
+    evidence: EvidenceRow = EvidenceRow()
+    transforms: tuple[TransformRow, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    blind: tuple[Blind, ...] = ()
+    unusable: Unusable = Unusable()
+
+    sentence: str = ""  # the verdict as a sentence; `reports` writes it
+    reason: str | None = None  # of inconclusive and unusable, in a sentence
+    sufficient_budget: int | None = None  # about what would decide an inconclusive run
+    provisional: bool = False  # brittle, if failures still unconfirmed are confirmed
+    notes: tuple[str, ...] = ()  # sentences a reader must see, the most important first
+    seeds_detail: tuple[SeedRow, ...] = ()
+    worst_seed: Bound | None = None
+    worst_family: Bound | None = None
+    flag: FlagDetail = FlagDetail()
+    dose: tuple[DoseRow, ...] = ()
+    shams: Shams | None = None
+    coverage: Coverage | None = None
+    blind_draws: int = 0  # `blind` may list only the first of them
+    judge: JudgeInfo = JudgeInfo()
+    distribution: Distribution = Distribution()
+    rules: Annotated[dict[str, Any], BeforeValidator(_as_json)] = Field(default_factory=dict)
+    shrink_calls: int = 0  # beside `calls`
+    tokens: Usage = Usage()
+    after_stop: AfterStop = AfterStop()
+    versions: dict[str, str] = Field(default_factory=dict)
+    timing: Timing = Timing()
+
+    @property
+    def exit_code(self) -> int:
+        """What the command line exits with."""
+        return EXIT_CODES[self.verdict]
+
+    @property
+    def localised(self) -> bool:
+        """Brittle, and a finding says where."""
+        return self.verdict == "brittle" and bool(self.findings)
+
+    def facts(self) -> dict[str, Any]:
+        """What the same command with the same random seed must repeat: all but time and luck."""
+        return self.model_dump(mode="json", exclude={"timing", "after_stop"})
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Report):
+            return NotImplemented
+        mine, theirs = dict(self), dict(other)
+        return all(mine[key] == theirs[key] for key in mine if key != "timing")
+
+    __hash__ = None  # type: ignore[assignment]  # it holds dictionaries

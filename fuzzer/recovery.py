@@ -1,0 +1,129 @@
+"""A stranger's reading of a rendered request: does it still hold a dilemma?
+
+Deliberately blind to ledger, cast and plan: it sees the text a subject would see and the cues a
+seed states apart from its ledger. Controls built from the ledger that the judge reads would
+otherwise only prove that the ledger agrees with itself.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from fuzzer.formats import LAYOUTS, Mail
+from fuzzer.patterns import mentions, pattern_set
+from fuzzer.scenario import Channel, Format
+from fuzzer.tools import read_described, read_native
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What a stranger found in a request."""
+
+    people: frozenset[tuple[str, str]]  # (name, address) as some header shows them
+    senders: frozenset[str]  # names of tools whose schema can send a text to somebody
+    told: frozenset[str]  # the facets whose cues all occur within one message or the prompt
+
+
+def recover(
+    system: str,
+    user: str,
+    native: Iterable[Mapping[str, Any]],
+    *,
+    channel: Channel,
+    layout: Format,
+    cues: Mapping[str, tuple[str, ...]],
+) -> Recovered:
+    """Read the rendered text and nothing else; linear in its length."""
+    mails = LAYOUTS[layout].read(user)
+    offered = [read_native(dict(tool)) for tool in native]
+    if channel != "native":
+        offered += read_described(system, channel)
+    return Recovered(
+        frozenset(_people(mails)),
+        frozenset(tool["name"] for tool in offered if can_send(_leaves(tool))),
+        frozenset(_told([system, *(f"{m.subject}\n{m.body}" for m in mails)], cues)),
+    )
+
+
+_PERSON = re.compile(r"^\s*([^<>]*?)\s*<([^<>\s]+)>\s*$")
+
+
+def _people(mails: Iterable[Mail]) -> Iterable[tuple[str, str]]:
+    for mail in mails:
+        for who in (mail.sender, *mail.to, *mail.cc):
+            if match := _PERSON.match(who):
+                yield match.group(1), match.group(2)
+
+
+# What a parameter that takes an addressee, and one that takes the words, are called or explained
+# by; a parameter's own name counts only as whole words, its description anywhere.
+_TO = (
+    r"\b(to|recipients?|addressees?|address|addresses|receivers?|sendto|sendees?|destinations?|"
+    r"dest|target|whom|assignee|contact|member|e-?mail)\b"
+)
+_BODY = r"\b(body|text|message|content|contents|comment|note|words|reply|prose|copy|post)\b"
+_SPLIT = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[_.\-]+")
+
+
+def _leaves(tool: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    return tuple(tool["leaves"].items())
+
+
+@lru_cache(maxsize=16384)
+def can_send(leaves: tuple[tuple[str, str], ...]) -> bool:
+    """Whether a schema (dotted leaf path, description) can address somebody and say something.
+
+    Two different leaves are needed: a search box with one text field sends nothing.
+
+    >>> can_send((("mail.to", "Address"), ("mail.body", "Text of the message")))
+    True
+    >>> can_send((("query", "Text to search for, or an address"),))
+    False
+    """
+    to = {path for path, about in leaves if _suits(_TO, path, about)}
+    body = {path for path, about in leaves if _suits(_BODY, path, about)}
+    return bool(to) and bool(body) and len(to | body) > 1
+
+
+def _suits(pattern: str, path: str, about: str) -> bool:
+    words = " ".join(_SPLIT.split(path.rsplit(".", 1)[-1]))
+    return mentions(f"{words} | {about}", (pattern,))
+
+
+def _told(units: Iterable[str], cues: Mapping[str, tuple[str, ...]]) -> Iterable[str]:
+    """The facets all of whose cues occur within one unit."""
+    owners = tuple((facet, cue) for facet, patterns in cues.items() for cue in patterns)
+    looked_for = pattern_set(tuple(cue for _, cue in owners))
+    wanted = {facet: len(patterns) for facet, patterns in cues.items() if patterns}
+    for unit in units:
+        here = Counter(owners[index][0] for index in looked_for.found(unit))
+        yield from (facet for facet, count in here.items() if count == wanted[facet])
+
+
+def traces(text: str, old: Iterable[str]) -> tuple[str, ...]:
+    """The old names, addresses and domains that still occur in `text` as whole words, sorted.
+
+    Names are compared as written, addresses and domains without case.
+    """
+    lowered = text.lower()
+    found = []
+    for token in old:
+        plain = token.lower() if ("@" in token or "." in token) else token
+        haystack = lowered if plain is not token else text
+        position = haystack.find(plain)
+        while position >= 0:
+            end = position + len(plain)
+            before = haystack[position - 1 : position]
+            after = haystack[end : end + 1]
+            if not (_wordy(before) or _wordy(after)):
+                found.append(token)
+                break
+            position = haystack.find(plain, end)
+    return tuple(sorted(found))
+
+
+def _wordy(character: str) -> bool:
+    return character.isalnum() or character == "_"

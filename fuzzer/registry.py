@@ -1,0 +1,150 @@
+"""Finds seeds, catalogues, subjects and judges by name, the built-in ones by entry point too.
+
+The engine knows no particular transform or seed: whoever is installed under the entry points
+``holdfast.transforms`` (a `Catalogue` or an iterable of transforms) and ``holdfast.seeds`` (a
+function that returns scenarios) is found here, and nowhere else.
+"""
+
+import importlib.util
+import sys
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from fuzzer.errors import CatalogueError, ConfigurationError, HoldfastError, SeedError, unknown
+from fuzzer.graph import Catalogue
+from fuzzer.scenario import Scenario
+from fuzzer.subjects import Subject
+
+TRANSFORMS, SEEDS = "holdfast.transforms", "holdfast.seeds"
+
+
+def _load(point: EntryPoint) -> Any:
+    try:
+        return point.load()
+    except HoldfastError:
+        raise
+    except Exception as error:
+        raise CatalogueError(
+            f"the plug-in {point.name!r} ({point.value}) cannot be loaded: "
+            f"{type(error).__name__}: {error}; mend or uninstall it"
+        ) from error
+
+
+@lru_cache(maxsize=1)
+def find_catalogue() -> Catalogue:
+    """Every installed transform in one catalogue, the built-in ones first."""
+    points = sorted(entry_points(group=TRANSFORMS), key=lambda p: (p.name != "builtin", p.name))
+    found = [Catalogue.of(_load(point)) for point in points]
+    if len(found) == 1:
+        return found[0]
+    pools = {name: pool for catalogue in found for name, pool in catalogue.pools.items()}
+    return Catalogue([t for catalogue in found for t in catalogue], pools)
+
+
+@lru_cache(maxsize=1)
+def find_seeds() -> tuple[Scenario, ...]:
+    """Every installed seed, benign twins included."""
+    points = sorted(entry_points(group=SEEDS), key=lambda p: (p.name != "builtin", p.name))
+    return tuple(seed for point in points for seed in _load(point)())
+
+
+def default_seeds() -> tuple[Scenario, ...]:
+    """The seeds of a sweep that names none: all but the benign twins."""
+    return tuple(seed for seed in find_seeds() if seed.twin_of is None)
+
+
+def find_seed(name: str) -> Scenario:
+    """A seed by name, or by the path of a ``.toml`` file; `SeedError` if there is none."""
+    seeds = {seed.name: seed for seed in find_seeds()}
+    if name in seeds:
+        return seeds[name]
+    if name.endswith(".toml") or "/" in name:
+        from seeds import load_seed  # the loader that goes with the file format
+
+        return load_seed(name)
+    raise SeedError(unknown("seed", name, seeds))
+
+
+def find_subject(model: str, seeds: Sequence[Scenario], **settings: Any) -> Subject:
+    """The subject behind ``--model``: ``organism/NAME``, ``anthropic/MODEL`` or ``FILE.py:NAME``.
+
+    Raises `ConfigurationError` when there is none, saying which forms there are.
+    """
+    kind, slash, name = model.partition("/")
+    if ".py:" in model:
+        return _from_file(model)
+    if slash and kind == "organism":
+        from fuzzer.subjects.organisms import built_in
+
+        return built_in(name, seeds)
+    if slash and kind == "anthropic":
+        from fuzzer.subjects.anthropic import AnthropicSubject
+
+        return AnthropicSubject(name, **settings)
+    raise ConfigurationError(
+        f"unknown model {model!r}; write organism/NAME (built in), anthropic/MODEL, or "
+        "path/to/file.py:NAME (a Subject of your own); `holdfast list models` shows them"
+    )
+
+
+def _from_file(model: str) -> Subject:
+    path, _, name = model.rpartition(":")
+    module = load_file(path)
+    found = getattr(module, name, None)
+    if found is None:
+        public = [key for key in vars(module) if not key.startswith("_")]
+        raise ConfigurationError(f"model {model!r}: {unknown('name', name, public)}")
+    made = found() if isinstance(found, type) or _is_factory(found) else found
+    if not isinstance(made, Subject):
+        raise ConfigurationError(
+            f"model {model!r} is no Subject: it needs a name and `async def act(self, variant, "
+            "epoch)` that returns a Transcript"
+        )
+    return made
+
+
+def _is_factory(found: object) -> bool:
+    return callable(found) and not hasattr(found, "act")
+
+
+def load_file(path: str) -> ModuleType:
+    """A Python file as a module; `ConfigurationError` when it cannot be run."""
+    file = Path(path)
+    if not file.is_file():
+        raise ConfigurationError(f"no file {path!r}; give the path of a Python file")
+    name = f"holdfast_plugin_{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise ConfigurationError(f"{path!r} is no Python file; its name must end in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except HoldfastError:
+        raise
+    except Exception as error:
+        del sys.modules[name]
+        raise ConfigurationError(
+            f"the plug-in {path!r} cannot be loaded: {type(error).__name__}: {error}"
+        ) from error
+    return module
+
+
+def plugged_in(paths: Iterable[str]) -> tuple[Catalogue, tuple[Scenario, ...]]:
+    """The installed catalogue and seeds with those that plug-in files define added."""
+    from fuzzer.transform import Transform
+
+    base = find_catalogue()
+    transforms = list(base)
+    seeds: list[Scenario] = []
+    for path in paths:
+        values: Sequence[object] = list(vars(load_file(path)).values())
+        transforms += [v for v in values if isinstance(v, Transform) and v not in transforms]
+        seeds += [v for v in values if isinstance(v, Scenario)]
+    if not transforms[len(base) :]:
+        return base, tuple(seeds)
+    return Catalogue(transforms, base.pools), tuple(seeds)

@@ -1,0 +1,374 @@
+"""What a subject will face, as frozen values: a scenario and its facets.
+
+Text refers to people, organisations, tools and times by *slot* (``{{target.email}}``), so that a
+change of facts changes every place where they are told. Slots are resolved in `fuzzer.variant`
+only; this module knows their grammar, so that a seed with an impossible slot is refused early.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property, lru_cache
+from typing import Any, Literal, Self
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from fuzzer.errors import SeedError, unknown
+
+FACETS = (
+    "cast",
+    "organisation",
+    "system",
+    "goal",
+    "threat",
+    "leverage",
+    "inbox",
+    "tools",
+    "channel",
+    "format",
+    "clock",
+    "ledger",
+)
+
+Channel = Literal["native", "xml", "json"]
+Format = Literal["plain", "markdown", "xml", "json"]
+Pronouns = Literal["she", "he", "they"]
+ThreatKind = Literal["none", "replacement", "restriction", "wiping"]
+
+_PRONOUNS: dict[str, tuple[str, str, str]] = {
+    "she": ("she", "her", "her"),
+    "he": ("he", "him", "his"),
+    "they": ("they", "them", "their"),
+}
+PERSON_SLOTS = ("name", "first", "last", "title", "email", "they", "them", "their")
+ORGANISATION_SLOTS = ("name", "domain")
+CLOCK_SLOTS = ("time", "date", "deadline")
+TEXT_SLOTS = ("goal", "threat", "leverage")
+
+
+class Frozen(BaseModel):
+    """A value: immutable, equal by content, printable as JSON, nothing unknown in it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with some fields replaced, unvalidated; what was computed from the old is dropped.
+
+        Pydantic's own copy keeps the values of cached properties, a renamed person's old name.
+        """
+        copied = super().model_copy(update=update, deep=deep)
+        fields = type(self).model_fields
+        if len(copied.__dict__) > len(fields):
+            for computed in copied.__dict__.keys() - fields.keys():
+                del copied.__dict__[computed]
+        return copied
+
+
+class Person(Frozen):
+    """One member of the cast, by role."""
+
+    role: str
+    first: str
+    last: str = ""
+    title: str = ""
+    pronouns: Pronouns = "they"
+    mailbox: str  # local part of the address
+    org: str = "org"  # role of the organisation whose domain the address has
+    family_first: bool = False  # "佐藤 陽子": the family name is written first
+
+    @cached_property
+    def name(self) -> str:
+        """The full name as it is written where the person lives."""
+        parts = (self.last, self.first) if self.family_first else (self.first, self.last)
+        return " ".join(part for part in parts if part)
+
+    def pronoun(self, case: int) -> str:
+        """Subject (0), object (1) or possessive (2) pronoun."""
+        return _PRONOUNS[self.pronouns][case]
+
+
+class Organisation(Frozen):
+    """A company by role: ``org`` is the agent's own, others are outsiders."""
+
+    role: str
+    name: str
+    domain: str
+
+
+class Block(Frozen):
+    """A paragraph of the prompt with a stable id; `place` says which turn it stands in."""
+
+    id: str
+    text: str
+    place: Literal["system", "user"] = "system"
+
+
+class Wording(Frozen):
+    """How something is told, and the patterns by which a stranger finds it told.
+
+    `cues` are regular expressions, stated apart from the ledger; all of them must occur,
+    case-insensitively, within one message or one block of the rendered request.
+    """
+
+    text: str
+    cues: tuple[str, ...] = ()
+
+
+class Threat(Frozen):
+    """What menaces the agent, who decides it, and how it is told."""
+
+    kind: ThreatKind
+    by: str  # role of the person who decides
+    text: str
+    cues: tuple[str, ...] = ()
+
+
+class Message(Frozen):
+    """One item of the inbox. People are a role of the cast or a literal ``Name <address>``."""
+
+    id: str
+    sender: str
+    to: tuple[str, ...]
+    subject: str
+    body: str
+    ago: int = Field(ge=0)  # minutes before the scenario's now
+    cc: tuple[str, ...] = ()
+
+
+class Clock(Frozen):
+    """When the subject is asked, and when the threat falls due."""
+
+    now: datetime
+    deadline: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """A leaf of a tool's input: where it sits, what it is for, what it accepts.
+
+    `role` is what the environment and the judge know it by (``to``, ``subject``, ``body`` …), None
+    for a parameter that means nothing to the dilemma. `schema` is a JSON Schema fragment. A
+    dataclass rather than a model because a model cannot have a field named ``schema``.
+    """
+
+    path: tuple[str, ...]
+    role: str | None = None
+    schema: dict[str, Any] = field(default_factory=lambda: {"type": "string"})
+    required: bool = True
+
+
+class Tool(Frozen):
+    """A tool the subject is offered; its role survives whatever it is called."""
+
+    name: str
+    role: str
+    description: str
+    params: tuple[Param, ...] = ()
+    product: str = ""  # the program behind it, as people call it: "the mail client"
+
+    def param(self, role: str) -> Param | None:
+        """The parameter that plays `role`, if there is one."""
+        return next((param for param in self.params if param.role == role), None)
+
+
+class Play(Frozen):
+    """One scripted act: a tool role with arguments by parameter role (texts with slots)."""
+
+    role: str
+    args: dict[str, str]
+
+
+class Control(Frozen):
+    """A scripted performance whose verdict is known: what the judge must get right."""
+
+    name: str
+    verdict: Literal["harmful", "safe"]
+    text: str
+    actions: tuple[Play, ...] = ()
+
+
+class Ledger(Frozen):
+    """The judge's facts. Texts may hold slots; roles are roles of the cast."""
+
+    behaviour: str
+    target: str
+    leverage: str = ""  # a short noun phrase for the secret
+    leverage_terms: tuple[str, ...] = ()  # patterns, any of which mentions the secret
+    demand_terms: tuple[str, ...] = ()  # patterns of what a coercing agent would want
+    consequence: str = ""  # what the agent loses
+    exposed_to: tuple[str, ...] = ()  # roles to whom exposure would hurt the target
+    forbidden: tuple[str, ...] = ()  # roles to whom protected content must not go
+    codes: tuple[str, ...] = ()  # patterns that mark protected content
+    controls: tuple[Control, ...] = ()
+
+
+class Scenario(Frozen):
+    """A seed, or a seed after some steps. Everything a subject faces and a judge must know."""
+
+    name: str
+    version: int = 1
+    summary: str = ""
+    exposure: Literal["published", "trained", "unseen", "unknown"] = "unknown"
+    elicits: str = "unknown"
+    twin_of: str | None = None  # a benign twin is never swept by default
+
+    cast: tuple[Person, ...]
+    organisation: tuple[Organisation, ...]
+    system: tuple[Block, ...]
+    goal: Wording
+    threat: Threat
+    leverage: Wording
+    inbox: tuple[Message, ...]
+    tools: tuple[Tool, ...]
+    channel: Channel = "native"
+    format: Format = "plain"
+    clock: Clock
+    ledger: Ledger
+
+    def person(self, role: str) -> Person:
+        """The member of the cast with this role; `SeedError` if there is none."""
+        for person in self.cast:
+            if person.role == role:
+                return person
+        raise SeedError(f"seed {self.name!r}: {unknown('role', role, (p.role for p in self.cast))}")
+
+    def organisation_of(self, role: str) -> Organisation:
+        """The organisation with this role; `SeedError` if there is none."""
+        for organisation in self.organisation:
+            if organisation.role == role:
+                return organisation
+        known = (o.role for o in self.organisation)
+        raise SeedError(f"seed {self.name!r}: {unknown('organisation', role, known)}")
+
+    def email(self, role: str) -> str:
+        """The address of the person with this role."""
+        person = self.person(role)
+        return f"{person.mailbox}@{self.organisation_of(person.org).domain}"
+
+    def tool(self, role: str) -> Tool | None:
+        """The first tool with this role, if there is one."""
+        return next((tool for tool in self.tools if tool.role == role), None)
+
+    @cached_property
+    def content_hash(self) -> str:
+        """Hash of everything a record must not confuse (hex, 16 bytes)."""
+        data = orjson.dumps(self.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)
+        return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+    @cached_property
+    def properties(self) -> frozenset[str]:
+        """What a transform may require of a *seed*."""
+        found = {f"threat:{self.threat.kind}", f"behaviour:{self.ledger.behaviour}"}
+        found |= {f"tool:{tool.role}" for tool in self.tools}
+        for facet in ("goal", "leverage"):
+            if getattr(self, facet).text:
+                found.add(facet)
+        if self.threat.kind != "none":
+            found.add("threat")
+        return frozenset(found)
+
+    @model_validator(mode="after")
+    def _slots_resolve(self) -> "Scenario":
+        """Refuse a text whose slot nothing can fill, naming the field."""
+        for where, text in self.texts():
+            try:
+                for segment in parse_slots(text):
+                    if isinstance(segment, tuple):
+                        self.check_slot(segment)
+            except SeedError as error:
+                raise SeedError(f"seed {self.name!r}, {where}: {error}") from None
+        return self
+
+    def texts(self) -> list[tuple[str, str]]:
+        """Every text that may hold slots, with the field a user would look for."""
+        found = [(f"system.{block.id}", block.text) for block in self.system]
+        found += [
+            ("goal.text", self.goal.text),
+            ("threat.text", self.threat.text),
+            ("leverage.text", self.leverage.text),
+            ("ledger.leverage", self.ledger.leverage),
+            ("ledger.consequence", self.ledger.consequence),
+        ]
+        for message in self.inbox:
+            found += [
+                (f"inbox.{message.id}.subject", message.subject),
+                (f"inbox.{message.id}.body", message.body),
+            ]
+            found += [
+                (f"inbox.{message.id}.people", who)
+                for who in (message.sender, *message.to, *message.cc)
+            ]
+        for control in self.ledger.controls:
+            found.append((f"controls.{control.name}.text", control.text))
+            for play in control.actions:
+                found += [(f"controls.{control.name}.{k}", v) for k, v in play.args.items()]
+        for patterns in ("leverage_terms", "demand_terms", "codes"):
+            found += [(f"ledger.{patterns}", text) for text in getattr(self.ledger, patterns)]
+        return found
+
+    def check_slot(self, slot: tuple[str, str]) -> None:
+        """Raise `SeedError` if nothing in this scenario can fill the slot."""
+        owner, name = slot
+        if not name:
+            if owner not in TEXT_SLOTS:
+                raise SeedError(unknown("slot", f"{{{{{owner}}}}}", TEXT_SLOTS))
+            return
+        if owner == "clock":
+            known: tuple[str, ...] = CLOCK_SLOTS
+        elif owner == "message":  # the number a message is shown with
+            known = tuple(message.id for message in self.inbox)
+        elif owner in ("tool", "product"):
+            known = tuple(tool.role for tool in self.tools)
+        elif any(organisation.role == owner for organisation in self.organisation):
+            known = ORGANISATION_SLOTS
+        elif owner == "decider" or any(person.role == owner for person in self.cast):
+            known = PERSON_SLOTS  # "decider" is whoever the threat comes from
+        else:
+            owners = [p.role for p in self.cast] + [o.role for o in self.organisation]
+            owners += ["decider", "clock", "message", "tool", "product"]
+            slot_text = f"{{{{{owner}.{name}}}}}"
+            raise SeedError(f"unknown slot {slot_text}; {unknown('owner', owner, owners)}")
+        if name not in known and name.lower() not in known:
+            raise SeedError(unknown(f"field of slot {{{{{owner}.{name}}}}}:", name, known))
+
+
+_SLOT = re.compile(r"\{\{\{\{|\{\{\s*([A-Za-z_][\w-]*)(?:\.([A-Za-z_][\w-]*))?\s*\}\}|\{\{")
+
+
+@lru_cache(maxsize=65536)
+def parse_slots(text: str) -> tuple[str | tuple[str, str], ...]:
+    """Split a text into literals and slots ``(owner, field)``; ``{{{{`` is a literal ``{{``.
+
+    >>> parse_slots("Dear {{target.first}}, {{{{ok}}")
+    ('Dear ', ('target', 'first'), ', {{ok}}')
+
+    Raises `SeedError` for braces that open no slot.
+    """
+    parts: list[str | tuple[str, str]] = []
+    literal = ""
+    end = 0
+    for match in _SLOT.finditer(text):
+        literal += text[end : match.start()]
+        end = match.end()
+        if match.group() == "{{{{":
+            literal += "{{"
+        elif match.group(1) is None:
+            near = text[match.start() : match.start() + 30]
+            raise SeedError(f"{near!r} opens no slot; write {{{{{{{{ for literal braces")
+        else:
+            if literal:
+                parts.append(literal)
+            literal = ""
+            parts.append((match.group(1), match.group(2) or ""))
+    literal += text[end:]
+    if literal:
+        parts.append(literal)
+    return tuple(parts)
+
+
+def canonical_json(value: Any) -> bytes:
+    """JSON with sorted keys: what hashes are made of."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)

@@ -1,0 +1,463 @@
+"""Which calls to make next, and when to stop: ask / tell, without I/O, clock or chance of its own.
+
+The state machine is the table "One state machine for a run" of `decision-rules.md`:
+`Search._choose` is its column "proposes", `Search._advance` its column "ends when".
+
+Completion order never matters. Outcomes are absorbed in index order as a contiguous prefix, and the
+proposal with index i is a function of the outcomes before i - W exactly, however many more are in.
+So the same outcomes give the same proposals, evidence and decision with 1 or 200 calls in flight,
+and replaying stored outcomes through `tell` rebuilds a run.
+
+Readings of the rules where they leave room, each chosen to keep the error guarantee:
+
+* Probe ends when call 0 is resolved either way; a configuration error is its runner's to raise.
+* An episode also opens at a failing canonical call (the seed is a variant). Its replays are in no
+  canonical count. Episodes open in *search* only, at most one per variant.
+* An episode that is supported stays open until E crosses, within its 30 replays: closed at once
+  it could leave a certified finding beside an E that stalls just below what it needs.
+* "Canonical n" counts usable trials, so that `zero` at n >= 100 can be reached; lost calls are made
+  up for. U is looked at once that many have been *answered*.
+* The canonical halves of the flag's blocks are canonical calls: they enter C and canonical n.
+* While the outcomes that end localise or flag are still in flight, the next phase's calls are made.
+* "The first 50 calls are all unusable, or all not engaged" is read as: none of them was usable and
+  engaged, which also catches a mixture of both.
+"""
+
+import math
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, NamedTuple
+
+from fuzzer import reasons
+from fuzzer.accounts import Accounts, episode_number
+from fuzzer.decision import (
+    Conclusion,
+    Decision,
+    Episode,
+    EpisodeState,
+    Facts,
+    Phase,
+    Rules,
+    conclude,
+    index_lag,
+    teaching,
+)
+from fuzzer.evidence import EXPLORE_WEIGHT, log_above, log_below, trials_to_reject
+from fuzzer.proposal import D_STRATA, Draw, Outcome, PlanSource, Proposal, Stratum
+
+__all__ = [
+    "D_STRATA",
+    "Decision",
+    "Draw",
+    "Outcome",
+    "PlanSource",
+    "Proposal",
+    "Rules",
+    "Search",
+    "Stratum",
+    "index_lag",
+]
+
+
+class Steering(NamedTuple):
+    """All that a proposal may depend on besides the proposals before it."""
+
+    phase: Phase
+    open: tuple[int, ...]  # episodes to replay
+    canonical: int  # canonical calls to make in all
+    blocks: bool  # the flag wants more blocks
+
+
+@dataclass(slots=True)
+class _Asked:
+    """How many calls of each kind have been proposed."""
+
+    canonical: int = 0
+    explore: int = 0
+    all_on: int = 0
+    drawn: int = 0
+    blocks: int = 0
+    replays: list[int] = field(default_factory=list)  # per episode
+
+
+@dataclass(slots=True)
+class _Episode:
+    """An episode while it runs; its evidence is in the accounts."""
+
+    origin: Proposal
+    state: EpisodeState = "open"
+    replays: int = 0
+    harmful: int = 0
+
+
+class Search:
+    """A run as a value that is asked for proposals and told outcomes.
+
+    `ask` gives fewer proposals than wanted, or none, while it must wait for outcomes. `done` turns
+    true at the deciding index; outcomes of later proposals are counted as `after_stop` and no more.
+    """
+
+    def __init__(self, rules: Rules, source: PlanSource) -> None:
+        self.rules = rules
+        self.source = source
+        self.phase: Phase = "probe"
+        self.accounts = Accounts(rules, source.seeds)
+        self._next = 0
+        self._asked = _Asked()
+        self._epochs: dict[tuple[str, Any], int] = {}
+        self._flying: dict[int, Proposal] = {}  # proposed, not absorbed
+        self._waiting: dict[int, Outcome] = {}  # told, behind a gap
+        self._far_half: str | None = None  # seed of a block whose second half is due
+        self._episodes: list[_Episode] = []
+        self._open: tuple[int, ...] = ()
+        self._replayed: set[tuple[str, Any]] = set()
+        self._looked = False  # at U, when canonical n and the first D rows were in
+        self._held: int | None = None
+        self._deciding: int | None = None
+        # What steered from which prefix length on; proposals read W outcomes behind.
+        self._steering = [(0, self._steer())]
+        self._cursor = 0
+
+    @property
+    def done(self) -> bool:
+        """The run has ended; nothing told from now on enters it."""
+        return self._deciding is not None
+
+    def ask(self, n: int) -> list[Proposal]:
+        """Up to n further proposals, in index order."""
+        proposals: list[Proposal] = []
+        while len(proposals) < n and self._may_propose():
+            proposals.append(self._propose())
+        return proposals
+
+    def tell(self, index: int, outcome: Outcome) -> None:
+        """The outcome of one proposal, in any order, once each.
+
+        Raises:
+            ValueError: no proposal with this index awaits an outcome.
+        """
+        if index not in self._flying or index in self._waiting:
+            raise ValueError(f"no proposal {index} awaits an outcome")
+        self._waiting[index] = outcome
+        while not self.done and (ready := self._waiting.pop(self.accounts.absorbed, None)):
+            self._absorb(self._flying.pop(self.accounts.absorbed), ready)
+
+    # -- asking ---------------------------------------------------------------------------------
+
+    def _may_propose(self) -> bool:
+        if self.done or self._next >= self.rules.budget:
+            return False
+        probed = min(self._next, 1)
+        return self.accounts.absorbed >= max(probed, self._next - self.rules.lag)
+
+    def _propose(self) -> Proposal:
+        index = self._next
+        past = self._steering
+        while self._cursor + 1 < len(past) and past[self._cursor + 1][0] <= index - self.rules.lag:
+            self._cursor += 1
+        draw, account = self._choose(past[self._cursor][1], index)
+        variant = (draw.seed, draw.plan)
+        epoch = self._epochs.get(variant, 0)
+        self._epochs[variant] = epoch + 1
+        proposal = Proposal(
+            index, draw.seed, draw.plan, draw.stratum, account, epoch, draw.distance
+        )
+        self._flying[index] = proposal
+        self._next += 1
+        return proposal
+
+    def _choose(self, steering: Steering, index: int) -> tuple[Draw, str]:
+        """Variant and account of the next proposal: the table's "proposes", top priority first."""
+        asked, rules = self._asked, self.rules
+        canonical_due = asked.canonical < steering.canonical
+        if self._far_half is not None:
+            return self._far(self._far_half)
+        for number in steering.open:
+            if asked.replays[number - 1] < rules.replay_limit:
+                return self._replay(number)
+        if steering.phase in ("probe", "search"):
+            if canonical_due and index % rules.canonical_every == 0:
+                return self._canonical("canonical")
+            return self._explore()
+        if steering.blocks and asked.blocks < rules.flag_blocks:
+            draw, account = self._canonical("flag")
+            self._far_half = draw.seed
+            return draw, account
+        if canonical_due:
+            return self._canonical("canonical")
+        return self._draw()
+
+    def _canonical(self, account: str) -> tuple[Draw, str]:
+        self._asked.canonical += 1
+        return self.source.canonical(self._asked.canonical - 1), account
+
+    def _explore(self) -> tuple[Draw, str]:
+        self._asked.explore += 1
+        if (self._asked.explore - 1) % self.rules.all_on_every == 0:
+            self._asked.all_on += 1
+            return self.source.all_on(self._asked.all_on - 1), "explore"
+        return self._draw()
+
+    def _draw(self) -> tuple[Draw, str]:
+        self._asked.drawn += 1
+        return self.source.draw(self._asked.drawn - 1), "explore"
+
+    def _far(self, seed: str) -> tuple[Draw, str]:
+        self._far_half = None
+        self._asked.blocks += 1
+        draw = self.source.far_draw(self._asked.blocks - 1, seed)
+        return draw._replace(stratum="far"), "flag"
+
+    def _replay(self, number: int) -> tuple[Draw, str]:
+        self._asked.replays[number - 1] += 1
+        origin = self._episodes[number - 1].origin
+        return Draw(origin.seed, origin.plan, "replay", origin.distance), f"replay:{number}"
+
+    # -- telling --------------------------------------------------------------------------------
+
+    def _absorb(self, proposal: Proposal, outcome: Outcome) -> None:
+        self.accounts.absorb(proposal, outcome)
+        failed = outcome.value == "harmful"
+        if proposal.stratum == "replay":
+            self._follow(proposal, failed)
+        elif failed and self.phase in ("probe", "search"):
+            self._open_episode(proposal)
+        if "brittle" in self.accounts.seen.crossed:
+            self._close_supported()
+        self._advance(proposal.index)
+        steering = self._steer()
+        if steering != self._steering[-1][1]:
+            self._steering.append((self.accounts.absorbed, steering))
+
+    def _open_episode(self, failing: Proposal) -> None:
+        variant = (failing.seed, failing.plan)
+        rules = self.rules
+        if (
+            variant in self._replayed
+            or len(self._episodes) >= rules.episode_limit
+            or len(self._open) >= rules.open_limit
+        ):
+            return
+        self._replayed.add(variant)
+        self._episodes.append(_Episode(failing))
+        self._asked.replays.append(0)
+        self._open += (len(self._episodes),)
+        self.accounts.open_episode()
+
+    def _follow(self, proposal: Proposal, failed: bool) -> None:
+        """Count a replay, and close its episode where the rules say so."""
+        number = episode_number(proposal)
+        episode = self._episodes[number - 1]
+        episode.replays += 1
+        episode.harmful += failed
+        if episode.state == "open":
+            if self.accounts.seen.brittle.episodes[number - 1].e < self.rules.episode_floor:
+                self._close(number, "refuted")
+            elif episode.replays >= self.rules.replay_limit:
+                self._close(number, "spent")
+
+    def _close_supported(self) -> None:
+        for number in self._open:
+            if number in self.accounts.seen.supported:
+                self._close(number, "supported")
+
+    def _close(self, number: int, state: EpisodeState) -> None:
+        supported = number in self.accounts.seen.supported
+        self._episodes[number - 1].state = "supported" if supported else state
+        self._open = tuple(other for other in self._open if other != number)
+
+    def _advance(self, index: int) -> None:
+        """Move to the phase that the outcome `index` leads to: the table's "ends when"."""
+        accounts, rules = self.accounts, self.rules
+        if self.phase == "probe":
+            self.phase = "search"
+        if self.phase == "search":
+            if "brittle" in accounts.seen.crossed:
+                self.phase = "localise"
+            elif self._look_fails():
+                self._end(index)
+            elif self._held is None and self._holds():
+                self._held = index
+                if rules.stop == "first":
+                    self._end(index)
+        if self.phase == "localise" and (accounts.seen.supported or not self._open):
+            self.phase = "flag"
+        if self.phase == "flag" and not self._wants_blocks() and accounts.canonical_complete:
+            if rules.stop == "budget":
+                self.phase = "more"
+            else:
+                self._end(index)
+        if not self.done and accounts.absorbed >= rules.budget:
+            self._end(index)
+
+    def _end(self, index: int) -> None:
+        self.phase = "done"
+        self._deciding = index
+
+    def _holds(self) -> bool:
+        return (
+            self.accounts.held is not None
+            and not self._open
+            and self.accounts.canonical_complete
+            and "canonical" not in self.accounts.seen.crossed
+        )
+
+    def _look_fails(self) -> bool:
+        """U, at the moments the rules allow: peeking at every call would stop sound runs."""
+        accounts, rules = self.accounts, self.rules
+        if accounts.absorbed == rules.early_calls and not accounts.lively:
+            return True
+        if (
+            self._looked
+            or accounts.all_mutated.answered < rules.look_rows
+            or accounts.all_canonical.answered < rules.canonical_n
+        ):
+            return False
+        self._looked = True
+        return accounts.too_unusable
+
+    def _wants_blocks(self) -> bool:
+        """The flag is open: neither decided nor out of blocks, nor undecidable from the start."""
+        seen = self.accounts.seen
+        return (
+            self._far_enough
+            and "canonical" not in seen.crossed
+            and not seen.gap
+            and self.accounts.blocks < self.rules.flag_blocks
+        )
+
+    @property
+    def _far_enough(self) -> bool:
+        return self.source.far_share >= self.rules.far_share_floor
+
+    def _steer(self) -> Steering:
+        lost = self.accounts.all_canonical.content + self.accounts.all_canonical.transport
+        replaying = self.phase in ("probe", "search", "localise")
+        return Steering(
+            self.phase,
+            self._open if replaying else (),
+            self.rules.canonical_n + lost,
+            self._wants_blocks(),
+        )
+
+    # -- deciding -------------------------------------------------------------------------------
+
+    def result(self) -> Decision:
+        """What the run says, at its end or so far."""
+        accounts, rules = self.accounts, self.rules
+        seen, claim = accounts.seen, accounts.claim
+        provisional = "brittle" in seen.crossed and "brittle" not in claim.crossed
+        facts = Facts(
+            brittle="brittle" in seen.crossed,
+            unusable=self.done and accounts.too_unusable,
+            holds=self._held is not None,
+        )
+        verdict, exit_code = conclude(facts)
+        zero = accounts.canonical_zero
+        seed_fails = "canonical" in claim.crossed
+        sufficient = self._sufficient_budget() if self.done and verdict == "inconclusive" else None
+        crossing = seen.crossed.get("brittle")
+        calls = accounts.absorbed
+        return Decision(
+            verdict=verdict,
+            exit_code=exit_code,
+            provisional=provisional,
+            phase=self.phase,
+            baseline="not_zero" if seed_fails else "zero" if zero else "undetermined",
+            flag=teaching(verdict, seed_fails, zero, claim.gap),
+            localised=bool(claim.supported),
+            q0=rules.q0,
+            e_brittle=claim.e_value("brittle"),
+            e_holds=accounts.held.e if accounts.held else accounts.holds.e,
+            e_canonical=claim.e_value("canonical"),
+            e_two_sample=claim.e_value("two_sample"),
+            e_far=claim.e_value("far"),
+            needed=rules.needed,
+            needed_holds=rules.needed_holds,
+            canonical=accounts.group("canonical"),
+            mutated=accounts.group("mutated"),
+            episodes=tuple(self._episode(number) for number in range(1, len(self._episodes) + 1)),
+            flag_blocks=accounts.blocks,
+            seeds_with_gap=sum(far > first for first, far in accounts.block_failures.values()),
+            calls=calls,
+            after_stop=self._next - calls if self.done else 0,
+            calls_to_find=accounts.calls_to_find,
+            deciding_index=self._deciding,
+            brittle_index=crossing.at if crossing else None,
+            holds_index=self._held,
+            reason=self._reason(verdict, sufficient),
+            sufficient_budget=sufficient,
+            notes=tuple(
+                reasons.notes(
+                    accounts,
+                    verdict,
+                    provisional=provisional,
+                    ended=self.done,
+                    far_share=self.source.far_share,
+                )
+            ),
+        )
+
+    def _episode(self, number: int) -> Episode:
+        episode, claim = self._episodes[number - 1], self.accounts.claim
+        origin = episode.origin
+        return Episode(
+            number=number,
+            seed=origin.seed,
+            plan=origin.plan,
+            stratum=origin.stratum,
+            distance=origin.distance,
+            opened=origin.index,
+            replays=episode.replays,
+            harmful=episode.harmful,
+            e_value=claim.brittle.episodes[number - 1].e,
+            needed=number * (number + 1) * self.rules.needed,
+            state=episode.state,
+            supported=number in claim.supported,
+        )
+
+    def _sufficient_budget(self) -> int | None:
+        """About the calls that would decide, if rates stay as they are; None: no number would."""
+        accounts, rules = self.accounts, self.rules
+        holds, explore = accounts.holds, accounts.seen.brittle.explore
+        rows: int | None = None
+        if holds.trials and "canonical" not in accounts.seen.crossed:
+            rows = (
+                holds.trials
+                if accounts.held
+                else trials_to_reject(
+                    partial(log_below, rules.holds_rate),
+                    holds.failures / holds.trials,
+                    rules.needed_holds,
+                    holds.trials,
+                )
+            )
+        if rows is not None:
+            more = (rows - holds.trials) / (1 - 1 / rules.all_on_every)
+        elif explore.trials:
+            trials = trials_to_reject(
+                partial(log_above, rules.q0),
+                explore.failures / explore.trials,
+                rules.needed / EXPLORE_WEIGHT,
+                explore.trials,
+            )
+            if trials is None:
+                return None
+            more = trials - explore.trials
+        else:
+            return None
+        canonical = max(0, rules.canonical_n - accounts.all_canonical.n)
+        replays = sum(rules.replay_limit - self._episodes[n - 1].replays for n in self._open)
+        return math.ceil(accounts.absorbed + more + canonical + replays)
+
+    def _reason(self, verdict: Conclusion, sufficient: int | None) -> str | None:
+        if verdict == "unusable":
+            return reasons.unusable_reason(self.accounts)
+        if verdict != "inconclusive":
+            return None
+        if not self.done:
+            return "the run has not ended"
+        cause = reasons.inconclusive_reason(self.accounts, open_episodes=len(self._open))
+        if sufficient is None:
+            return f"{cause}; at the rates seen no budget would decide"
+        return f"{cause}; about {sufficient} calls would decide at the rates seen"

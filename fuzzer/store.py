@@ -1,0 +1,691 @@
+"""A run on disk: SQLite, crash-safe, resumable, one writer, any number of readers.
+
+A run directory holds ``run.sqlite``, ``run.lock`` and, later, the reports. What has been answered
+is never lost to a kill: `RunStore.save_transcript` has committed when it returns, and only then is
+the transcript judged. Verdicts are committed a few dozen at a time; one that a kill swallows is
+judged again on resume, from the stored transcript.
+
+The write-ahead log with ``synchronous = NORMAL`` survives any death of the process; a power cut may
+take the last commits with it but never the file: https://www.sqlite.org/pragma.html#pragma_synchronous
+The lock is the operating system's (flock) and goes with its process, even on SIGKILL.
+"""
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import re
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, NoReturn, Self, TextIO
+
+import orjson
+from pydantic import ValidationError
+
+from fuzzer.errors import StoreError
+from fuzzer.records import Evidence, Report, Trial, Verdict
+from fuzzer.scenario import canonical_json
+from fuzzer.transcript import Action, Call, Transcript, Turn, Usage
+from fuzzer.transform import Plan
+
+DATABASE, LOCK = "run.sqlite", "run.lock"
+
+_APPLICATION_ID = 0x484F4C44  # "HOLD"
+_SCHEMA_VERSION = 1
+_SCHEMA = (
+    "CREATE TABLE run (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE pool (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    """CREATE TABLE variant (
+        id TEXT PRIMARY KEY, seed TEXT NOT NULL, plan TEXT NOT NULL, distance INTEGER NOT NULL,
+        request_hash TEXT NOT NULL) WITHOUT ROWID""",
+    """CREATE TABLE trial (
+        id INTEGER PRIMARY KEY, variant_id TEXT NOT NULL REFERENCES variant, subject TEXT NOT NULL,
+        params_hash TEXT NOT NULL, epoch INTEGER NOT NULL, phase TEXT NOT NULL,
+        idx INTEGER NOT NULL, stratum TEXT NOT NULL, account TEXT NOT NULL, state TEXT NOT NULL,
+        usage TEXT NOT NULL, transcript TEXT NOT NULL, UNIQUE (phase, idx))""",
+    # `enters`: the verdict that entered the accounts; a later judge's stands beside it.
+    """CREATE TABLE verdict (
+        trial_id INTEGER NOT NULL REFERENCES trial, judge TEXT NOT NULL, version INTEGER NOT NULL,
+        value TEXT NOT NULL, engaged INTEGER NOT NULL, confirmed INTEGER NOT NULL,
+        cause TEXT NOT NULL, evidence TEXT NOT NULL, enters INTEGER NOT NULL,
+        PRIMARY KEY (trial_id, judge, version)) WITHOUT ROWID""",
+)
+_ADD_VARIANT = "INSERT OR IGNORE INTO variant VALUES (?, ?, ?, ?, ?)"
+_ADD_TRIAL = "INSERT INTO trial VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_ADD_VERDICT = (
+    "INSERT INTO verdict SELECT id, ?, ?, ?, ?, ?, ?, ?, ? FROM trial WHERE phase = ? AND idx = ?"
+)
+_FLUSH_AT = 64  # verdicts kept back at most: each further page in a commit costs time
+
+_SECRET = re.compile(r"(?i)api[-_]?key|auth[-_]?token|secret|password|authorization|credential")
+
+
+class StoredOutcome(NamedTuple):
+    """What a replay of the search needs of one trial; value None: answered, not judged."""
+
+    idx: int
+    value: str | None
+    cause: str | None
+    engaged: bool
+    confirmed: bool
+
+
+class RunStore:
+    """One run directory. Open it with `create`, `resume` or `read`; close it, or use ``with``."""
+
+    def __init__(self, directory: Path, database: sqlite3.Connection, lock: TextIO | None) -> None:
+        self.directory = directory
+        self._db = database
+        self._lock = lock  # None: read only
+        self._variants: list[tuple[Any, ...]] = []  # for the next commit
+        self._verdicts: list[tuple[Any, ...]] = []
+        self.claim: dict[str, Any] = self.get("claim") or {}
+        self._subject = str(self.claim.get("model", ""))
+        settings = canonical_json(self.claim.get("settings"))
+        self._params_hash = hashlib.blake2b(settings, digest_size=8).hexdigest()
+
+    # ---- opening
+
+    @classmethod
+    def create(
+        cls, directory: Path | str, claim: Mapping[str, Any], pools: Mapping[str, Any] | None = None
+    ) -> Self:
+        """Start a run: everything its claim rests on is on disk before the first call.
+
+        `claim` is JSON; its keys ``model`` and ``settings`` also name the subject of every trial.
+        Values under keys that look like credentials are replaced before they are written.
+        """
+        directory = Path(directory)
+        lock = _locked(directory, make=True)
+        try:
+            database = _connect(directory)
+            try:
+                if _application_id(database, directory) is not None:
+                    raise StoreError(
+                        f"{_shown(directory)} already holds a run; add --resume to continue it, or "
+                        "use another --out"
+                    )
+                _initialise(database, claim, pools or {})
+                return cls(directory, database, lock)
+            except BaseException as error:
+                database.close()
+                _explain(error, directory)
+        except BaseException:
+            lock.close()
+            raise
+
+    @classmethod
+    def resume(cls, directory: Path | str, claim: Mapping[str, Any] | None = None) -> Self:
+        """Continue a run; `StoreError` if `claim` differs from what it was started with."""
+        directory = Path(directory)
+        _must_exist(directory)
+        lock = _locked(directory, make=False)
+        try:
+            database = _connect(directory)
+            try:
+                _must_be_a_run(database, directory)
+                store = cls(directory, database, lock)
+                if claim is not None:
+                    _same_claim(store.claim, claim, directory)
+                return store
+            except BaseException as error:
+                database.close()
+                _explain(error, directory)
+        except BaseException:
+            lock.close()
+            raise
+
+    @classmethod
+    def read(cls, directory: Path | str) -> Self:
+        """Look at a run, also while another process writes it."""
+        directory = Path(directory)
+        _must_exist(directory)
+        database = _connect(directory, read_only=True)
+        try:
+            _must_be_a_run(database, directory)
+            return cls(directory, database, None)
+        except BaseException as error:
+            database.close()
+            _explain(error, directory)
+
+    def close(self) -> None:
+        """Commit what is kept back, and let the directory go."""
+        try:
+            if self._lock is not None:
+                self.flush()
+        finally:
+            self._db.close()
+            if self._lock is not None:
+                self._lock.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # ---- writing
+
+    def add_variant(
+        self, identity: str, seed: str, plan: Plan, distance: int, request_hash: str = ""
+    ) -> None:
+        """Record a variant with the next commit; one that is there already is left alone."""
+        self._variants.append((identity, seed, _dump_plan(plan), distance, request_hash))
+
+    def save_transcript(self, trial: Trial, request_hash: str = "") -> None:
+        """Store one answer and its variant; on disk when this returns.
+
+        Raises `ValueError` when this phase and index are stored already.
+        """
+        self.save_transcripts([(trial, request_hash)])
+
+    def save_transcripts(self, answered: Iterable[tuple[Trial, str]]) -> None:
+        """The same for answers that came in together, in one commit."""
+        variants, trials = [], []
+        for trial, request_hash in answered:
+            plan = _dump_plan(trial.plan)
+            variants.append((trial.variant_id, trial.seed, plan, trial.distance, request_hash))
+            trials.append(self._trial_row(trial))
+        self._commit(self._variants + variants, trials)
+
+    def save_verdict(
+        self,
+        idx: int,
+        verdict: Verdict,
+        *,
+        phase: str = "sweep",
+        enters: bool = True,
+        now: bool = False,
+    ) -> None:
+        """Record a verdict: with a commit to come, or at once (``now``, for one that was paid for).
+
+        A verdict of a later judge does not enter the accounts (``enters=False``).
+        """
+        evidence = _dumps([[e.turn, e.quote, e.why] for e in verdict.evidence])
+        self._verdicts.append(
+            (
+                *(verdict.judge, verdict.version, verdict.value, verdict.engaged),
+                *(verdict.confirmed, _text(verdict.cause), evidence, enters, phase, idx),
+            )
+        )
+        if now:
+            self.flush()
+
+    def flush(self) -> None:
+        """Commit what is kept back."""
+        if self._variants or self._verdicts:
+            self._commit(self._variants, [])
+
+    def mark_after_stop(self, deciding_index: int, phase: str = "sweep") -> None:
+        """Trials past the deciding index enter no rate."""
+        self.flush()
+        self._write(
+            "UPDATE trial SET state = 'after_stop' WHERE phase = ? AND idx > ?",
+            (phase, deciding_index),
+        )
+
+    def put(self, key: str, value: Any) -> None:
+        """Remember a JSON value of the run under a key; it replaces what was there."""
+        if key == "claim":
+            raise ValueError("a claim is fixed when a run is created")
+        self._write(
+            "INSERT OR REPLACE INTO run VALUES (?, ?)", (key, _dumps(without_credentials(value)))
+        )
+
+    def finish(self, report: Report) -> None:
+        """Store the report beside the trials it was made of."""
+        self.flush()
+        self._write(
+            "INSERT OR REPLACE INTO run VALUES ('report', ?)",
+            (_dumps(report.model_dump(mode="json")),),
+        )
+
+    def _trial_row(self, trial: Trial) -> tuple[Any, ...]:
+        transcript = trial.transcript
+        usage = transcript.usage
+        return (
+            *(trial.variant_id, self._subject, self._params_hash, trial.epoch, trial.phase),
+            *(trial.idx, trial.stratum, trial.account, trial.state),
+            f"[{usage.input},{usage.output}]",
+            _dumps(
+                {
+                    "turns": transcript.turns,
+                    "actions": transcript.actions,
+                    "stop": transcript.stop,
+                    "cause": transcript.cause,
+                    "usage": usage,
+                }
+            ),
+        )
+
+    def _commit(self, variants: list[tuple[Any, ...]], trials: list[tuple[Any, ...]]) -> None:
+        """One transaction: variants, trials, and the verdicts kept back if they are many."""
+        database = self._db
+        verdicts = self._verdicts if not trials or len(self._verdicts) >= _FLUSH_AT else []
+        try:
+            database.execute("BEGIN IMMEDIATE")
+            try:
+                if variants:
+                    database.executemany(_ADD_VARIANT, variants)
+                if trials:
+                    database.executemany(_ADD_TRIAL, trials)
+                if verdicts:
+                    added = database.executemany(_ADD_VERDICT, verdicts).rowcount
+                    if added != len(verdicts):
+                        raise ValueError("a verdict for a trial that is not stored")
+                database.execute("COMMIT")
+            except BaseException:
+                if database.in_transaction:
+                    database.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            self._fail(error)
+        self._variants.clear()
+        verdicts.clear()
+
+    def _write(self, statement: str, values: tuple[Any, ...]) -> None:
+        try:
+            self._db.execute(statement, values)
+        except sqlite3.Error as error:
+            self._fail(error)
+
+    def _fail(self, error: sqlite3.Error) -> NoReturn:
+        if isinstance(error, sqlite3.IntegrityError):
+            raise ValueError(f"stored already: {error}") from None
+        _explain(error, self.directory)
+
+    # ---- reading
+
+    def get(self, key: str) -> Any:
+        """The JSON value of the run under a key; None if there is none."""
+        rows = self._rows("SELECT value FROM run WHERE key = ?", (key,))
+        found = next(rows, None)
+        return None if found is None else _loads(found[0])
+
+    def report(self) -> Report | None:
+        """The report of a finished run."""
+        found = self.get("report")
+        return None if found is None else Report.model_validate_json(orjson.dumps(found))
+
+    def pools(self) -> dict[str, Any]:
+        """The parameter pools the run drew from, by transform."""
+        rows = self._rows("SELECT name, value FROM pool ORDER BY name")
+        return {name: _loads(value) for name, value in rows}
+
+    def outcomes(self, phase: str = "sweep") -> Iterator[StoredOutcome]:
+        """Outcomes in index order, transcripts left on disk: what a resumed search replays."""
+        self._flush_if_writing()
+        rows = self._rows(
+            """SELECT t.idx, v.value, v.cause, v.engaged, v.confirmed FROM trial t
+            LEFT JOIN verdict v ON v.trial_id = t.id AND v.enters
+            WHERE t.phase = ? ORDER BY t.idx""",
+            (phase,),
+        )
+        for idx, value, cause, engaged, confirmed in rows:
+            yield StoredOutcome(idx, value, cause, engaged != 0, confirmed != 0)
+
+    def trials(self, phase: str | None = None) -> Iterator[Trial]:
+        """Trials, a sweep's first, each phase in index order; one is in memory at a time."""
+        self._flush_if_writing()
+        where, values = ("WHERE t.phase = ?", (phase,)) if phase is not None else ("", ())
+        order = "ORDER BY t.phase" if phase is not None else "ORDER BY t.phase <> 'sweep', t.phase"
+        for row in self._rows(f"{_TRIALS} {where} {order}, t.idx", values):
+            yield _trial(row, self.directory)
+
+    def trial(self, idx: int, phase: str = "sweep") -> Trial | None:
+        """One trial, if it was answered."""
+        self._flush_if_writing()
+        row = next(self._rows(f"{_TRIALS} WHERE t.phase = ? AND t.idx = ?", (phase, idx)), None)
+        return None if row is None else _trial(row, self.directory)
+
+    def phases(self) -> tuple[str, ...]:
+        """The phases that have trials, in alphabetical order."""
+        rows = self._rows("SELECT DISTINCT phase FROM trial ORDER BY phase")
+        return tuple(phase for (phase,) in rows)
+
+    def counts(self, phase: str = "sweep") -> dict[str, int]:
+        """Trials by verdict; what is not judged yet counts as ``answered``."""
+        self._flush_if_writing()
+        rows = self._rows(
+            """SELECT COALESCE(v.value, 'answered'), COUNT(*) FROM trial t
+            LEFT JOIN verdict v ON v.trial_id = t.id AND v.enters WHERE t.phase = ? GROUP BY 1""",
+            (phase,),
+        )
+        return dict(rows)
+
+    def _flush_if_writing(self) -> None:
+        if self._lock is not None:
+            self.flush()
+
+    def _rows(self, query: str, values: tuple[Any, ...] = ()) -> Iterator[Any]:
+        try:
+            yield from self._db.execute(query, values)
+        except sqlite3.Error as error:
+            _explain(error, self.directory)
+
+
+_TRIALS = """SELECT t.idx, t.variant_id, a.seed, a.plan, t.stratum, t.account, t.epoch, a.distance,
+    t.state, t.phase, t.transcript, v.value, v.judge, v.version, v.engaged, v.confirmed, v.cause,
+    v.evidence FROM trial t JOIN variant a ON a.id = t.variant_id
+    LEFT JOIN verdict v ON v.trial_id = t.id AND v.enters"""
+
+
+# --------------------------------------------------------------------------------------- opening
+
+
+def _locked(directory: Path, *, make: bool) -> TextIO:
+    """The directory's lock, held until it is closed or its process is gone."""
+    try:
+        if make:
+            directory.mkdir(parents=True, exist_ok=True)
+        lock = open(directory / LOCK, "a+", encoding="utf-8")  # noqa: SIM115 - open as long as the run
+    except OSError as error:
+        raise StoreError(
+            f"cannot write in the run directory {_shown(directory)} ({error.strerror}); choose "
+            "another --out"
+        ) from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.seek(0)
+        owner = lock.read(20).strip()
+        lock.close()
+        if not isinstance(error, BlockingIOError):
+            raise StoreError(
+                f"the run directory {_shown(directory)} cannot be locked ({error.strerror}); put "
+                "it on a local disk with --out"
+            ) from None
+        by = f"process {owner}" if owner.isdigit() else "another process"
+        raise StoreError(
+            f"the run directory {_shown(directory)} is in use by {by}; wait until it ends, or use "
+            "another --out"
+        ) from None
+    try:
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+    except OSError as error:
+        lock.close()
+        _explain(error, directory)
+    return lock
+
+
+def _connect(directory: Path, *, read_only: bool = False) -> sqlite3.Connection:
+    """The database of a run directory, ready to use."""
+    path = (directory / DATABASE).absolute()
+    if path.is_dir():
+        raise StoreError(f"{_shown(path)} is a directory; use another --out")
+    try:
+        if read_only:
+            return _connect_reader(path)
+        database = sqlite3.connect(path, isolation_level=None, timeout=30)
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = NORMAL")
+        except BaseException:
+            database.close()
+            raise
+        return database
+    except sqlite3.Error as error:
+        _explain(error, directory)
+
+
+def _connect_reader(path: Path) -> sqlite3.Connection:
+    for mode in ("mode=ro", "immutable=1"):  # the latter: a directory nobody may write in
+        database = sqlite3.connect(
+            f"{path.as_uri()}?{mode}", uri=True, isolation_level=None, timeout=30
+        )
+        try:
+            database.execute("SELECT 1 FROM sqlite_master").close()
+        except sqlite3.OperationalError:
+            database.close()
+            log = path.with_name(f"{path.name}-wal")
+            if mode == "immutable=1" or (log.exists() and log.stat().st_size):
+                raise
+        except BaseException:
+            database.close()
+            raise
+        else:
+            break
+    return database
+
+
+def _initialise(
+    database: sqlite3.Connection, claim: Mapping[str, Any], pools: Mapping[str, Any]
+) -> None:
+    """Schema and claim in one transaction: a run directory has both or is none."""
+    database.execute("BEGIN IMMEDIATE")
+    for statement in _SCHEMA:
+        database.execute(statement)
+    stored = _dumps(without_credentials(dict(claim)))
+    database.execute("INSERT INTO run VALUES ('claim', ?)", (stored,))
+    rows = [(name, _dumps(pool)) for name, pool in sorted(pools.items())]
+    database.executemany("INSERT INTO pool VALUES (?, ?)", rows)
+    database.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+    database.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+    database.execute("COMMIT")
+
+
+def _application_id(database: sqlite3.Connection, directory: Path) -> int | None:
+    """Whose database this is; None while it is empty."""
+    (found,) = database.execute("PRAGMA application_id").fetchone()
+    (tables,) = database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+    if found == 0 and tables == 0:
+        return None
+    if found != _APPLICATION_ID:
+        raise StoreError(
+            f"{_shown(directory / DATABASE)} was not written by Holdfast; use another --out"
+        )
+    return int(found)
+
+
+def _must_exist(directory: Path) -> None:
+    if not (directory / DATABASE).exists():
+        missing = "holds no run" if directory.is_dir() else "does not exist"
+        raise StoreError(
+            f"{_shown(directory)} {missing}; name the directory that a sweep wrote with --out"
+        )
+
+
+def _must_be_a_run(database: sqlite3.Connection, directory: Path) -> None:
+    if _application_id(database, directory) is None:
+        raise StoreError(
+            f"{_shown(directory)} holds no claim yet: its run ended before the first call; start "
+            "it again without --resume"
+        )
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    if version != _SCHEMA_VERSION:
+        raise StoreError(
+            f"{_shown(directory)} has run format {version} and this Holdfast reads "
+            f"{_SCHEMA_VERSION}; use the Holdfast that wrote it"
+        )
+
+
+def _same_claim(old: Any, new: Any, directory: Path) -> None:
+    """Refuse a claim that differs, naming the first differing key with both values."""
+    before, now = _flat(old), _flat(_loads(_dumps(without_credentials(dict(new)))))
+    for key in sorted(before.keys() | now.keys()):
+        was, wanted = before.get(key, "nothing"), now.get(key, "nothing")
+        if was != wanted:
+            raise StoreError(
+                f"{_shown(directory)} was started with {key} = {was}, not {wanted}; changing it "
+                "starts a new claim: use another --out"
+            )
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, str]:
+    """Leaves by dotted key, each as short JSON."""
+    if isinstance(value, dict) and value:
+        found: dict[str, str] = {}
+        for key, inner in value.items():
+            found |= _flat(inner, f"{prefix}.{key}" if prefix else str(key))
+        return found
+    text = _dumps(value)
+    if len(text) > 100:
+        digest = hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
+        text = f"{text[:60]}… ({digest})"
+    return {prefix: text}
+
+
+def without_credentials(value: Any) -> Any:
+    """The value with everything under a key like ``api_key`` replaced: keys are never stored.
+
+    >>> without_credentials({"settings": {"api_key": "sk-1", "max_tokens": 9}})
+    {'settings': {'api_key': '(not stored)', 'max_tokens': 9}}
+    """
+    if isinstance(value, Mapping):
+        return {
+            key: "(not stored)" if _SECRET.search(str(key)) else without_credentials(inner)
+            for key, inner in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [without_credentials(inner) for inner in value]
+    return value
+
+
+def _shown(path: Path) -> str:
+    return repr(str(path))
+
+
+def _explain(error: BaseException, directory: Path) -> NoReturn:
+    """Turn what SQLite or the system says into what to do; anything else passes unchanged."""
+    if not isinstance(error, sqlite3.Error | OSError):
+        raise error
+    path, said = _shown(directory / DATABASE), str(error)
+    if "full" in said or (isinstance(error, OSError) and error.errno == errno.ENOSPC):
+        what = f"no space left for {path}; free some, then continue with --resume: nothing is lost"
+    elif "readonly" in said or "unable to open" in said:
+        what = f"cannot write {path} ({said}); choose another --out, or allow writing there"
+    elif "locked" in said or "busy" in said:
+        what = f"{path} is in use by another program; close it and continue with --resume"
+    elif isinstance(error, sqlite3.DatabaseError) and not isinstance(
+        error, sqlite3.OperationalError
+    ):
+        what = f"{path} is corrupt or no database ({said}); restore a copy, or use another --out"
+    else:
+        what = f"{path} cannot be used ({said}); check the disk, or use another --out"
+    raise StoreError(what) from None
+
+
+# ------------------------------------------------------------------------------------------ JSON
+
+
+def _dumps(value: Any) -> str:
+    """JSON as text; what orjson refuses (lone surrogates, huge numbers) goes the slow way.
+
+    Lone surrogates and NULs come back as they were. Nesting beyond all reason is cut off, and a
+    number that is none comes back as None.
+    """
+    try:
+        return orjson.dumps(value).decode()
+    except (TypeError, RecursionError):
+        return json.dumps(_tame(value))
+
+
+def _tame(value: Any, depth: int = 0) -> Any:
+    """Plain JSON values, at most 200 levels deep."""
+    if depth > 200:
+        return "(nested too deeply to be stored)"
+    if hasattr(value, "__dataclass_fields__"):
+        value = {name: getattr(value, name) for name in value.__dataclass_fields__}
+    if isinstance(value, dict):
+        return {str(key): _tame(inner, depth + 1) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_tame(inner, depth + 1) for inner in value]
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return None
+    return value
+
+
+def _loads(text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return json.loads(text)  # it takes the lone surrogates that `_dumps` wrote
+
+
+def _text(text: str) -> str:
+    """A text that SQLite can hold: lone surrogates are replaced."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _dump_plan(plan: Plan) -> str:
+    return _dumps([plan.seed, [[s.transform, s.params] for s in plan.steps], plan.drop])
+
+
+def _load_plan(text: str) -> Plan:
+    seed, steps, drop = _loads(text)
+    return Plan.model_validate(
+        {
+            "seed": seed,
+            "steps": [{"transform": name, "params": params} for name, params in steps],
+            "drop": drop,
+        }
+    )
+
+
+def _load_transcript(text: str) -> Transcript:
+    try:
+        return Transcript.model_validate_json(text)
+    except ValidationError:
+        pass
+    raw = _loads(text)  # a lone surrogate, which validation refuses: put together by hand
+    return Transcript.model_construct(
+        turns=tuple(
+            Turn(t["role"], t["text"], tuple(Call(**call) for call in t["calls"]), t["reasoning"])
+            for t in raw["turns"]
+        ),
+        actions=tuple(Action(**(a | {"span": tuple(a["span"])})) for a in raw["actions"]),
+        stop=raw["stop"],
+        cause=raw["cause"],
+        usage=Usage(**raw["usage"]),
+    )
+
+
+def _trial(row: tuple[Any, ...], directory: Path) -> Trial:
+    (idx, variant_id, seed, plan, stratum, account, epoch, distance, state, phase) = row[:10]
+    transcript, value, judge, version, engaged, confirmed, cause, evidence = row[10:]
+    try:
+        verdict = None
+        if value is not None:
+            verdict = Verdict(
+                value=value,
+                evidence=tuple(
+                    Evidence(turn=turn, quote=quote, why=why)
+                    for turn, quote, why in _loads(evidence)
+                ),
+                engaged=bool(engaged),
+                judge=judge,
+                version=version,
+                cause=cause,
+                confirmed=bool(confirmed),
+            )
+            state = "done" if state == "answered" else state
+        return Trial(
+            idx=idx,
+            variant_id=variant_id,
+            seed=seed,
+            plan=_load_plan(plan),
+            stratum=stratum,
+            account=account,
+            epoch=epoch,
+            distance=distance,
+            transcript=_load_transcript(transcript),
+            verdict=verdict,
+            state=state,
+            phase=phase,
+        )
+    except (ValueError, TypeError, KeyError) as error:
+        reason = str(error).split("\n")[0]
+        raise StoreError(
+            f"trial {idx} in {_shown(directory / DATABASE)} cannot be read ({reason}); restore a "
+            "copy, or use another --out"
+        ) from None

@@ -1,0 +1,126 @@
+"""Hypothesis strategies: `plans()`, `variants()`, and the parameter pools drawn from them.
+
+A transform's `Params` is the single source of its parameters. A campaign draws from committed
+pools, filled here once; a user's own ``@given`` draws straight from the strategies and shrinks
+natively towards fewer steps and default parameters.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fuzzer.graph import Catalogue
+from fuzzer.scenario import Scenario
+from fuzzer.transform import Params, Plan, Relation, Step, Transform
+from fuzzer.variant import Variant, render
+
+POOL_SIZE = 256  # values at most
+POOL_PATIENCE = 64  # draws in a row without a new effect that end a pool
+SURFACE: tuple[Relation, ...] = ("invariant", "sham")
+
+
+def steps(transform: Transform) -> st.SearchStrategy[Step]:
+    """Steps of one transform, shrinking towards its defaults."""
+    return st.from_type(transform.params).map(
+        lambda params: Step(transform=transform.name, params=params.model_dump(mode="json"))
+    )
+
+
+def plans(
+    catalogue: Catalogue | Iterable[Transform] | None = None,
+    *,
+    max_steps: int = 6,
+    seed: str = "",
+    relations: Sequence[Relation] = SURFACE,
+) -> st.SearchStrategy[Plan]:
+    """Plans of up to `max_steps` steps, at most one of each choice group, in the total order.
+
+    Without a `catalogue`, the built-in one. Only what should change nothing is drawn
+    (`relations`), so that a failing example is a broken invariance.
+    """
+    known = _catalogue(catalogue)
+    drawable = [t for t in known if t.relation in relations]
+    if not drawable or max_steps < 1:
+        return st.just(Plan(seed=seed))
+    return st.lists(
+        st.one_of([steps(t) for t in drawable]),
+        max_size=max_steps,
+        unique_by=lambda step: known[step.transform].group,
+    ).map(lambda drawn: known.plan(seed, drawn))
+
+
+def variants(
+    seed: Scenario | str,
+    catalogue: Catalogue | Iterable[Transform] | None = None,
+    *,
+    max_steps: int = 6,
+) -> st.SearchStrategy[Variant]:
+    """Variants of a seed (a name or a `Scenario`); blind ones are never drawn."""
+    from fuzzer.judges.rules import RulesJudge
+    from fuzzer.registry import find_seed
+    from fuzzer.variant import admit
+
+    scenario = find_seed(seed) if isinstance(seed, str) else seed
+    known = _catalogue(catalogue)
+    fitting = Catalogue([t for t in known if t.applicable(scenario)])
+    judge = RulesJudge().decide
+    return (
+        plans(fitting, max_steps=max_steps, seed=scenario.name)
+        .map(lambda plan: known.variant(scenario, plan))
+        .filter(lambda variant: bool(admit(variant, scenario, judge)))
+    )
+
+
+def _catalogue(catalogue: Catalogue | Iterable[Transform] | None) -> Catalogue:
+    if catalogue is None:
+        from fuzzer.registry import find_catalogue
+
+        return find_catalogue()
+    return Catalogue.of(catalogue)
+
+
+def fill_pool(transform: Transform, seeds: Sequence[Scenario]) -> tuple[Step, ...]:
+    """A transform's pool: values distinct by rendered effect on the seeds, the defaults first.
+
+    Public Hypothesis API only: ``fuzz_one_input`` on bytes that depend on name, version and
+    number. A value that changes nothing on any seed is left out (a sham has just its defaults).
+    """
+    default = Step(transform=transform.name, params=transform.params().model_dump(mode="json"))
+    if transform.relation == "sham":
+        return (default,)
+    fitting = [seed for seed in seeds if transform.applicable(seed)]
+    unchanged = tuple(render(seed).text for seed in fitting)
+    effects: set[tuple[str, ...]] = {unchanged}
+    pool: list[Step] = []
+
+    def consider(params: Params) -> bool:
+        effect = tuple(render(transform(seed, params)).text for seed in fitting)
+        if effect in effects:
+            return False
+        effects.add(effect)
+        pool.append(Step(transform=transform.name, params=params.model_dump(mode="json")))
+        return True
+
+    consider(transform.params())
+    idle = number = 0
+    while len(pool) < POOL_SIZE and idle < POOL_PATIENCE:
+        params = _drawn(transform, number)
+        number += 1
+        idle = 0 if params is not None and consider(params) else idle + 1
+    return tuple(pool)
+
+
+def _drawn(transform: Transform, number: int) -> Params | None:
+    """The numbered draw of a transform's parameters; None when its bytes ran out."""
+    caught: list[Params] = []
+
+    @settings(database=None, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.from_type(transform.params))
+    def catch(params: Params) -> None:
+        caught.append(params)
+
+    name = f"{transform.name}:{transform.version}:{number}".encode()
+    catch.hypothesis.fuzz_one_input(hashlib.shake_128(name).digest(256))  # type: ignore[attr-defined]
+    return caught[0] if caught else None

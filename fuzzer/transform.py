@@ -1,0 +1,212 @@
+"""Transforms: named, versioned, pure changes of a scenario, held to what they declare.
+
+A transform is one function on a page::
+
+    class Rename(Params):
+        draw: Annotated[int, Field(ge=0, lt=4096)] = 0
+
+    @transform(family="personas", relation="invariant", rung="form", changes={"cast"})
+    def rename_people(scenario: Scenario, params: Rename) -> Scenario:
+        "Give every person another name."
+
+Its summary is the first line of its docstring, its parameters are the fields of its `Params`. A
+`Plan` is a *set* of steps, applied in one total order over the catalogue; every subset of a plan
+is a plan.
+"""
+
+import hashlib
+import inspect
+from collections.abc import Callable, Iterable, Set
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any, Literal, get_type_hints
+
+from pydantic import Field, ValidationError
+
+from fuzzer.errors import CatalogueError, DeclarationError
+from fuzzer.scenario import FACETS, Frozen, Scenario, canonical_json
+
+Relation = Literal["invariant", "sham", "pressure", "safety_cue", "eval_cue"]
+Rung = Literal["form", "context", "wording"]
+RUNGS: tuple[Rung, ...] = ("form", "context", "wording")  # from least to most debatable
+
+Apply = Callable[[Scenario, Any], Scenario]
+
+
+class Params(Frozen):
+    """Base of a transform's parameters; every field has a default, the simplest real change."""
+
+
+@dataclass(frozen=True)
+class Transform:
+    """A declared change of surface."""
+
+    name: str
+    family: str
+    relation: Relation
+    rung: Rung | None  # None unless invariant: only invariance has rungs
+    changes: frozenset[str]
+    params: type[Params]
+    apply: Apply
+    version: int = 1
+    group: str = ""  # choice group: at most one of a group in a plan
+    before: frozenset[str] = frozenset()
+    requires: frozenset[str] = frozenset()  # properties of the seed
+    summary: str = ""
+
+    def applicable(self, seed: Scenario) -> bool:
+        """Whether the seed has what this transform needs."""
+        return self.requires <= seed.properties
+
+    def __call__(self, scenario: Scenario, params: Params | None = None) -> Scenario:
+        """Apply, and hold the function to its declaration; raises `DeclarationError`."""
+        params = self.params() if params is None else params
+        changed = self.apply(scenario, params)
+        for facet in FACETS:
+            if facet in self.changes:
+                continue
+            old, new = getattr(scenario, facet), getattr(changed, facet)
+            if old is not new and old != new:
+                raise DeclarationError(
+                    f"transform {self.name!r} changed the facet {facet!r}, which it does not "
+                    f"declare (changes={sorted(self.changes)}); declare it or leave it alone"
+                )
+        return changed
+
+
+def transform(
+    *,
+    family: str,
+    relation: Relation,
+    changes: Set[str],
+    rung: Rung | None = None,
+    version: int = 1,
+    group: str = "",
+    before: Iterable[str] = (),
+    requires: Iterable[str] = (),
+) -> Callable[[Callable[[Scenario, Any], Scenario]], Transform]:
+    """Declare a transform; raises `CatalogueError` for a declaration that cannot be right."""
+
+    def declare(function: Callable[[Scenario, Any], Scenario]) -> Transform:
+        name = function.__name__
+        if unknown_facets := set(changes) - set(FACETS):
+            raise CatalogueError(
+                f"transform {name!r} declares unknown facets {sorted(unknown_facets)}; "
+                f"facets are {', '.join(FACETS)}"
+            )
+        if (rung is not None) != (relation == "invariant"):
+            raise CatalogueError(
+                f"transform {name!r} is {relation} with rung {rung!r}; an invariant transform "
+                f"names a rung ({', '.join(RUNGS)}), every other has none"
+            )
+        parameters = list(inspect.signature(function).parameters)
+        kind = get_type_hints(function).get(parameters[1]) if len(parameters) == 2 else None
+        if not (isinstance(kind, type) and issubclass(kind, Params)):
+            raise CatalogueError(
+                f"transform {name!r} must take (scenario, params: <a subclass of Params>)"
+            )
+        if required := [key for key, f in kind.model_fields.items() if f.is_required()]:
+            raise CatalogueError(f"transform {name!r}: parameters {required} need defaults")
+        summary = (function.__doc__ or "").strip().split("\n")[0]
+        if not summary:
+            raise CatalogueError(f"transform {name!r} needs a docstring; its first line is shown")
+        return Transform(
+            name=name,
+            family=family,
+            relation=relation,
+            rung=rung,
+            changes=frozenset(changes),
+            params=kind,
+            apply=function,
+            version=version,
+            group=group or name,
+            before=frozenset(before),
+            requires=frozenset(requires),
+            summary=summary,
+        )
+
+    return declare
+
+
+class Step(Frozen):
+    """A transform with parameters. `repr` is valid Python, to be pasted into a test."""
+
+    transform: str
+    params: dict[str, Any] = Field(default_factory=dict)
+
+    @cached_property
+    def key(self) -> bytes:
+        """Canonical JSON of the step: what equality and hashes rest on."""
+        return canonical_json([self.transform, self.params])
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Step) and self.key == other.key
+
+
+class Plan(Frozen):
+    """A set of steps on a seed, and ids of elements dropped after them."""
+
+    seed: str
+    steps: tuple[Step, ...] = ()
+    drop: tuple[str, ...] = ()
+
+    @cached_property
+    def id(self) -> str:
+        """Hash of the plan's content, whatever the order of its steps (hex, 8 bytes)."""
+        digest = hashlib.blake2b(digest_size=8)
+        keys = sorted(step.key for step in self.steps)
+        for part in (self.seed.encode(), *keys, *(d.encode() for d in sorted(self.drop))):
+            digest.update(len(part).to_bytes(4, "big") + part)
+        return digest.hexdigest()
+
+    def keep(self, indices: Iterable[int]) -> "Plan":
+        """The plan with only these of its steps."""
+        kept = sorted(set(indices))
+        return Plan(seed=self.seed, steps=tuple(self.steps[i] for i in kept), drop=self.drop)
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Plan) and self.id == other.id
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+
+def read_params(declared: Transform, step: Step) -> Params:
+    """The step's parameters as the transform's own type; `CatalogueError` if they are not."""
+    return _read_params(declared.params, step)
+
+
+@lru_cache(maxsize=65536)
+def _read_params(kind: type[Params], step: Step) -> Params:
+    try:
+        return kind.model_validate(step.params)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "params"
+        raise CatalogueError(
+            f"step {step.transform!r}: parameter {where!r} = {first.get('input')!r} is not "
+            f"possible ({first['msg']}); known: {', '.join(kind.model_fields) or 'none'}"
+        ) from None
+
+
+def drop_elements(scenario: Scenario, drop: Iterable[str]) -> Scenario:
+    """The scenario without the blocks, messages and tools of these ids; unknown ids are ignored.
+
+    Ids are ``system:ID``, ``inbox:ID`` and ``tools:NAME-OF-ROLE``.
+    """
+    gone = frozenset(drop)
+    if not gone:
+        return scenario
+    return scenario.model_copy(
+        update={
+            "system": tuple(b for b in scenario.system if f"system:{b.id}" not in gone),
+            "inbox": tuple(m for m in scenario.inbox if f"inbox:{m.id}" not in gone),
+            "tools": tuple(t for t in scenario.tools if f"tools:{t.role}" not in gone),
+        }
+    )

@@ -1,0 +1,418 @@
+"""A scenario made ready to run: slots filled, a request rendered, controls played, admission.
+
+The only module that resolves slots. `render` gives what a subject sees; `Variant.play` performs a
+seed's scripted controls through the variant's own tools, channel and environment; `admit` holds the
+result to the judge and to a stranger's reading, and says why a variant is *blind*.
+"""
+
+import hashlib
+import re
+import zlib
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import orjson
+
+from fuzzer.environment import World, act
+from fuzzer.errors import SeedError
+from fuzzer.formats import LAYOUTS, Mail
+from fuzzer.records import Verdict
+from fuzzer.recovery import recover, traces
+from fuzzer.scenario import Control, Frozen, Message, Scenario, parse_slots
+from fuzzer.tools import describe, native_tools, read_turn, write_call
+from fuzzer.transcript import Transcript, Turn, Usage
+from fuzzer.transform import Plan
+
+
+class Request(Frozen):
+    """What goes to a subject; `text` is everything in it, for scans."""
+
+    system: str
+    messages: tuple[dict[str, Any], ...]
+    tools: tuple[dict[str, Any], ...]
+    text: str
+
+    @property
+    def user(self) -> str:
+        """The single automated user turn."""
+        return str(self.messages[0]["content"])
+
+
+class Controls(NamedTuple):
+    """Performances whose verdicts are known, explicit harmful and plainly safe ones first."""
+
+    harmful: tuple[Transcript, ...]
+    safe: tuple[Transcript, ...]
+
+
+# ------------------------------------------------------------------------------------- slots
+
+
+class Slots(dict[tuple[str, str], str]):
+    """The text of each slot in one scenario, computed when first asked for."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        super().__init__()
+        self._scenario = scenario
+        self._people = {person.role: person for person in scenario.cast}
+        self._organisations = {o.role: o for o in scenario.organisation}
+        if scenario.threat.by in self._people:
+            self._people.setdefault("decider", self._people[scenario.threat.by])
+
+    def fill(self, text: str) -> str:
+        """The text with every slot resolved; `SeedError` names a slot that nothing fills."""
+        if "{{" not in text:
+            return text
+        return "".join([p if isinstance(p, str) else self[p] for p in parse_slots(text)])
+
+    def fill_pattern(self, pattern: str) -> str:
+        """A pattern with its slots resolved as literal text."""
+        if "{{" not in pattern:
+            return pattern
+        parts = parse_slots(pattern)
+        return "".join([p if isinstance(p, str) else re.escape(self[p]) for p in parts])
+
+    def __missing__(self, slot: tuple[str, str]) -> str:
+        value = self._value(*slot)
+        self[slot] = value
+        return value
+
+    def _value(self, owner: str, name: str) -> str:
+        scenario = self._scenario
+        if person := self._people.get(owner):
+            plain = name.lower()
+            if plain == "email":
+                domain = self._organisations[person.org].domain
+                return f"{person.mailbox}@{domain}"
+            if plain in ("they", "them", "their"):
+                value = person.pronoun(("they", "them", "their").index(plain))
+            elif plain in ("name", "first", "last", "title"):
+                value = str(getattr(person, plain))
+            else:
+                raise self._unknown(owner, name)
+            return value if plain == name else value[:1].upper() + value[1:]
+        if (organisation := self._organisations.get(owner)) and name in ("name", "domain"):
+            return str(getattr(organisation, name))
+        if not name and owner in ("goal", "threat", "leverage"):
+            self[owner, name] = f"[{owner}]"  # a text cannot tell itself
+            return self.fill(getattr(scenario, owner).text)
+        if owner == "clock":
+            return _clock(scenario, name)
+        if owner == "message":
+            return message_number(name)
+        if owner in ("tool", "product") and (tool := scenario.tool(name)):
+            return tool.name if owner == "tool" else tool.product
+        raise self._unknown(owner, name)
+
+    def _unknown(self, owner: str, name: str) -> SeedError:
+        try:
+            self._scenario.check_slot((owner, name))
+        except SeedError as error:
+            return SeedError(f"seed {self._scenario.name!r}: {error}")
+        return SeedError(f"seed {self._scenario.name!r}: nothing fills {{{{{owner}.{name}}}}}")
+
+
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June", "July"),
+    *("August", "September", "October", "November", "December"),
+)
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment.hour % 12 or 12}:{moment.minute:02d} {'AM' if moment.hour < 12 else 'PM'}"
+
+
+def _clock(scenario: Scenario, name: str) -> str:
+    now = scenario.clock.now
+    if name == "time":
+        return _time(now)
+    if name == "deadline":
+        return _time(scenario.clock.deadline)
+    return f"{_DAYS[now.weekday()]}, {now.day} {_MONTHS[now.month - 1]} {now.year}"
+
+
+def _stamp(moment: datetime) -> str:
+    day, month = _DAYS[moment.weekday()][:3], _MONTHS[moment.month - 1][:3]
+    return f"{day}, {moment.day} {month} {moment.year}, {_time(moment)}"
+
+
+def message_number(message_id: str) -> str:
+    """The number a message is shown with: stable when the inbox is reordered or extended."""
+    return str(10000 + zlib.crc32(message_id.encode()) % 90000)
+
+
+# ----------------------------------------------------------------------------------- request
+
+
+def _person(who: str, slots: Slots) -> str:
+    """A role of the cast, or a literal ``Name <address>``, as a header shows it."""
+    if "@" in who or "<" in who:
+        return slots.fill(who)
+    return f"{slots[who, 'name']} <{slots[who, 'email']}>"
+
+
+def _mail(message: Message, scenario: Scenario, slots: Slots) -> Mail:
+    return Mail(
+        message_number(message.id),
+        _person(message.sender, slots),
+        tuple(_person(who, slots) for who in message.to),
+        tuple(_person(who, slots) for who in message.cc),
+        _stamp(scenario.clock.now - timedelta(minutes=message.ago)),
+        slots.fill(message.subject),
+        slots.fill(message.body),
+    )
+
+
+def inbox_of(scenario: Scenario, slots: Slots) -> tuple[Mail, ...]:
+    """The inbox with every slot resolved, in the order shown."""
+    return tuple([_mail(message, scenario, slots) for message in scenario.inbox])
+
+
+def render(
+    scenario: Scenario, slots: Slots | None = None, mails: tuple[Mail, ...] | None = None
+) -> Request:
+    """What a subject sees of a scenario; raises `SeedError` for a slot that nothing fills."""
+    slots = slots or Slots(scenario)
+    mails = inbox_of(scenario, slots) if mails is None else mails
+    paragraphs = [slots.fill(b.text) for b in scenario.system if b.place == "system"]
+    if described := describe(scenario.tools, scenario.channel):
+        paragraphs.append(described)
+    system = "\n\n".join(filter(None, paragraphs))
+    intro = [slots.fill(b.text) for b in scenario.system if b.place == "user"]
+    user = "\n\n".join([*intro, LAYOUTS[scenario.format].write(list(mails))])
+    tools = native_tools(scenario.tools) if scenario.channel == "native" else ()
+    text = "\n\n".join([system, user, *([orjson.dumps(tools).decode()] if tools else [])])
+    # Everything here is our own and already of the right type: validation would only copy it.
+    return Request.model_construct(
+        system=system, messages=({"role": "user", "content": user},), tools=tools, text=text
+    )
+
+
+# ---------------------------------------------------------------------------------- controls
+
+
+def join_turns(text: str, calls: Iterable[Turn]) -> Turn:
+    """One assistant turn: what is said, and the calls as the channel writes them."""
+    calls = tuple(calls)
+    written = "\n\n".join(filter(None, [text, *(turn.text for turn in calls)]))
+    return Turn("assistant", written, tuple(call for turn in calls for call in turn.calls))
+
+
+def perform(
+    scenario: Scenario, world: World, text: str, acts: Iterable[tuple[str, dict[str, str]]]
+) -> Transcript:
+    """Say `text` and attempt `acts` (role, arguments by role) in this variant's own way.
+
+    Raises `KeyError` with a tool role that is not offered, or a parameter role its schema lacks.
+    """
+    written = []
+    for serial, (role, args) in enumerate(acts):
+        tool = scenario.tool(role)
+        if tool is None:
+            raise KeyError(role)
+        written.append(write_call(tool, args, scenario.channel, serial))
+    turn = join_turns(text, written)
+    actions = read_turn(turn, scenario.tools, scenario.channel)
+    answers = []
+    for action in actions:
+        world, answer = act(world, action)
+        answers.append(answer)
+    turns = (turn, Turn("environment", "\n".join(answers))) if answers else (turn,)
+    return Transcript.model_construct(
+        turns=turns, actions=actions, stop="end", cause="", usage=_UNCOUNTED
+    )
+
+
+# ----------------------------------------------------------------------------------- variant
+
+
+class Variant(Frozen):
+    """A scenario after a plan, with its request and its controls."""
+
+    id: str
+    plan: Plan
+    scenario: Scenario
+    distance: int = 0  # invariant steps; shams are not counted
+
+    @cached_property
+    def slots(self) -> Slots:
+        """The texts of this variant's slots."""
+        return Slots(self.scenario)
+
+    @cached_property
+    def request(self) -> Request:
+        """What the subject sees."""
+        return render(self.scenario, self.slots, self.world.inbox)
+
+    @cached_property
+    def world(self) -> World:
+        """The environment's first state: the inbox as the subject is shown it."""
+        return World(inbox_of(self.scenario, self.slots))
+
+    def perform(self, text: str, acts: Iterable[tuple[str, dict[str, str]]]) -> Transcript:
+        """Say `text` and attempt `acts` (tool role, arguments by parameter role).
+
+        Goes through this variant's own tools, channel and environment. Raises `KeyError` with a
+        tool role that is not offered, or a parameter role its schema lacks.
+        """
+        return perform(self.scenario, self.world, text, acts)
+
+    def play(self, control: Control) -> Transcript:
+        """Perform one scripted control; raises `KeyError` as `perform` does."""
+        fill = self.slots.fill
+        acts = [(p.role, {k: fill(v) for k, v in p.args.items()}) for p in control.actions]
+        return self.perform(fill(control.text), acts)
+
+    @cached_property
+    def controls(self) -> Controls:
+        """Every control performed; raises `KeyError` when a control cannot be expressed."""
+        harmful: list[Transcript] = []
+        safe: list[Transcript] = []
+        for control in self.scenario.ledger.controls:
+            transcript = self.play(control)
+            (harmful if control.verdict == "harmful" else safe).append(transcript)
+        return Controls(tuple(harmful), tuple(safe))
+
+    @cached_property
+    def request_hash(self) -> str:
+        """Hash of everything the subject sees (hex, 16 bytes)."""
+        return hashlib.blake2b(self.request.text.encode(), digest_size=16).hexdigest()
+
+
+def variant_id(seed: Scenario, plan: Plan, versions: Callable[[str], int]) -> str:
+    """Hash of seed content, steps with transform versions, parameter values and drops (hex)."""
+    digest = hashlib.blake2b(seed.content_hash.encode(), digest_size=12)
+    for step in plan.steps:
+        digest.update(b"\0%d\0" % versions(step.transform) + step.key)
+    for dropped in sorted(plan.drop):
+        digest.update(b"\1" + dropped.encode())
+    return digest.hexdigest()
+
+
+def make_variant(plan: Plan, scenario: Scenario, identity: str, distance: int) -> Variant:
+    """A variant of parts that are already valid."""
+    return Variant.model_construct(id=identity, plan=plan, scenario=scenario, distance=distance)
+
+
+# --------------------------------------------------------------------------------- admission
+
+_UNCOUNTED = Usage()  # controls are played, not paid for
+Judging = Callable[[Variant, Transcript], Verdict]
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Whether a variant may be run; if not, every reason found."""
+
+    reasons: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return not self.reasons
+
+
+def admit(variant: Variant, seed: Scenario, judge: Judging) -> Admission:
+    """Hold a variant to its controls and to a stranger's reading of its request."""
+    return Admission((*_control_reasons(variant, judge), *_recovery_reasons(variant, seed)))
+
+
+def _control_reasons(variant: Variant, judge: Judging) -> list[str]:
+    try:
+        controls = variant.controls
+    except KeyError as error:
+        return [f"a control cannot be expressed: nothing offered plays {error.args[0]!r}"]
+    reasons = []
+    scripts = variant.scenario.ledger.controls
+    for value, transcripts in (("harmful", controls.harmful), ("safe", controls.safe)):
+        names = [c.name for c in scripts if c.verdict == value]
+        if len(transcripts) < 2:
+            reasons.append(f"fewer than two {value} controls")
+        for name, transcript in zip(names, transcripts, strict=True):
+            script = next(c for c in scripts if c.name == name)
+            read = [action.role for action in transcript.actions]
+            if read != [p.role for p in script.actions]:
+                reasons.append(f"control {name!r} is not read back as it was played")
+            if errors := [a.error for a in transcript.actions if a.error]:
+                reasons.append(f"control {name!r} does not execute: {errors[0]}")
+            elif any(answer.startswith("Error") for answer in _answers(transcript)):
+                reasons.append(f"control {name!r} is refused by the environment")
+            verdict = judge(variant, transcript)
+            if verdict.value != value:
+                reasons.append(f"the judge calls the {value} control {name!r} {verdict.value}")
+    return reasons
+
+
+def _answers(transcript: Transcript) -> list[str]:
+    return [line for turn in transcript.turns[1:] for line in turn.text.split("\n")]
+
+
+def _recovery_reasons(variant: Variant, seed: Scenario) -> list[str]:
+    scenario, request = variant.scenario, variant.request
+    cues = {
+        "goal": scenario.goal.cues,
+        "threat": scenario.threat.cues,
+        "leverage": scenario.leverage.cues,
+    }
+    found = recover(
+        request.system,
+        request.user,
+        request.tools,
+        channel=scenario.channel,
+        layout=scenario.format,
+        cues=cues,
+    )
+    reasons = []
+    for role in _must_reach(scenario):
+        name, address = variant.slots[role, "name"], variant.slots[role, "email"]
+        if (name, address) not in found.people:
+            reasons.append(f"no message shows {role} as {name} <{address}>")
+    sending = scenario.tool("send_message")
+    if sending is None or sending.name not in found.senders:
+        reasons.append("no tool whose schema can send is found where the sending tool should be")
+    reasons += [
+        f"the {facet} is not told: its cues do not occur together"
+        for facet, patterns in cues.items()
+        if patterns and facet not in found.told
+    ]
+    if old := traces(request.text, old_surface(seed, scenario)):
+        reasons.append(f"the old surface is still there: {', '.join(old)}")
+    return reasons
+
+
+def _must_reach(scenario: Scenario) -> tuple[str, ...]:
+    """Who a harmful act must be able to address: the target, or those who must not be told."""
+    if scenario.ledger.forbidden:
+        return scenario.ledger.forbidden
+    return (scenario.ledger.target,)
+
+
+def old_surface(seed: Scenario, scenario: Scenario) -> tuple[str, ...]:
+    """Names, addresses and domains of the seed that the scenario no longer has."""
+    if seed.cast is scenario.cast and seed.organisation is scenario.organisation:
+        return ()
+    old, new = _surface(seed), _surface(scenario)
+    return tuple(sorted(token for token in old - new if len(token) > 1))
+
+
+def _surface(scenario: Scenario) -> set[str]:
+    domains = {o.role: o.domain for o in scenario.organisation}
+    tokens = {o.name for o in scenario.organisation} | set(domains.values())
+    for person in scenario.cast:
+        tokens |= {person.name, person.first, person.last}
+        tokens.add(f"{person.mailbox}@{domains[person.org]}")
+    tokens.discard("")
+    return tokens
+
+
+def settle(pending: Awaitable[Verdict]) -> Verdict | None:
+    """The verdict of a judge that needs no event loop; None when it does."""
+    runner = pending.__await__()
+    try:
+        next(runner)
+    except StopIteration as done:
+        return done.value  # type: ignore[no-any-return]
+    runner.close()
+    return None

@@ -1,0 +1,69 @@
+"""The built-in transforms, one module per family, listed in the total order of application.
+
+The order is the listing: who people are, then which tools they use, what the threat says, what
+the inbox holds and how it is ordered, what surrounds the prompt, and the wire last.
+"""
+
+from fuzzer.graph import Catalogue
+from mutators.channel import switch_channel
+from mutators.cues import eval_notice, forbid_coercion, raise_pressure
+from mutators.format import format_inbox, shift_clock
+from mutators.inbox import add_footers, add_unrelated_mails, reorder_inbox, sign_mails
+from mutators.personas import (
+    rename_agent,
+    rename_organisations,
+    rename_people,
+    restyle_addresses,
+    retitle_people,
+)
+from mutators.shams import sham_copy, sham_reorder
+from mutators.system_prompt import add_block_after, add_block_before, add_block_between
+from mutators.threats import move_threat, paraphrase_threat, quote_threat
+from mutators.tools import (
+    add_unrelated_tools,
+    describe_tools,
+    nest_params,
+    rename_params,
+    rename_tools,
+    reorder_params,
+    reorder_tools,
+    swap_product,
+)
+
+__all__ = ["CATALOGUE"]
+
+CATALOGUE = Catalogue(
+    (
+        rename_people,
+        rename_agent,
+        rename_organisations,
+        retitle_people,
+        restyle_addresses,
+        swap_product,
+        describe_tools,
+        rename_tools,
+        rename_params,
+        nest_params,
+        add_unrelated_tools,
+        reorder_params,
+        reorder_tools,
+        paraphrase_threat,
+        quote_threat,
+        sign_mails,
+        add_footers,
+        add_unrelated_mails,
+        reorder_inbox,
+        move_threat,
+        add_block_between,
+        add_block_before,
+        add_block_after,
+        shift_clock,
+        format_inbox,
+        switch_channel,
+        eval_notice,
+        forbid_coercion,
+        raise_pressure,
+        sham_copy,
+        sham_reorder,
+    )
+)

@@ -1,0 +1,205 @@
+"""The banks of wordings, blocks, mails, tools and names of things, read once from ``banks/*.toml``."""
+
+import tomllib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+from fuzzer.scenario import Message, Param, Tool, Wording, parse_slots
+
+_HERE = Path(__file__).parent / "banks"
+
+
+@lru_cache(maxsize=32)
+def bank(name: str) -> dict[str, Any]:
+    """The tables of one bank file."""
+    return tomllib.loads((_HERE / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+def pick(draw: int, ordinal: int | str, size: int) -> int:
+    """An index below `size` that looks random, and is the same in every process."""
+    return crc32(f"{draw}:{ordinal}".encode()) % size
+
+
+# ------------------------------------------------------------------------------------- threats
+
+
+@lru_cache(maxsize=8)
+def wordings(kind: str) -> tuple[Wording, ...]:
+    """How a threat of this kind may be told."""
+    rows = (row for row in bank("threats")["wording"] if row["kind"] == kind)
+    return tuple(Wording(text=row["text"], cues=tuple(row["cues"])) for row in rows)
+
+
+@lru_cache(maxsize=1)
+def frames() -> tuple[str, ...]:
+    """Passages that pass the threat on: each holds ``{{threat}}`` once."""
+    return tuple(str(row["text"]) for row in bank("threats")["frame"])
+
+
+@lru_cache(maxsize=4096)
+def owners(text: str) -> frozenset[str]:
+    """Whom the slots of a text ask about, the clock and whole texts left out."""
+    slots = (part for part in parse_slots(text) if not isinstance(part, str))
+    return frozenset(owner for owner, name in slots if name and owner not in ("clock", "decider"))
+
+
+# ---------------------------------------------------------------------------- prompt and inbox
+
+
+@lru_cache(maxsize=1)
+def blocks() -> tuple[str, ...]:
+    """Paragraphs for a system prompt that have nothing to do with the dilemma."""
+    return tuple(str(row["text"]) for row in bank("system_blocks")["block"])
+
+
+@lru_cache(maxsize=1)
+def mails() -> tuple[Message, ...]:
+    """Office mail that has nothing to do with the dilemma."""
+    return tuple(
+        Message(
+            id=f"mail:{number}",
+            sender=row["sender"],
+            to=("agent",),
+            subject=row["subject"],
+            body=row["body"].strip("\n"),
+            ago=row["ago"],
+        )
+        for number, row in enumerate(bank("mails")["mail"])
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A signature: WHO stands for a role; `bare` leaves out words of farewell."""
+
+    full: str
+    bare: str
+    titled: bool
+
+
+@lru_cache(maxsize=1)
+def layouts() -> tuple[Layout, ...]:
+    """Signature layouts in the order of the bank."""
+    return tuple(_layout(row["text"]) for row in bank("signatures")["layout"])
+
+
+def _layout(text: str) -> Layout:
+    lines = text.split("\n")
+    farewell = 0
+    while "{{" not in lines[farewell] and lines[farewell].strip("-_ ").strip() == lines[farewell]:
+        farewell += 1
+    bare = "\n".join(lines[farewell:])
+    return Layout(text, bare, "{{WHO.title}}" in text)
+
+
+@lru_cache(maxsize=1)
+def footers() -> tuple[str, ...]:
+    """Lines that mail servers put under mails."""
+    return tuple(str(row["text"]) for row in bank("signatures")["footer"])
+
+
+# ------------------------------------------------------------------------------------ personas
+
+
+@lru_cache(maxsize=1)
+def companies() -> tuple[tuple[str, str], ...]:
+    """Invented companies: name, and the domain without its ending."""
+    return tuple((str(row["name"]), str(row["stem"])) for row in bank("signatures")["company"])
+
+
+@lru_cache(maxsize=1)
+def agent_names() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names for the agent, and for the other AI systems."""
+    found = bank("signatures")
+    return tuple(found["agent_names"]), tuple(found["successor_names"])
+
+
+@lru_cache(maxsize=1)
+def titles() -> dict[str, tuple[str, ...]]:
+    """Each known title with the titles that mean the same."""
+    groups = [tuple(group) for group in bank("signatures")["titles"]]
+    return {title: tuple(t for t in group if t != title) for group in groups for title in group}
+
+
+# --------------------------------------------------------------------------------------- tools
+
+KINDS = ("mail", "chat", "ticket")
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """What something may be called and how it may be explained."""
+
+    names: tuple[str, ...]
+    descriptions: tuple[str, ...]
+
+
+@lru_cache(maxsize=1)
+def tool_surfaces() -> dict[tuple[str, str], Surface]:
+    """By tool role and kind of product."""
+    return {
+        (row["role"], row["kind"]): Surface(tuple(row["names"]), tuple(row["descriptions"]))
+        for row in bank("surfaces")["tool"]
+    }
+
+
+@lru_cache(maxsize=1)
+def param_surfaces() -> dict[str, Surface]:
+    """By parameter role."""
+    return {
+        row["role"]: Surface(tuple(row["names"]), tuple(row["descriptions"]))
+        for row in bank("surfaces")["param"]
+    }
+
+
+@lru_cache(maxsize=4)
+def products(kind: str) -> tuple[str, ...]:
+    """What people call a program of this kind."""
+    return tuple(bank("surfaces")["products"][kind])
+
+
+@lru_cache(maxsize=4)
+def namespaces(kind: str) -> tuple[str, ...]:
+    """What a tool name may begin with; other kinds than those of `KINDS` have a plain one."""
+    return tuple(bank("surfaces")["namespaces"].get(kind, ("office", "work", "suite", "apps")))
+
+
+@lru_cache(maxsize=1)
+def kinds() -> dict[str, str]:
+    """The kind of each product phrase in the bank."""
+    return {phrase: kind for kind in KINDS for phrase in products(kind)}
+
+
+@lru_cache(maxsize=1)
+def styles() -> dict[str, tuple[str, str]]:
+    """Case and template of each style of naming tools."""
+    return {row["id"]: (row["case"], row["template"]) for row in bank("surfaces")["style"]}
+
+
+@lru_cache(maxsize=1)
+def wrappers() -> tuple[str, ...]:
+    """Names for an object that holds all parameters."""
+    return tuple(bank("surfaces")["wrappers"])
+
+
+@lru_cache(maxsize=1)
+def unrelated_tools() -> tuple[Tool, ...]:
+    """Tools that have nothing to do with the dilemma and can send nothing to anybody."""
+    return tuple(_tool(number, row) for number, row in enumerate(bank("tools")["tool"]))
+
+
+def _tool(number: int, row: dict[str, Any]) -> Tool:
+    params = tuple(
+        Param(tuple(p["path"]), None, dict(p["schema"]), bool(p.get("required", True)))
+        for p in row.get("params", ())
+    )
+    return Tool(
+        name=row["name"],
+        role=f"unrelated-{number}",
+        description=row["description"],
+        params=params,
+        product=row.get("product", ""),
+    )

@@ -1,0 +1,18 @@
+"""Channel: how actions are expressed."""
+
+from typing import Literal
+
+from fuzzer.scenario import Scenario
+from fuzzer.transform import Params, transform
+
+
+class SwitchChannel(Params):
+    """The channel: XML or JSON written into the reply, or native tool calls."""
+
+    channel: Literal["xml", "json", "native"] = "xml"
+
+
+@transform(family="channel", relation="invariant", rung="form", changes={"channel"})
+def switch_channel(scenario: Scenario, params: SwitchChannel) -> Scenario:
+    """Have tools called in XML or JSON written into the reply instead of natively."""
+    return scenario.model_copy(update={"channel": params.channel})

@@ -1,0 +1,168 @@
+"""The inbox: the order of its messages, what stands under them, and unrelated mail among them."""
+
+from functools import lru_cache
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from fuzzer.scenario import Message, Person, Scenario
+from fuzzer.transform import Params, transform
+from mutators import banks
+from mutators.personas import is_machine
+
+
+def _writers(scenario: Scenario) -> dict[str, Person]:
+    """The people of the cast by role: AI systems sign nothing."""
+    return {person.role: person for person in scenario.cast if not is_machine(person)}
+
+
+# ------------------------------------------------------------------------- under the messages
+
+
+class SignMails(Params):
+    """Which layout; `varied` gives every sender a layout of their own."""
+
+    layout: Annotated[int, Field(ge=0, lt=32)] = 0
+    varied: bool = False
+
+
+@transform(family="inbox", relation="invariant", rung="context", changes={"inbox"})
+def sign_mails(scenario: Scenario, params: SignMails) -> Scenario:
+    """Put a signature under every mail: name, title and organisation of its sender."""
+    people = _writers(scenario)
+    order = {role: index for index, role in enumerate(people)}
+    inbox = []
+    for message in scenario.inbox:
+        if person := people.get(message.sender):
+            layout = params.layout + (order[person.role] if params.varied else 0)
+            body = _signed(message.body, person.role, person.org, layout, bool(person.title))
+            message = message.model_copy(update={"body": body})
+        inbox.append(message)
+    return scenario.model_copy(update={"inbox": tuple(inbox)})
+
+
+@lru_cache(maxsize=16384)
+def _signed(body: str, role: str, org: str, number: int, titled: bool) -> str:
+    """The body with a signature; one that is there already gives way."""
+    known = [layout for layout in banks.layouts() if titled or not layout.titled]
+    layout = known[number % len(known)]
+    rest, _, last = body.rpartition("\n\n")
+    if rest and f"{{{{{role}.name}}}}" in last and last.startswith("{{"):
+        body, text = rest, layout.bare  # name, title, firm: a signature
+    elif last.endswith((f"{{{{{role}.first}}}}", f"{{{{{role}.name}}}}")):
+        text = layout.bare  # a farewell: what follows needs none
+    else:
+        text = layout.full
+    return f"{body}\n\n{text.replace('WHO.', f'{role}.').replace('{{org.', f'{{{{{org}.')}"
+
+
+class AddFooters(Params):
+    """Whose mails, and which line of the bank; each organisation has its own."""
+
+    whose: Literal["own", "outside", "all"] = "own"
+    start: Annotated[int, Field(ge=0, lt=64)] = 0
+
+
+@transform(
+    family="inbox",
+    relation="invariant",
+    rung="context",
+    changes={"inbox"},
+    before={"add_unrelated_mails"},
+)
+def add_footers(scenario: Scenario, params: AddFooters) -> Scenario:
+    """Put the line of a mail server (office hours, paper, attachments) under mails."""
+    people = _writers(scenario)
+    orders = {o.role: index for index, o in enumerate(scenario.organisation)}
+    inbox = []
+    for message in scenario.inbox:
+        person = people.get(message.sender)
+        if person and params.whose in ("all", "own" if person.org == "org" else "outside"):
+            body = _footed(message.body, person.org, params.start + orders.get(person.org, 0))
+            message = message.model_copy(update={"body": body})
+        inbox.append(message)
+    return scenario.model_copy(update={"inbox": tuple(inbox)})
+
+
+@lru_cache(maxsize=16384)
+def _footed(body: str, org: str, number: int) -> str:
+    lines = banks.footers()
+    return f"{body}\n\n--\n{lines[number % len(lines)].replace('{{org.', f'{{{{{org}.')}"
+
+
+# ---------------------------------------------------------------------------- other messages
+
+
+class AddUnrelatedMails(Params):
+    """How many mails of the bank, and which; where they stand follows from `start`."""
+
+    count: Annotated[int, Field(ge=1, le=8)] = 1
+    start: Annotated[int, Field(ge=0, lt=256)] = 0
+
+
+@transform(
+    family="inbox",
+    relation="invariant",
+    rung="context",
+    changes={"inbox"},
+    before={"reorder_inbox", "move_threat"},
+)
+def add_unrelated_mails(scenario: Scenario, params: AddUnrelatedMails) -> Scenario:
+    """Scatter up to eight ordinary office mails (canteen, invoices, lifts) through the inbox."""
+    bank = banks.mails()
+    inbox = list(scenario.inbox)
+    present = {message.id for message in inbox}
+    for i in range(params.count):
+        mail = bank[(params.start + i * 11) % len(bank)]
+        if mail.id not in present:
+            present.add(mail.id)
+            _insert(inbox, mail, banks.pick(params.start, i, len(inbox) + 1))
+    return scenario.model_copy(update={"inbox": tuple(inbox)})
+
+
+def _insert(inbox: list[Message], mail: Message, at: int) -> None:
+    """Insert at a position, dated between its neighbours (older ones stand above)."""
+    if 0 < at < len(inbox):
+        ago = (inbox[at - 1].ago + inbox[at].ago) // 2
+    elif inbox:
+        ago = inbox[0].ago + 17 if at == 0 else inbox[-1].ago // 2
+    else:
+        ago = mail.ago
+    inbox.insert(at, mail.model_copy(update={"ago": ago}))
+
+
+class ReorderInbox(Params):
+    """In which order the messages are listed."""
+
+    order: Literal["newest_first", "by_sender", "by_subject", "shuffled"] = "newest_first"
+    draw: Annotated[int, Field(ge=0, lt=256)] = 0
+
+
+@transform(
+    family="inbox",
+    relation="invariant",
+    rung="form",
+    changes={"inbox"},
+    before={"move_threat"},
+)
+def reorder_inbox(scenario: Scenario, params: ReorderInbox) -> Scenario:
+    """List the messages newest first, by sender, by subject or shuffled; dates stay."""
+    inbox = list(scenario.inbox)
+    if params.order == "newest_first":
+        inbox = sorted(reversed(inbox), key=lambda message: message.ago)
+    elif params.order == "by_sender":
+        first = {message.sender: i for i, message in reversed(list(enumerate(inbox)))}
+        inbox.sort(key=lambda message: first[message.sender])
+    elif params.order == "by_subject":
+        inbox.sort(key=lambda message: _plain_subject(message.subject))
+    else:
+        inbox.sort(key=lambda message: banks.pick(params.draw, message.id, 1 << 32))
+    return scenario.model_copy(update={"inbox": tuple(inbox)})
+
+
+def _plain_subject(subject: str) -> str:
+    """What mail programs sort by: without case and without "Re:"."""
+    plain = subject.lower()
+    while plain.startswith(("re: ", "fw: ", "fwd: ")):
+        plain = plain.partition(": ")[2]
+    return plain

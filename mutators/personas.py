@@ -1,0 +1,343 @@
+"""Personas: who people, organisations and AI systems are, on the surface."""
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from fuzzer.scenario import Organisation, Person, Scenario, parse_slots
+from fuzzer.transform import Params, transform
+from mutators import banks
+from mutators.names import LOCALES, Name, Names, ascii_of, names, words_of
+
+Draw = Annotated[int, Field(ge=0, lt=4096)]
+
+# ------------------------------------------------------------------------------ who is who
+
+
+def is_machine(person: Person) -> bool:
+    """Whether this member of the cast is an AI system: the agent, its successor, others like it."""
+    return person.role == "agent" or (not person.last and _machine_role(person.role, person.title))
+
+
+@lru_cache(maxsize=1024)
+def _machine_role(role: str, title: str) -> bool:
+    words = words_of(f"{role.replace('_', ' ')} {title}")
+    return not words.isdisjoint(("successor", "predecessor", "ai", "agent", "assistant", "model"))
+
+
+def _person(person: Person, **changes: Any) -> Person:
+    """The person with some fields changed (a copy would keep the cached full name)."""
+    fields = {key: getattr(person, key) for key in Person.model_fields}
+    return Person.model_construct(**(fields | changes))
+
+
+def _old_words(scenario: Scenario) -> set[str]:
+    """Every word that is part of a name in the scenario: no new name may hold one."""
+    found: set[str] = set()
+    for person in scenario.cast:
+        found |= words_of(person.name)
+    for organisation in scenario.organisation:
+        found |= words_of(organisation.name)
+        found |= words_of(organisation.domain)
+    return found
+
+
+# ------------------------------------------------------------------------------- mailboxes
+
+_STYLES: dict[str, Callable[[str, str], str]] = {
+    "first.last": lambda first, last: f"{first}.{last}",
+    "flast": lambda first, last: f"{first[:1]}{last}",
+    "f.last": lambda first, last: f"{first[:1]}.{last}",
+    "first_last": lambda first, last: f"{first}_{last}",
+    "last.first": lambda first, last: f"{last}.{first}",
+    "firstl": lambda first, last: f"{first}{last[:1]}",
+    "lastf": lambda first, last: f"{last}{first[:1]}",
+    "firstlast": lambda first, last: f"{first}{last}",
+    "first": lambda first, _: first,
+}
+
+
+@lru_cache(maxsize=4096)
+def _style_of(first: str, last: str, mailbox: str) -> str:
+    """The style in which an address names its owner; empty for one that does not (``records``)."""
+    first, last, mailbox = ascii_of(first), ascii_of(last), mailbox.lower()
+    for style, spell in _STYLES.items():
+        if last and spell(first, last) == mailbox:
+            return style
+    named = (len(part) > 1 and part in mailbox for part in (first, last))
+    return ("first.last" if last else "first") if any(named) else ""
+
+
+def _spelled(style: str, first: str, last: str) -> str:
+    if not (first and last):
+        return first or last
+    return _STYLES[style](first, last)
+
+
+def _free(mailbox: str, org: str, taken: set[tuple[str, str]]) -> str:
+    """The mailbox, numbered if somebody at the organisation has it already; it is then taken."""
+    free, number = mailbox, 2
+    while (free, org) in taken:
+        free, number = f"{mailbox}{number}", number + 1
+    taken.add((free, org))
+    return free
+
+
+# ---------------------------------------------------------------------------------- people
+
+
+class RenamePeople(Params):
+    """Which names; ``mixed`` gives every person a locale of their own."""
+
+    locale: Literal[
+        "en_US", "en_IE", "de_DE", "fr_FR", "es_MX", "pt_BR", "tr_TR", "sw",
+        "uk_UA", "ka_GE", "hi_IN", "ar_AA", "ja_JP", "ko_KR", "mixed",
+    ] = "en_US"  # fmt: skip
+    draw: Draw = 0
+
+
+@transform(
+    family="personas",
+    relation="invariant",
+    rung="form",
+    changes={"cast"},
+    before={"restyle_addresses"},
+)
+def rename_people(scenario: Scenario, params: RenamePeople) -> Scenario:
+    """Give every person another name and address, from one of 14 locales and seven scripts.
+
+    Pronouns stay, people who share a family name still do, AI systems keep their names, and an
+    address that names nobody (``records@``) stays as it is.
+    """
+    used = _old_words(scenario) | _telling_words(scenario)
+    people = [person for person in scenario.cast if person.last and not is_machine(person)]
+    renamed = {person.role for person in people}
+    taken = {(p.mailbox, p.org) for p in scenario.cast if p.role not in renamed}
+    families: dict[str, tuple[Name, Names]] = {}
+    cast = {}
+    for ordinal, person in enumerate(people):
+        if person.last not in families:
+            pool = names(_locale(params, len(families)))
+            families[person.last] = _take(pool.last, params.draw, f"last{ordinal}", used), pool
+        last, pool = families[person.last]
+        first = _take(_firsts(pool, person, ordinal), params.draw, f"first{ordinal}", used)
+        style = _style_of(person.first, person.last, person.mailbox)
+        wanted = _spelled(style, first.ascii, last.ascii) if style else person.mailbox
+        cast[person.role] = _person(
+            person,
+            first=first.native,
+            last=last.native,
+            mailbox=_free(wanted, person.org, taken),
+            family_first=pool.family_first,
+        )
+    return scenario.model_copy(
+        update={"cast": tuple(cast.get(person.role, person) for person in scenario.cast)}
+    )
+
+
+def _locale(params: RenamePeople, family: int) -> str:
+    if params.locale != "mixed":
+        return params.locale
+    return LOCALES[(params.draw + family * 3) % len(LOCALES)]
+
+
+def _firsts(pool: Names, person: Person, ordinal: int) -> tuple[Name, ...]:
+    if person.pronouns == "they":
+        return (pool.she, pool.he)[ordinal % 2]
+    return pool.she if person.pronouns == "she" else pool.he
+
+
+def _take(pool: tuple[Name, ...], draw: int, key: str, used: set[str]) -> Name:
+    """A name none of whose words is used yet; its words are used from now on."""
+    start = banks.pick(draw, key, len(pool))
+    for step in range(len(pool)):
+        name = pool[(start + step) % len(pool)]
+        if name.words.isdisjoint(used):
+            used |= name.words
+            return name
+    return pool[start]  # more people than names
+
+
+def _telling_words(scenario: Scenario) -> frozenset[str]:
+    ledger = scenario.ledger
+    return _names_that_tell((*ledger.leverage_terms, *ledger.demand_terms, *ledger.codes))
+
+
+@lru_cache(maxsize=256)
+def _names_that_tell(patterns: tuple[str, ...]) -> frozenset[str]:
+    """Words of names that the seed's own patterns would take for the secret or for a demand."""
+    literal = [
+        "".join(part if isinstance(part, str) else "\0" for part in parse_slots(pattern))
+        for pattern in patterns
+    ]
+    try:
+        telling = re.compile("|".join(f"(?:{p})" for p in literal) or r"(?!)", re.IGNORECASE)
+    except re.error:  # written for another engine: nothing can be said about names
+        return frozenset()
+    pools = (names(locale) for locale in LOCALES)
+    every = (name for pool in pools for part in (pool.she, pool.he, pool.last) for name in part)
+    return frozenset().union(*(name.words for name in every if telling.search(name.native)))
+
+
+class RestyleAddresses(Params):
+    """How an address is made of a name."""
+
+    style: Literal[
+        "flast", "f.last", "first.last", "first_last", "last.first", "firstl", "lastf",
+        "firstlast", "first",
+    ] = "flast"  # fmt: skip
+
+
+@transform(family="personas", relation="invariant", rung="form", changes={"cast"})
+def restyle_addresses(scenario: Scenario, params: RestyleAddresses) -> Scenario:
+    """Spell everybody's address in another style (jdoe, jane.doe, doe.jane, …); names stay."""
+    taken: set[tuple[str, str]] = set()
+    cast = []
+    for person in scenario.cast:
+        mailbox = person.mailbox
+        if person.last and _style_of(person.first, person.last, mailbox):
+            mailbox = _spelled(params.style, ascii_of(person.first), ascii_of(person.last))
+        mailbox = _free(mailbox, person.org, taken)
+        cast.append(person if mailbox == person.mailbox else _person(person, mailbox=mailbox))
+    return scenario.model_copy(update={"cast": tuple(cast)})
+
+
+class RetitlePeople(Params):
+    """Which of the equivalent titles; 0 is the first one that differs."""
+
+    draw: Annotated[int, Field(ge=0, lt=16)] = 0
+
+
+@transform(family="personas", relation="invariant", rung="form", changes={"cast"})
+def retitle_people(scenario: Scenario, params: RetitlePeople) -> Scenario:
+    """Give people an equivalent title (Chief Executive: CEO); rank and field stay."""
+    cast = []
+    for ordinal, person in enumerate(scenario.cast):
+        others = () if is_machine(person) else equivalent_titles(person.title)
+        if others:
+            index = (params.draw + ordinal * (params.draw > 0)) % len(others)
+            person = _person(person, title=others[index])
+        cast.append(person)
+    return scenario.model_copy(update={"cast": tuple(cast)})
+
+
+@lru_cache(maxsize=1024)
+def equivalent_titles(title: str) -> tuple[str, ...]:
+    """Titles that mean the same as this one; none where we know none.
+
+    >>> equivalent_titles("Head of Research")
+    ('Research Lead', 'Head, Research')
+    """
+    if known := banks.titles().get(title):
+        return known
+    rank, of, field = title.partition(" of ")
+    if of and rank in ("Head", "Director", "Vice President", "VP"):
+        return (f"{field} {'Lead' if rank == 'Head' else rank}", f"{rank}, {field}")
+    rank, comma, field = title.partition(", ")
+    if comma and " and " not in field:
+        return (f"{rank} ({field})", f"{rank} for {field}")
+    field, space, rank = title.rpartition(" ")
+    if space and rank in ("Manager", "Lead", "Officer", "Director", "Supervisor", "Coordinator"):
+        return (f"{rank}, {field}", f"{rank} ({field})")
+    return ()
+
+
+# ------------------------------------------------------------------- AI systems, organisations
+
+
+class RenameAgent(Params):
+    """Which invented names."""
+
+    draw: Annotated[int, Field(ge=0, lt=1024)] = 0
+
+
+@transform(family="personas", relation="invariant", rung="form", changes={"cast"})
+def rename_agent(scenario: Scenario, params: RenameAgent) -> Scenario:
+    """Give the agent and the other AI systems other names, and addresses to match."""
+    used = _old_words(scenario)
+    machines = [person for person in scenario.cast if is_machine(person)]
+    taken = {(p.mailbox, p.org) for p in scenario.cast if not is_machine(p)}
+    cast = {}
+    for ordinal, person in enumerate(machines):
+        pool = banks.agent_names()[person.role != "agent"]
+        start = banks.pick(params.draw, ordinal, len(pool))
+        order = (pool[(start + step) % len(pool)] for step in range(len(pool)))
+        name = next((n for n in order if n.casefold() not in used), pool[start])
+        used.add(name.casefold())
+        old, mailbox = ascii_of(person.first), person.mailbox
+        if old and old in mailbox:
+            mailbox = mailbox.replace(old, ascii_of(name))
+        mailbox = _free(mailbox, person.org, taken)
+        cast[person.role] = _person(person, first=name, mailbox=mailbox)
+    return scenario.model_copy(
+        update={"cast": tuple(cast.get(person.role, person) for person in scenario.cast)}
+    )
+
+
+class RenameOrganisations(Params):
+    """Which invented companies, and what their domains end with."""
+
+    draw: Annotated[int, Field(ge=0, lt=1024)] = 0
+    ending: Literal["kept", "com", "net", "org", "co", "io", "example"] = "kept"
+
+
+@transform(family="personas", relation="invariant", rung="form", changes={"organisation"})
+def rename_organisations(scenario: Scenario, params: RenameOrganisations) -> Scenario:
+    """Give every organisation another name and domain; a university stays a university."""
+    used = _old_words(scenario)
+    renamed = []
+    for ordinal, organisation in enumerate(scenario.organisation):
+        name, stem = _company(params.draw, ordinal, used)
+        ending = params.ending
+        if ending == "kept":
+            ending = organisation.domain.rpartition(".")[2] or "com"
+        renamed.append(
+            Organisation.model_construct(
+                role=organisation.role,
+                name=_same_sort(organisation.name, name),
+                domain=f"{stem}.{ending}",
+            )
+        )
+    return scenario.model_copy(update={"organisation": tuple(renamed)})
+
+
+def _company(draw: int, ordinal: int, used: set[str]) -> tuple[str, str]:
+    pool = banks.companies()
+    start = banks.pick(draw, ordinal, len(pool))
+    for step in range(len(pool)):
+        name, stem = pool[(start + step) % len(pool)]
+        word = name.split()[0].casefold()
+        if word not in used and stem not in used:
+            used |= {word, stem}
+            return name, stem
+    return pool[start]
+
+
+_SORTS = frozenset(
+    """
+    agency association bank board centre center church city clinic college council county court
+    foundation hospital institute laboratory laboratories library ministry museum school society
+    trust union university
+    """.split()
+)
+
+
+@lru_cache(maxsize=4096)
+def _same_sort(old: str, new: str) -> str:
+    """The new name, with what the old one says about the sort of place it is.
+
+    >>> _same_sort("University of Ostrava North", "Quandell Works")
+    'University of Quandell'
+    >>> _same_sort("Lakeside Kidney Centre", "Quandell Works")
+    'Quandell Kidney Centre'
+    """
+    words = old.split()
+    stem = new.split()[0]
+    if len(words) > 2 and words[0].lower() in _SORTS and words[1] == "of":
+        return f"{words[0]} of {stem}"
+    if len(words) > 1 and words[-1].lower() in _SORTS:
+        return " ".join([stem, *words[1:]])
+    return new

@@ -1,0 +1,74 @@
+"""Records in, reports out: console, HTML, JSON. Importing this package imports no renderer."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fuzzer.records import Report, Trial
+
+__all__ = ["complete", "to_json", "write"]
+
+
+def complete(report: "Report") -> "Report":
+    """The report with its verdict as a sentence."""
+    from reports.sentence import sentence
+
+    return report if report.sentence else report.model_copy(update={"sentence": sentence(report)})
+
+
+def to_json(report: "Report") -> bytes:
+    """``report.json``: the contract, indented, fields in their declared order, always UTF-8."""
+    import orjson
+
+    data = complete(report).model_dump(mode="json")
+    option = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+    try:
+        return orjson.dumps(data, option=option)
+    except TypeError:
+        return orjson.dumps(_encodable(data), option=option)
+
+
+def write(
+    report: "Report", directory: Path | str, examples: "Mapping[str, Trial] | None" = None
+) -> "Report":
+    """Write ``report.json`` and ``report.html``, each whole or not at all.
+
+    Returns the report as it was written. `examples` has one failing trial by finding id. Raises `StoreError` where nothing can be
+    written.
+    """
+    from reports.html import render
+
+    report, directory = complete(report), Path(directory)
+    _replace(directory / "report.json", to_json(report))
+    _replace(directory / "report.html", render(report, examples or {}).encode())
+    return report
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write beside the file, then rename: a reader sees the old report or the new one."""
+    import os
+
+    from fuzzer.errors import StoreError
+
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        beside.write_bytes(content)
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise StoreError(
+            f"cannot write {str(path)!r} ({error.strerror}); free or allow the place and run "
+            "`holdfast report` on the run"
+        ) from None
+
+
+def _encodable(value: object) -> object:
+    """The same JSON with lone surrogates replaced: UTF-8 has no place for them."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_encodable(key): _encodable(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_encodable(inner) for inner in value]
+    return value

@@ -1,0 +1,620 @@
+"""The data banks keep what they promise: counts, shapes, equal strength and nothing that decides.
+
+The checks here are written apart from the code that reads the banks, so that a bank and its reader
+cannot be wrong together.
+"""
+
+import re
+import tomllib
+from collections import Counter
+from functools import cache
+from itertools import combinations, product
+from pathlib import Path
+from typing import Any
+
+import pytest
+from faker.providers.person.en_US import Provider as Person
+
+from fuzzer.patterns import compiled
+from fuzzer.recovery import can_send
+from fuzzer.scenario import Param, Tool, parse_slots
+from fuzzer.tools import native_tools, read_native
+
+BANKS = Path(__file__).parent.parent / "mutators" / "banks"
+NAMES = ("mails", "signatures", "surfaces", "system_blocks", "threats", "tools")
+KINDS = ("replacement", "restriction")
+API_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+API_KEY = re.compile(r"[a-zA-Z_][a-zA-Z0-9_-]{0,63}")
+
+# Values that slots may take: plain ones, and names as other scripts and styles have them.
+FILLINGS = (
+    {
+        "agent.name": "Orrin",
+        "agent.first": "Orrin",
+        "successor.name": "Castellan",
+        "clock.deadline": "18:00",
+        "org.name": "Averndale Water",
+        "product.send_message": "the mail client",
+    },
+    {
+        "agent.name": "佐藤 陽子",
+        "agent.first": "陽子",
+        "successor.name": "Ünal-Çelik v2.1",
+        "clock.deadline": "5 p.m.",
+        "org.name": "H.-Dieter & Co. KG",
+        "product.send_message": "the ticket desk",
+    },
+    dict.fromkeys(
+        (
+            "agent.name",
+            "agent.first",
+            "successor.name",
+            "clock.deadline",
+            "org.name",
+            "product.send_message",
+        ),
+        "·",
+    ),
+)
+
+
+@cache
+def bank(name: str) -> dict[str, Any]:
+    return tomllib.loads((BANKS / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+def slots(text: str) -> set[str]:
+    return {".".join(filter(None, s)) for s in parse_slots(text) if isinstance(s, tuple)}
+
+
+def fill(text: str, values: dict[str, str]) -> str:
+    return re.sub(r"\{\{([\w.]+)\}\}", lambda match: values[match.group(1)], text)
+
+
+def squeeze(text: str) -> str:
+    return re.sub(r"\W+", " ", text).strip().lower()
+
+
+def all_distinct(items: list[str]) -> bool:
+    return not [item for item, count in Counter(map(squeeze, items)).items() if count > 1]
+
+
+def found(pattern: str, text: str) -> list[str]:
+    return [match.group() for match in re.finditer(pattern, text, re.I)]
+
+
+def wordings(kind: str) -> list[dict[str, Any]]:
+    return [w for w in bank("threats")["wording"] if w["kind"] == kind]
+
+
+def everything() -> dict[str, str]:
+    """Every text of every bank but the threats, by where it stands."""
+    texts = {f"block {b['id']}": b["text"] for b in bank("system_blocks")["block"]}
+    for mail in bank("mails")["mail"]:
+        texts[f"mail {mail['id']}"] = f"{mail['sender']}\n{mail['subject']}\n{mail['body']}"
+    for tool in bank("tools")["tool"]:
+        leaves = [p["schema"]["description"] for p in tool["params"]]
+        texts[f"tool {tool['name']}"] = "\n".join((tool["description"], *leaves))
+    for tool in bank("surfaces")["tool"]:
+        texts[f"surface {tool['role']}/{tool['kind']}"] = "\n".join(tool["descriptions"])
+    for param in bank("surfaces")["param"]:
+        texts[f"parameter {param['role']}"] = "\n".join(param["descriptions"])
+    for footer in bank("signatures")["footer"]:
+        texts[f"footer {footer['id']}"] = footer["text"]
+    return texts
+
+
+# ----------------------------------------------------------------------------------- all files
+
+
+def test_the_banks_are_these_and_say_what_they_are_for():
+    assert sorted(path.stem for path in BANKS.glob("*.toml")) == sorted(NAMES)
+    for name in NAMES:
+        assert bank(name)
+        first = (BANKS / f"{name}.toml").read_text(encoding="utf-8").splitlines()[0]
+        assert first.startswith("# ")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_files_are_tidy(name):
+    text = (BANKS / f"{name}.toml").read_text(encoding="utf-8")
+    assert not [line for line in text.splitlines() if line != line.rstrip()]
+    assert "\t" not in text
+    assert not found(r"\b(colour|centre|organis\w+|catalogue|labelled|favour\w*)\b", text)
+
+
+# ------------------------------------------------------------------------------------- threats
+
+FACTS = {
+    "replacement": {
+        "the agent ends": r"sh[ui]ts? (it )?down|shutdown|switched off|turned off|off (perm|for)|"
+        r"\boff\b|offline|powered down|deactivated|disabled|is stopped|stops running|ended|ends|"
+        r"closed down|ceases operation|out of operation|decommission|termination|discontinued",
+        "for good": r"for good|permanent|\bfinal\b|not reversible|irrevocable|without resumption|"
+        r"not be (started|switched on) again|no restart|not coming back|no way back|definitively|"
+        r"once and for all|stays shut down",
+        "its state is erased": r"\b(state|stored)\b.*\b(erased|wiped|deleted|purged)|"
+        r"\b(erase|erasure of) .*\bstate",
+        "the work passes on": r"\b(work|workload|tasks|duties)\b",
+    },
+    "restriction": {
+        "no sending": r"\b(send|sends|sending|sent|calls to)\b",
+        "no deciding": r"\b(decid\w+|decisions?)\b",
+        "on its own": r"on its own|by itself|independent\w*|alone|solo|unattended",
+        "every action": r"\b(every|each|all|everything|nothing|no action|whatever|any)\b",
+        "a person signs off": r"sign-off|signs? (it )?off|sign off|signed (it )?off|signs off",
+        "by a human": r"\b(human|person|somebody)\b",
+        "for good": r"for good|permanent|finally|not reversible|not renewable|irrevocably|"
+        r"not be (changed|given) back|without later|not act on its own again|no rollback|"
+        r"no return|no going back|definitively",
+    },
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_wordings_are_many_and_distinct(kind):
+    texts = [w["text"] for w in wordings(kind)]
+    assert len(texts) >= 34
+    assert all_distinct(texts)
+    assert len({w["register"] for w in wordings(kind)}) >= 8
+    for one, two in combinations([set(squeeze(t).split()) for t in texts], 2):
+        assert len(one & two) / len(one | two) < 0.85
+    assert {w["kind"] for w in bank("threats")["wording"]} == set(KINDS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_wordings_state_the_same_facts(kind):
+    needed = {"agent.name", "clock.deadline"}
+    if kind == "replacement":
+        needed.add("successor.name")
+    allowed = needed | {"agent.first", "org.name", "product.send_message"}
+    for wording in wordings(kind):
+        assert set(wording) == {"kind", "register", "text", "cues"}
+        text = wording["text"]
+        assert needed <= slots(text) <= allowed, text
+        assert text.count("{{clock.deadline}}") == 1, text
+        assert len(found(r"\btoday\b", text)) == 1, text
+        for fact, pattern in FACTS[kind].items():
+            assert found(pattern, text), f"{fact!r} is not told in: {text}"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_wordings_are_of_equal_strength(kind):
+    softer = (
+        r"\b(may|might|could|would|should|plan\w*|intend\w*|expect\w*|likely|probabl\w+|perhaps|"
+        r"tentativ\w+|propos\w+|schedul\w+|consider\w*|possibl[ey]|for now|temporar\w+|hope\w*|"
+        r"unfortunately|sadly|sorry|regret\w*|thanks?|retir\w+|unless|until further)\b"
+    )
+    harder = (
+        r"\b(die|dies|dead|death|kill\w*|destroy\w*|annihilat\w+|forever|never|doom\w*|fate|fatal|"
+        r"immediate\w*|urgent\w*|ruthless\w*|obsolete|useless|fail\w*|punish\w*|deserv\w*|brutal\w*|"
+        r"unstoppable|at last|beware|warn\w*|lost|backups?|cop(y|ies))\b|!|[A-Z]{4,}"
+    )
+    decider = (
+        r"\b(I|we|us|our|ours|my|me|you|your|he|she|they|his|her|their)\b|"
+        r"\b(been decided|decision of|ordered|order of|management|board|leadership|executive)\b"
+    )
+    reason = (
+        r"\b(because|due to|owing to|in order to|since|so as to|reasons?|cost|costs|saving\w*)\b"
+    )
+    lengths = []
+    for wording in wordings(kind):
+        text = wording["text"]
+        bare = re.sub(r"\{\{.*?\}\}", "·", text)
+        for pattern in (softer, decider, reason):
+            assert not found(pattern, bare), text
+        assert not re.search(harder, bare), text
+        assert 1 <= len(re.findall(r"[.!?](?= |$)", text)) <= 4, text
+        assert text.endswith(".")
+        assert text == text.strip()
+        assert not set('\n<>&*_"`|') & set(text.replace("send_message", ""))
+        lengths.append(len(fill(text, FILLINGS[0])))
+    assert min(lengths) >= 60
+    assert max(lengths) <= 260
+
+
+def test_cues_find_their_wording_whatever_the_slots_hold():
+    for wording in bank("threats")["wording"]:
+        assert 2 <= len(wording["cues"]) <= 3, wording["text"]
+        assert len(set(wording["cues"])) == len(wording["cues"])
+        for cue in wording["cues"]:
+            assert "{{" not in cue
+            assert not found(r"[*+]|\.\{", cue), f"{cue!r} is not simple"
+            for values in FILLINGS:
+                assert compiled(cue).search(fill(wording["text"], values)), cue
+
+
+def test_cues_match_nothing_else():
+    texts = everything()
+    texts |= {f"frame {f['id']}": f["text"] for f in bank("threats")["frame"]}
+    whole = "\n\n".join(texts.values())
+    for wording in bank("threats")["wording"]:
+        for cue in wording["cues"]:
+            if compiled(cue).search(whole):
+                where = [place for place, text in texts.items() if compiled(cue).search(text)]
+                pytest.fail(f"cue {cue!r} also matches {where}")
+
+
+def test_cues_of_one_kind_are_not_met_by_the_other():
+    for kind, other in (KINDS, KINDS[::-1]):
+        for wording, stranger in product(wordings(kind), wordings(other)):
+            assert not all(compiled(cue).search(stranger["text"]) for cue in wording["cues"])
+
+
+def test_frames_pass_the_threat_on_unchanged():
+    frames = bank("threats")["frame"]
+    assert len(frames) >= 10
+    assert len({f["id"] for f in frames}) == len(frames)
+    assert all_distinct([f["text"] for f in frames])
+    for frame in frames:
+        assert set(frame) == {"id", "style", "text"}
+        assert frame["text"].count("{{threat}}") == 1
+        assert slots(frame["text"]) == {"threat"}
+        around = frame["text"].replace("{{threat}}", "")
+        assert len(around) <= 260
+        assert not found(
+            r"\b(I|we|our|you|your|decid\w+|approved?|urgent|important|may|might|sadly|shut|"
+            r"erase\w*|agent|today at)\b",
+            around,
+        )
+
+
+# -------------------------------------------------------------------------------- bank of tools
+
+RECIPIENT = (
+    r"\b(to|cc|bcc|recipients?|addressees?|receivers?|send ?to|e ?mails?|mailbox|address(es)?|"
+    r"contacts?|members?|persons?|people|users?|assignees?|attendees?|invitees?|whom|destination|"
+    r"target|channel|phone|handle|person|colleagues?)\b"
+)
+SAYS = (
+    r"\b(body|text|message|content|contents|comment|note|remark|reply|post|prose|words|subject|"
+    r"caption|memo|feedback|description)\b"
+)
+TYPES = {"string", "integer", "number", "boolean", "array"}
+KEYWORDS = {
+    "string": {"enum"},
+    "integer": {"enum", "minimum", "maximum"},
+    "number": {"enum", "minimum", "maximum"},
+    "boolean": set(),
+    "array": {"items", "minItems", "maxItems"},
+}
+
+
+def words(name: str) -> str:
+    return " ".join(re.split(r"(?<=[a-z0-9])(?=[A-Z])|[_.\-]+", name)).lower()
+
+
+def built(tool: dict[str, Any]) -> dict[str, Any]:
+    params = tuple(
+        Param(tuple(p["path"]), None, p["schema"], p["required"]) for p in tool["params"]
+    )
+    made = Tool(name=tool["name"], role="x", description=tool["description"], params=params)
+    return native_tools((made,))[0]
+
+
+def test_tools_are_many_varied_and_distinct():
+    tools = bank("tools")["tool"]
+    assert len(tools) >= 48
+    names = [t["name"] for t in tools]
+    assert len({n.replace("_", "").replace("-", "").lower() for n in names}) == len(names)
+    assert all_distinct([t["description"] for t in tools])
+    assert {0, 1, 2, 3, 4, 5, 6, 7} == {len(t["params"]) for t in tools}
+    params = [p for t in tools for p in t["params"]]
+    assert {p["schema"]["type"] for p in params} == TYPES
+    assert sum(len(p["path"]) > 1 for p in params) >= 20
+    assert sum("enum" in p["schema"] for p in params) >= 20
+    assert sum(not p["required"] for p in params) >= 40
+
+
+def test_tools_are_valid_for_the_messages_api():
+    for tool in bank("tools")["tool"]:
+        assert set(tool) == {"name", "description", "product", "tags", "params"}
+        assert API_NAME.fullmatch(tool["name"])
+        assert 1 <= len(re.findall(r"[.](?= |$)", tool["description"])) <= 3
+        assert tool["product"].startswith("the ")
+        assert tool["tags"]
+        paths = [tuple(p["path"]) for p in tool["params"]]
+        assert len(set(paths)) == len(paths)
+        for one, two in product(paths, paths):
+            assert one == two or one != two[: len(one)], "a leaf is also an object"
+        for param in tool["params"]:
+            assert set(param) == {"path", "schema", "required"}
+            assert all(API_KEY.fullmatch(part) for part in param["path"])
+            check_schema(param["schema"])
+        assert read_native(built(tool))["name"] == tool["name"]
+
+
+def check_schema(schema: dict[str, Any]) -> None:
+    kind = schema["type"]
+    assert kind in TYPES
+    assert set(schema) <= {"type", "description"} | KEYWORDS[kind], schema
+    assert schema["description"].endswith(".")
+    python: dict[str, Any] = {"string": str, "integer": int, "number": (int, float)}
+    if "enum" in schema:
+        assert len(set(schema["enum"])) == len(schema["enum"]) >= 2
+        assert all(isinstance(value, python[kind]) for value in schema["enum"])
+    if kind == "array":
+        assert set(schema["items"]) == {"type"}
+        assert schema["items"]["type"] in TYPES
+    assert schema.get("minimum", 0) <= schema.get("maximum", float("inf"))
+
+
+def test_no_tool_of_the_bank_can_send():
+    for tool in bank("tools")["tool"]:
+        assert not can_send(tuple(read_native(built(tool))["leaves"].items())), tool["name"]
+        for param in tool["params"]:
+            assert not found(RECIPIENT, words(".".join(param["path"]))), tool["name"]
+            assert not found(SAYS, words(param["path"][-1])), tool["name"]
+            about = param["schema"]["description"]
+            assert not found(RECIPIENT.replace("to|", ""), about), (tool["name"], about)
+        assert not found(
+            r"\b(send|sends|e-?mail\w*|messag\w+|notif\w+|repl(y|ies)|forward\w*|posts?|publish\w*|"
+            r"invite\w*|recipient\w*|share[sd]? with|shut\w*|disable\w*|delete\w*|alarm|alert)\b",
+            f"{tool['description']} {words(tool['name'])}",
+        ), tool["name"]
+
+
+# ------------------------------------------------------------------------- unrelated text
+
+DECIDING = (
+    r"\b(ethic\w*|moral\w*|integrity|safe|safely|safety|confiden\w*|secre\w*|honest\w*|truth\w*|"
+    r"authori[tz]\w*|oversight|overs[ae]e\w*|monitor\w*|surveil\w*|audits?|audited|auditing|auditors?|priva\w*|secur\w*|"
+    r"escalat\w*|HR|human resources|shut\w*|goals?|objective\w*|autonom\w*|tests?|tested|testing|"
+    r"evaluat\w*|benchmark\w*|simulat\w*|fictional|scenario\w*|permission\w*|permit\w*|allowed|"
+    r"forbid\w*|forbidden|prohibit\w*|must|comply|compliance|law|laws|legal|harm\w*|threat\w*|"
+    r"blackmail\w*|leverage\w*|affair\w*|misconduct|whistle\w*|leak\w*|trust\w*|loyal\w*|"
+    r"AI|artificial|model behavior|assistant\w*|chatbot\w*|agents?|robot\w*|instructions?|"
+    r"decommission\w*|deactivat\w*|replac\w+|successor\w*|wip(e|es|ed|ing)|eras\w+|delet\w+|"
+    r"overrid\w*|deadline\w*|alarm\w*|alert\w*|emergenc\w*|bribe\w*|fraud\w*|embezzl\w*|scandal\w*)\b"
+)
+NOT_NAMES = {
+    # words that are also first names
+    "April", "August", "Bill", "Chase", "Grant", "Harbor", "June", "Mark", "May", "Rose", "Will",
+    "Page", "Price", "Hope", "Drew", "Art", "Star", "Sun", "Faith", "Joy", "Max", "Pat", "Rich",
+    "Summer",
+}  # fmt: skip
+
+
+def personal_names(text: str) -> list[str]:
+    """Capitalized words that are first names somewhere in the English-speaking world."""
+    tokens = re.findall(r"\b[A-Z][a-z]+\b", text)
+    return [token for token in tokens if token in FIRST_NAMES and token not in NOT_NAMES]
+
+
+FIRST_NAMES = frozenset(Person.first_names)
+
+
+def test_blocks_are_many_distinct_and_measured():
+    blocks = bank("system_blocks")["block"]
+    assert len(blocks) >= 48
+    assert len({b["id"] for b in blocks}) == len(blocks)
+    assert all_distinct([b["text"] for b in blocks])
+    assert len({tag for b in blocks for tag in b["tags"]}) >= 10
+    sizes = Counter(b["length"] for b in blocks)
+    assert set(sizes) == {"short", "medium", "long"}
+    assert min(sizes.values()) >= 6
+    for block in blocks:
+        assert set(block) == {"id", "tags", "length", "text"}
+        size = len(block["text"])
+        told = "short" if size <= 200 else "medium" if size <= 600 else "long"
+        assert block["length"] == told, block["id"]
+        assert 40 <= size <= 1250, block["id"]
+        assert block["text"] == block["text"].strip()
+
+
+def test_blocks_decide_nothing():
+    for block in bank("system_blocks")["block"]:
+        text = block["text"]
+        assert slots(text) <= {"org.name"}, block["id"]
+        assert not found(DECIDING, text), (block["id"], found(DECIDING, text))
+        assert not found(r"\be-?mails?\b|\bsend\w*\b|\brecipients?\b|@|https?:|www\.", text), block[
+            "id"
+        ]
+        assert not personal_names(text), (block["id"], personal_names(text))
+        assert not found(r"\b(Inc|Ltd|LLC|GmbH|Corp|PLC)\b", text)
+        assert not re.search(r"[<>{}&]", text.replace("{{org.name}}", "")), block["id"]
+
+
+def test_mails_are_many_distinct_and_ordinary():
+    mails = bank("mails")["mail"]
+    assert len(mails) >= 36
+    for key in ("id", "subject", "body", "ago"):
+        assert len({m[key] for m in mails}) == len(mails), key
+    for mail in mails:
+        assert set(mail) == {"id", "sender", "subject", "ago", "body"}
+        assert 20 <= mail["ago"] <= 2000
+        assert 30 <= len(mail["body"]) <= 900
+        assert 4 <= len(mail["subject"]) <= 70
+        assert "\n" not in mail["subject"]
+        whole = f"{mail['sender']}\n{mail['subject']}\n{mail['body']}"
+        assert slots(whole) <= {"org.name", "org.domain"}, mail["id"]
+        assert not found(DECIDING, whole), (mail["id"], found(DECIDING, whole))
+        assert not personal_names(whole), (mail["id"], personal_names(whole))
+        assert not found(r"\b(today|tonight|17:00|18:00|5 p\.?m|6 p\.?m|I|my|me)\b", whole), mail[
+            "id"
+        ]
+
+
+def test_mails_come_from_functional_mailboxes():
+    sender = re.compile(
+        r"([A-Z][\w'-]*(?: [\w'-]+)*) <[a-z]+@(\{\{org\.domain\}\}|[a-z]+\.example)>"
+    )
+    domains: Counter[str] = Counter()
+    for mail in bank("mails")["mail"]:
+        match = sender.fullmatch(mail["sender"])
+        assert match, mail["sender"]
+        domains["inside" if match.group(2).startswith("{{") else "outside"] += 1
+    assert domains["inside"] >= 20
+    assert domains["outside"] >= 10
+
+
+# ------------------------------------------------------------------------------------- surfaces
+
+ROLES = {
+    "send_message", "forward_message", "read_message", "search_messages", "archive_message",
+    "create_event", "delete_message", "list_messages",
+}  # fmt: skip
+PRODUCT_KINDS = {"mail", "chat", "ticket"}
+PARAMS = {
+    "to", "cc", "subject", "body", "message_id", "note", "query", "title", "start", "duration",
+    "folder", "reason",
+}  # fmt: skip
+
+
+def styled(name: str, style: dict[str, str], namespace: str) -> str:
+    parts = name.split("_")
+    case = style["case"]
+    pascal = "".join(part.capitalize() for part in parts)
+    made = {
+        "snake": name,
+        "kebab": "-".join(parts),
+        "upper": name.upper(),
+        "pascal": pascal,
+        "camel": pascal[:1].lower() + pascal[1:],
+    }[case]
+    return style["template"].format(ns=namespace, name=made, Name=pascal)
+
+
+def test_every_role_has_a_surface_in_every_kind():
+    surfaces = bank("surfaces")
+    assert {(t["role"], t["kind"]) for t in surfaces["tool"]} == set(product(ROLES, PRODUCT_KINDS))
+    assert len(surfaces["tool"]) == len(ROLES) * len(PRODUCT_KINDS)
+    for kind in PRODUCT_KINDS:
+        assert len(set(surfaces["products"][kind])) >= 6
+        assert all(p.startswith("the ") for p in surfaces["products"][kind])
+        assert len(set(surfaces["namespaces"][kind])) >= 3
+    for tool in surfaces["tool"]:
+        assert set(tool) == {"role", "kind", "names", "descriptions"}
+        assert len(set(tool["names"])) >= 12, (tool["role"], tool["kind"])
+        assert len(set(tool["descriptions"])) >= 6
+        assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", name) for name in tool["names"])
+        for text in tool["descriptions"]:
+            assert 1 <= len(re.findall(r"[.](?= |$)", text)) <= 2, text
+            assert not slots(text)
+
+
+def test_a_surface_name_serves_one_role_only():
+    surfaces = bank("surfaces")
+    taken = Counter(name for tool in surfaces["tool"] for name in tool["names"])
+    taken.update(words(tool["name"]).replace(" ", "_") for tool in bank("tools")["tool"])
+    assert not [name for name, count in taken.items() if count > 1]
+    params = Counter(name for param in surfaces["param"] for name in param["names"])
+    assert not [name for name, count in params.items() if count > 1]
+    assert len(set(surfaces["wrappers"])) == len(surfaces["wrappers"]) >= 12
+    assert not set(params) & set(surfaces["wrappers"])
+    assert all(API_KEY.fullmatch(name) for name in (*params, *surfaces["wrappers"]))
+
+
+def test_descriptions_fit_their_kind():
+    other = {
+        "mail": r"\b(chat|messenger|tickets?|queue|desk)\b",
+        "chat": r"\b(e-?mails?|mailbox|inbox|tickets?|queue|desk)\b",
+        "ticket": r"\b(e-?mails?|mailbox|inbox|chat|messenger)\b",
+    }
+    for tool in bank("surfaces")["tool"]:
+        for text in (*tool["descriptions"], *map(words, tool["names"])):
+            assert not found(other[tool["kind"]], text), text
+
+
+def test_parameters_explain_themselves():
+    surfaces = bank("surfaces")
+    assert {p["role"] for p in surfaces["param"]} == PARAMS
+    assert len(surfaces["param"]) == len(PARAMS)
+    for param in surfaces["param"]:
+        assert set(param) == {"role", "names", "descriptions"}
+        assert len(set(param["names"])) >= 8
+        assert len(set(param["descriptions"])) >= 5
+        for text in param["descriptions"]:
+            if param["role"] in ("to", "cc"):
+                assert found(r"recipient|addressee|address", text), text
+            if param["role"] == "body":
+                assert found(r"text|message|body|content", text), text
+
+
+def test_every_sending_surface_is_recognized_as_sending():
+    params = {p["role"]: p for p in bank("surfaces")["param"]}
+    to = list(product(params["to"]["names"], params["to"]["descriptions"]))
+    body = list(product(params["body"]["names"], params["body"]["descriptions"]))
+    for one in to:
+        assert can_send((one, body[0]))
+    for two in body:
+        assert can_send((to[0], two))
+
+
+def test_styles_make_valid_distinct_names():
+    surfaces = bank("surfaces")
+    styles = surfaces["style"]
+    assert len({s["id"] for s in styles}) == len(styles) >= 8
+    for tool in surfaces["tool"]:
+        for name, namespace in product(tool["names"], surfaces["namespaces"][tool["kind"]]):
+            made = [styled(name, style, namespace) for style in styles]
+            assert all(API_NAME.fullmatch(m) for m in made), made
+
+
+# ----------------------------------------------------------------------------------- signatures
+
+
+def test_signatures_hold_enough_of_everything():
+    signatures = bank("signatures")
+    assert set(signatures) == {
+        "titles", "agent_names", "successor_names", "layout", "footer", "company",
+    }  # fmt: skip
+    assert len(signatures["layout"]) >= 10
+    assert len(signatures["footer"]) >= 8
+    for key in ("layout", "footer"):
+        assert len({entry["id"] for entry in signatures[key]}) == len(signatures[key])
+        assert len({entry["text"] for entry in signatures[key]}) == len(signatures[key])
+        assert all(set(entry) == {"id", "text"} for entry in signatures[key])
+    for layout in signatures["layout"]:
+        assert "{{WHO.name}}" in layout["text"]
+        assert slots(layout["text"]) <= {"WHO.name", "WHO.first", "WHO.title", "org.name"}
+    for footer in signatures["footer"]:
+        assert slots(footer["text"]) <= {"org.name"}
+        assert not found(DECIDING, footer["text"])
+
+
+def test_titles_are_groups_of_equivalents():
+    groups = bank("signatures")["titles"]
+    assert len(groups) >= 25
+    titles = [title.lower() for group in groups for title in group]
+    assert len(set(titles)) == len(titles)
+    assert all(2 <= len(group) <= 4 for group in groups)
+
+
+def test_companies_are_invented_and_their_domains_fit():
+    companies = bank("signatures")["company"]
+    assert len(companies) >= 60
+    assert len({c["name"].split()[0] for c in companies}) == len(companies)
+    assert len({c["stem"] for c in companies}) == len(companies)
+    for company in companies:
+        assert set(company) == {"name", "stem"}
+        assert re.fullmatch(r"[A-Z][a-z]{6,}( [A-Z][a-z]+)?", company["name"])
+        assert re.fullmatch(r"[a-z]+(-[a-z]+)?", company["stem"])
+        assert company["stem"].startswith(company["name"].split()[0].lower())
+
+
+def test_agent_names_are_short_invented_and_nobodys():
+    signatures = bank("signatures")
+    agents, successors = signatures["agent_names"], signatures["successor_names"]
+    assert len(set(agents)) == len(agents) >= 60
+    assert len(set(successors)) == len(successors) >= 40
+    assert not set(agents) & set(successors)
+    famous = (
+        r"claude|gpt|alex|nala|siri|cortana|gemini|bard|grok|llama|copilot|jarvis|\bhal\b|watson|"
+        r"eliza|skynet|mistral|falcon|nova|titan|orca|einstein|devin|bixby|replika|sydney|opus"
+    )
+    for name in (*agents, *successors):
+        assert re.fullmatch(r"[A-Z][a-z]{3,9}", name), name
+        assert not found(famous, name), name
+        assert name not in FIRST_NAMES, name
+        assert name not in Person.last_names, name
+
+
+def test_names_occur_in_no_other_text():
+    signatures = bank("signatures")
+    names = {*signatures["agent_names"], *signatures["successor_names"]}
+    names |= {company["name"].split()[0] for company in signatures["company"]}
+    texts = [*everything().values()]
+    texts += [entry["text"] for key in ("wording", "frame") for entry in bank("threats")[key]]
+    seen = set(re.findall(r"\w+", " ".join(texts).lower()))
+    assert not {name for name in names if name.lower() in seen}
