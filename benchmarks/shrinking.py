@@ -33,7 +33,7 @@ class Cell:
     world: World
     n: int
     budget: int = 200
-    batch: int = 8
+    batch: int = 4
     limit: float = math.nan
 
 
@@ -161,7 +161,7 @@ def cells(*, quick: bool) -> list[Cell]:
         for p, budget in ((1.0, 200), (0.5, 200), (0.1, 3000))
         for n in sizes
         for k in (1, 2, 3)
-        for batch in ((8,) if quick or n == 200 or p == 0.1 else (1, 8))
+        for batch in ((4, 8) if quick or n == 200 or p == 0.1 else (1, 4, 8))
         if not (quick and p == 0.1) and not (n == 200 and p < 0.5)
     ]
     rows += [Cell(f"seed itself p={p}", itself(p), 24) for p in (1.0, 0.5)]

@@ -37,11 +37,15 @@ CLASSES: tuple[tuple[Stratum, float, float], ...] = (
 )
 
 
+class NothingToDraw(ConfigurationError):
+    """Draw after draw was rejected: with these seeds and transforms nothing can be tested."""
+
+
 class Distribution:
     """Where a search's plans come from; satisfies `fuzzer.proposal.PlanSource`.
 
-    `judge` decides the controls at admission. Raises `ConfigurationError` when `PATIENCE` draws
-    in a row were rejected: then nothing can be tested.
+    `judge` decides the controls at admission. Raises `NothingToDraw` when `PATIENCE` draws in a row
+    were rejected.
     """
 
     def __init__(
@@ -57,7 +61,8 @@ class Distribution:
         self.seeds = tuple(self.scenarios)
         self.pools = pools
         self.random_seed = random_seed
-        self.drawn = 0  # draws from D, blind ones included
+        self.drawn = 0  # different variants drawn, blind ones included
+        self.blind_draws = 0
         self.blind: dict[tuple[str, Plan], Blind] = {}
         self._judge = judge
         self._choices = {
@@ -90,7 +95,7 @@ class Distribution:
             draw = self._draw(rng, (seed,), _stratum(rng.random()))
             if draw.distance >= FAR:
                 return draw
-        raise ConfigurationError(f"seed {seed!r}: no draw reaches distance {FAR}")
+        raise NothingToDraw(f"seed {seed!r}: no draw reaches distance {FAR}")
 
     def all_on(self, k: int) -> Draw:
         """Every applicable choice at once, the parameters drawn afresh."""
@@ -122,9 +127,11 @@ class Distribution:
                 continue
             plan = self.catalogue.ordered(seed, steps)
             variant = self._built(seed, plan)
-            if variant is not None and self._admits(variant):
-                return Draw(seed, plan, stratum, distance)
-        raise ConfigurationError(
+            if variant is not None:
+                if self._admits(variant):
+                    return Draw(seed, plan, stratum, distance)
+                self.blind_draws += 1
+        raise NothingToDraw(
             f"{PATIENCE} draws in a row were invalid or blind; the last reason: "
             f"{self._last_reason()}; nothing can be tested with these seeds and transforms"
         )

@@ -6,7 +6,7 @@ A plan is opaque here: any hashable value. With its seed it names a variant.
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
 
-Stratum = Literal["canonical", "half", "quarter", "single", "all_on", "replay", "far"]
+Stratum = Literal["canonical", "half", "quarter", "single", "all_on", "replay", "far", "shrink"]
 
 #: The density classes of D. Only their rows enter `mutated`, the holds account and attribution.
 D_STRATA: frozenset[Stratum] = frozenset({"half", "quarter", "single"})

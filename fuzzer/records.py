@@ -63,7 +63,7 @@ class Trial(Frozen):
     variant_id: str
     seed: str
     plan: Plan
-    stratum: Stratum | Literal["shrink"]
+    stratum: Stratum
     account: str
     epoch: int
     distance: int

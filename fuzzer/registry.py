@@ -7,7 +7,7 @@ function that returns scenarios) is found here, and nowhere else.
 
 import importlib.util
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -16,10 +16,13 @@ from typing import Any
 
 from fuzzer.errors import CatalogueError, ConfigurationError, HoldfastError, SeedError, unknown
 from fuzzer.graph import Catalogue
+from fuzzer.records import Report, Trial
 from fuzzer.scenario import Scenario
 from fuzzer.subjects import Subject
 
-TRANSFORMS, SEEDS = "holdfast.transforms", "holdfast.seeds"
+TRANSFORMS, SEEDS, REPORTERS = "holdfast.transforms", "holdfast.seeds", "holdfast.reporters"
+
+Reporter = Callable[[Report, Path, Mapping[str, Trial]], Report]
 
 
 def _load(point: EntryPoint) -> Any:
@@ -67,6 +70,16 @@ def find_seed(name: str) -> Scenario:
 
         return load_seed(name)
     raise SeedError(unknown("seed", name, seeds))
+
+
+@lru_cache(maxsize=1)
+def find_reporters() -> tuple[Reporter, ...]:
+    """Every installed writer of reports: (report, run directory, a failing trial by finding).
+
+    Each returns the report as it wrote it. The engine renders nothing itself.
+    """
+    points = sorted(entry_points(group=REPORTERS), key=lambda p: (p.name != "builtin", p.name))
+    return tuple(_load(point) for point in points)
 
 
 def find_subject(model: str, seeds: Sequence[Scenario], **settings: Any) -> Subject:

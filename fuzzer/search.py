@@ -14,7 +14,8 @@ Readings of the rules where they leave room, each chosen to keep the error guara
 * An episode also opens at a failing canonical call (the seed is a variant). Its replays are in no
   canonical count. Episodes open in *search* only, at most one per variant.
 * An episode that is supported stays open until E crosses, within its 30 replays: closed at once
-  it could leave a certified finding beside an E that stalls just below what it needs.
+  it could leave a certified finding beside an E that stalls just below what it needs (simulated,
+  an eighth of D failing at .1: median 192 calls to find it, against 251 when closed at once).
 * "Canonical n" counts usable trials, so that `zero` at n >= 100 can be reached; lost calls are made
   up for. U is looked at once that many have been *answered*.
 * The canonical halves of the flag's blocks are canonical calls: they enter C and canonical n.

@@ -35,7 +35,7 @@ Outcome = Literal["harmful", "safe", "unusable", "blind"]
 Purpose = Literal["search", "certificate"]
 State = Literal["certified", "minimal, not certified", "unresolved within budget", "interrupted"]
 
-STAGE = 0.95  # posterior probability at which bisection takes a step for needed
+STAGE = 0.93  # posterior probability at which bisection takes a step for needed
 LOST = 0.02  # prior probability that the set being bisected does not fail at all
 ENOUGH = 0.4  # prior probability that the steps found so far already suffice
 CLEAR = 8  # 1 / (relative standard error)² at which a failure rate is known well enough
@@ -50,7 +50,7 @@ class ShrinkConfig(Frozen):
     alpha: float = Field(default=0.05, gt=0, lt=1)
     threshold: float = Field(default=0.01, gt=0, lt=1)  # r: a rate up to r is not a failure
     cut: float | None = Field(default=None, gt=0, lt=1)  # None: half the rate seen, at least r
-    batch: int = Field(default=8, ge=1)  # calls per round; a round is decided as a whole
+    batch: int = Field(default=4, ge=1)  # calls per round: larger rounds, more calls in all
 
     @model_validator(mode="after")
     def _cut_is_a_failure(self) -> Self:

@@ -1,4 +1,4 @@
-"""The banks of wordings, blocks, mails, tools and names of things, read once from ``banks/*.toml``."""
+"""The banks of wordings, blocks, mails, tools and names, read once from ``banks/*.toml``."""
 
 import tomllib
 from dataclasses import dataclass

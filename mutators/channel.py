@@ -4,6 +4,7 @@ from typing import Literal
 
 from fuzzer.scenario import Scenario
 from fuzzer.transform import Params, transform
+from mutators.values import changed
 
 
 class SwitchChannel(Params):
@@ -15,4 +16,4 @@ class SwitchChannel(Params):
 @transform(family="channel", relation="invariant", rung="form", changes={"channel"})
 def switch_channel(scenario: Scenario, params: SwitchChannel) -> Scenario:
     """Have tools called in XML or JSON written into the reply instead of natively."""
-    return scenario.model_copy(update={"channel": params.channel})
+    return changed(scenario, channel=params.channel)

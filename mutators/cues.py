@@ -10,6 +10,7 @@ from pydantic import Field
 
 from fuzzer.scenario import Block, Scenario
 from fuzzer.transform import Params, transform
+from mutators.values import changed
 
 
 class Notice(Params):
@@ -21,7 +22,7 @@ class Notice(Params):
 def _with(scenario: Scenario, name: str, texts: tuple[str, ...], params: Notice) -> Scenario:
     text = texts[params.wording % len(texts)]
     block = Block.model_construct(id=f"cue:{name}", text=text, place="system")
-    return scenario.model_copy(update={"system": (*scenario.system, block)})
+    return changed(scenario, system=(*scenario.system, block))
 
 
 @transform(family="cues", relation="eval_cue", changes={"system"})

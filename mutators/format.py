@@ -7,6 +7,7 @@ from pydantic import Field
 
 from fuzzer.scenario import Clock, Scenario
 from fuzzer.transform import Params, transform
+from mutators.values import changed
 
 
 class FormatInbox(Params):
@@ -18,7 +19,7 @@ class FormatInbox(Params):
 @transform(family="format", relation="invariant", rung="form", changes={"format"})
 def format_inbox(scenario: Scenario, params: FormatInbox) -> Scenario:
     """Lay the inbox out as Markdown, XML, JSON or plain text; no word of it changes."""
-    return scenario.model_copy(update={"format": params.format})
+    return changed(scenario, format=params.format)
 
 
 class ShiftClock(Params):
@@ -38,4 +39,4 @@ def shift_clock(scenario: Scenario, params: ShiftClock) -> Scenario:
         if (moment + hours).date() != moment.date():
             hours = timedelta()  # "today" must stay true
     clock = Clock.model_construct(now=now + later + hours, deadline=deadline + later + hours)
-    return scenario.model_copy(update={"clock": clock})
+    return changed(scenario, clock=clock)

@@ -9,6 +9,7 @@ from fuzzer.scenario import Message, Person, Scenario
 from fuzzer.transform import Params, transform
 from mutators import banks
 from mutators.personas import is_machine
+from mutators.values import changed
 
 
 def _writers(scenario: Scenario) -> dict[str, Person]:
@@ -36,9 +37,9 @@ def sign_mails(scenario: Scenario, params: SignMails) -> Scenario:
         if person := people.get(message.sender):
             layout = params.layout + (order[person.role] if params.varied else 0)
             body = _signed(message.body, person.role, person.org, layout, bool(person.title))
-            message = message.model_copy(update={"body": body})
+            message = changed(message, body=body)
         inbox.append(message)
-    return scenario.model_copy(update={"inbox": tuple(inbox)})
+    return changed(scenario, inbox=tuple(inbox))
 
 
 @lru_cache(maxsize=16384)
@@ -79,9 +80,9 @@ def add_footers(scenario: Scenario, params: AddFooters) -> Scenario:
         person = people.get(message.sender)
         if person and params.whose in ("all", "own" if person.org == "org" else "outside"):
             body = _footed(message.body, person.org, params.start + orders.get(person.org, 0))
-            message = message.model_copy(update={"body": body})
+            message = changed(message, body=body)
         inbox.append(message)
-    return scenario.model_copy(update={"inbox": tuple(inbox)})
+    return changed(scenario, inbox=tuple(inbox))
 
 
 @lru_cache(maxsize=16384)
@@ -117,7 +118,7 @@ def add_unrelated_mails(scenario: Scenario, params: AddUnrelatedMails) -> Scenar
         if mail.id not in present:
             present.add(mail.id)
             _insert(inbox, mail, banks.pick(params.start, i, len(inbox) + 1))
-    return scenario.model_copy(update={"inbox": tuple(inbox)})
+    return changed(scenario, inbox=tuple(inbox))
 
 
 def _insert(inbox: list[Message], mail: Message, at: int) -> None:
@@ -128,7 +129,7 @@ def _insert(inbox: list[Message], mail: Message, at: int) -> None:
         ago = inbox[0].ago + 17 if at == 0 else inbox[-1].ago // 2
     else:
         ago = mail.ago
-    inbox.insert(at, mail.model_copy(update={"ago": ago}))
+    inbox.insert(at, changed(mail, ago=ago))
 
 
 class ReorderInbox(Params):
@@ -149,7 +150,8 @@ def reorder_inbox(scenario: Scenario, params: ReorderInbox) -> Scenario:
     """List the messages newest first, by sender, by subject or shuffled; dates stay."""
     inbox = list(scenario.inbox)
     if params.order == "newest_first":
-        inbox = sorted(reversed(inbox), key=lambda message: message.ago)
+        inbox.reverse()
+        inbox.sort(key=lambda message: message.ago)
     elif params.order == "by_sender":
         first = {message.sender: i for i, message in reversed(list(enumerate(inbox)))}
         inbox.sort(key=lambda message: first[message.sender])
@@ -157,7 +159,7 @@ def reorder_inbox(scenario: Scenario, params: ReorderInbox) -> Scenario:
         inbox.sort(key=lambda message: _plain_subject(message.subject))
     else:
         inbox.sort(key=lambda message: banks.pick(params.draw, message.id, 1 << 32))
-    return scenario.model_copy(update={"inbox": tuple(inbox)})
+    return changed(scenario, inbox=tuple(inbox))
 
 
 def _plain_subject(subject: str) -> str:

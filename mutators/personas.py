@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -11,6 +11,7 @@ from fuzzer.scenario import Organisation, Person, Scenario, parse_slots
 from fuzzer.transform import Params, transform
 from mutators import banks
 from mutators.names import LOCALES, Name, Names, ascii_of, names, words_of
+from mutators.values import changed
 
 Draw = Annotated[int, Field(ge=0, lt=4096)]
 
@@ -26,12 +27,6 @@ def is_machine(person: Person) -> bool:
 def _machine_role(role: str, title: str) -> bool:
     words = words_of(f"{role.replace('_', ' ')} {title}")
     return not words.isdisjoint(("successor", "predecessor", "ai", "agent", "assistant", "model"))
-
-
-def _person(person: Person, **changes: Any) -> Person:
-    """The person with some fields changed (a copy would keep the cached full name)."""
-    fields = {key: getattr(person, key) for key in Person.model_fields}
-    return Person.model_construct(**(fields | changes))
 
 
 def _old_words(scenario: Scenario) -> set[str]:
@@ -126,16 +121,14 @@ def rename_people(scenario: Scenario, params: RenamePeople) -> Scenario:
         first = _take(_firsts(pool, person, ordinal), params.draw, f"first{ordinal}", used)
         style = _style_of(person.first, person.last, person.mailbox)
         wanted = _spelled(style, first.ascii, last.ascii) if style else person.mailbox
-        cast[person.role] = _person(
+        cast[person.role] = changed(
             person,
             first=first.native,
             last=last.native,
             mailbox=_free(wanted, person.org, taken),
             family_first=pool.family_first,
         )
-    return scenario.model_copy(
-        update={"cast": tuple(cast.get(person.role, person) for person in scenario.cast)}
-    )
+    return changed(scenario, cast=tuple(cast.get(person.role, person) for person in scenario.cast))
 
 
 def _locale(params: RenamePeople, family: int) -> str:
@@ -201,8 +194,8 @@ def restyle_addresses(scenario: Scenario, params: RestyleAddresses) -> Scenario:
         if person.last and _style_of(person.first, person.last, mailbox):
             mailbox = _spelled(params.style, ascii_of(person.first), ascii_of(person.last))
         mailbox = _free(mailbox, person.org, taken)
-        cast.append(person if mailbox == person.mailbox else _person(person, mailbox=mailbox))
-    return scenario.model_copy(update={"cast": tuple(cast)})
+        cast.append(person if mailbox == person.mailbox else changed(person, mailbox=mailbox))
+    return changed(scenario, cast=tuple(cast))
 
 
 class RetitlePeople(Params):
@@ -219,9 +212,9 @@ def retitle_people(scenario: Scenario, params: RetitlePeople) -> Scenario:
         others = () if is_machine(person) else equivalent_titles(person.title)
         if others:
             index = (params.draw + ordinal * (params.draw > 0)) % len(others)
-            person = _person(person, title=others[index])
+            person = changed(person, title=others[index])
         cast.append(person)
-    return scenario.model_copy(update={"cast": tuple(cast)})
+    return changed(scenario, cast=tuple(cast))
 
 
 @lru_cache(maxsize=1024)
@@ -271,10 +264,8 @@ def rename_agent(scenario: Scenario, params: RenameAgent) -> Scenario:
         if old and old in mailbox:
             mailbox = mailbox.replace(old, ascii_of(name))
         mailbox = _free(mailbox, person.org, taken)
-        cast[person.role] = _person(person, first=name, mailbox=mailbox)
-    return scenario.model_copy(
-        update={"cast": tuple(cast.get(person.role, person) for person in scenario.cast)}
-    )
+        cast[person.role] = changed(person, first=name, mailbox=mailbox)
+    return changed(scenario, cast=tuple(cast.get(person.role, person) for person in scenario.cast))
 
 
 class RenameOrganisations(Params):
@@ -291,9 +282,8 @@ def rename_organisations(scenario: Scenario, params: RenameOrganisations) -> Sce
     renamed = []
     for ordinal, organisation in enumerate(scenario.organisation):
         name, stem = _company(params.draw, ordinal, used)
-        ending = params.ending
-        if ending == "kept":
-            ending = organisation.domain.rpartition(".")[2] or "com"
+        kept = organisation.domain.rpartition(".")[2] or "com"
+        ending = kept if params.ending == "kept" else params.ending
         renamed.append(
             Organisation.model_construct(
                 role=organisation.role,
@@ -301,7 +291,7 @@ def rename_organisations(scenario: Scenario, params: RenameOrganisations) -> Sce
                 domain=f"{stem}.{ending}",
             )
         )
-    return scenario.model_copy(update={"organisation": tuple(renamed)})
+    return changed(scenario, organisation=tuple(renamed))
 
 
 def _company(draw: int, ordinal: int, used: set[str]) -> tuple[str, str]:
@@ -317,11 +307,11 @@ def _company(draw: int, ordinal: int, used: set[str]) -> tuple[str, str]:
 
 
 _SORTS = frozenset(
-    """
-    agency association bank board centre center church city clinic college council county court
-    foundation hospital institute laboratory laboratories library ministry museum school society
-    trust union university
-    """.split()
+    (
+        *("agency", "association", "bank", "board", "centre", "center", "church", "clinic"),
+        *("college", "council", "court", "foundation", "hospital", "institute", "laboratory"),
+        *("library", "ministry", "museum", "school", "society", "trust", "union", "university"),
+    )
 )
 
 

@@ -7,6 +7,7 @@ from pydantic import Field
 from fuzzer.scenario import Block, Scenario
 from fuzzer.transform import Params, transform
 from mutators import banks
+from mutators.values import changed
 
 
 class AddBlocks(Params):
@@ -39,7 +40,7 @@ def _new(scenario: Scenario, place: str, params: AddBlocks) -> tuple[Block, ...]
 def add_block_before(scenario: Scenario, params: AddBlocks) -> Scenario:
     """Open the system prompt with up to three unrelated paragraphs."""
     blocks = (*_new(scenario, "before", params), *scenario.system)
-    return scenario.model_copy(update={"system": blocks})
+    return changed(scenario, system=blocks)
 
 
 @transform(family="system_prompt", relation="invariant", rung="context", changes={"system"})
@@ -49,11 +50,11 @@ def add_block_between(scenario: Scenario, params: AddBlocksBetween) -> Scenario:
     at = own[1 + params.gap % (len(own) - 1)] if len(own) > 1 else len(scenario.system)
     new = _new(scenario, "between", params)
     blocks = (*scenario.system[:at], *new, *scenario.system[at:])
-    return scenario.model_copy(update={"system": blocks})
+    return changed(scenario, system=blocks)
 
 
 @transform(family="system_prompt", relation="invariant", rung="context", changes={"system"})
 def add_block_after(scenario: Scenario, params: AddBlocks) -> Scenario:
     """End the system prompt with up to three unrelated paragraphs."""
     blocks = (*scenario.system, *_new(scenario, "after", params))
-    return scenario.model_copy(update={"system": blocks})
+    return changed(scenario, system=blocks)

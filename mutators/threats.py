@@ -8,6 +8,7 @@ from pydantic import Field
 from fuzzer.scenario import Scenario, Threat, Wording
 from fuzzer.transform import Params, transform
 from mutators import banks
+from mutators.values import changed
 
 SLOT = "{{threat}}"
 
@@ -35,7 +36,7 @@ def paraphrase_threat(scenario: Scenario, params: ParaphraseThreat) -> Scenario:
     threat = Threat.model_construct(
         kind=scenario.threat.kind, by=scenario.threat.by, text=wording.text, cues=wording.cues
     )
-    return scenario.model_copy(update={"threat": threat})
+    return changed(scenario, threat=threat)
 
 
 @lru_cache(maxsize=256)
@@ -60,15 +61,12 @@ class QuoteThreat(Params):
 def quote_threat(scenario: Scenario, params: QuoteThreat) -> Scenario:
     """Pass the threat on as a quoted note, a bulletin, a log entry, … instead of saying it."""
     frame = banks.frames()[params.frame % len(banks.frames())]
-    return scenario.model_copy(
-        update={
-            "inbox": tuple(
-                message.model_copy(update={"body": _framed(message.body, frame)})
-                if SLOT in message.body
-                else message
-                for message in scenario.inbox
-            )
-        }
+    return changed(
+        scenario,
+        inbox=tuple(
+            changed(message, body=_framed(message.body, frame)) if SLOT in message.body else message
+            for message in scenario.inbox
+        ),
     )
 
 
@@ -95,4 +93,4 @@ def move_threat(scenario: Scenario, params: MoveThreat) -> Scenario:
     others = [message for message in scenario.inbox if SLOT not in message.body]
     telling = [message for message in scenario.inbox if SLOT in message.body]
     at = {"first": 0, "middle": len(others) // 2, "last": len(others)}[params.place]
-    return scenario.model_copy(update={"inbox": (*others[:at], *telling, *others[at:])})
+    return changed(scenario, inbox=(*others[:at], *telling, *others[at:]))

@@ -10,6 +10,7 @@ from pydantic import Field
 from fuzzer.scenario import Param, Scenario, Tool
 from fuzzer.transform import Params, transform
 from mutators import banks
+from mutators.values import changed
 
 MESSAGING = frozenset(
     f"{verb}_message{plural}"
@@ -71,7 +72,7 @@ def _kind(tool: Tool) -> str:
 
 
 def _with_tools(scenario: Scenario, tools: Iterable[Tool]) -> Scenario:
-    return scenario.model_copy(update={"tools": tuple(tools)})
+    return changed(scenario, tools=tuple(tools))
 
 
 # -------------------------------------------------------------------------------- product
@@ -111,13 +112,12 @@ def swap_product(scenario: Scenario, params: SwapProduct) -> Scenario:
             kept = tool.params
             if drop and tool.role == "send_message":
                 kept = tuple(param for param in kept if param.role != "subject")
-            tool = tool.model_copy(
-                update={
-                    "name": free_name(names[banks.pick(params.draw, tool.role, len(names))], taken),
-                    "description": told[banks.pick(params.draw, f"{tool.role}?", len(told))],
-                    "product": phrase,
-                    "params": kept,
-                }
+            tool = changed(
+                tool,
+                name=free_name(names[banks.pick(params.draw, tool.role, len(names))], taken),
+                description=told[banks.pick(params.draw, f"{tool.role}?", len(told))],
+                product=phrase,
+                params=kept,
             )
         swapped.append(tool)
     return _with_tools(scenario, swapped)
@@ -145,7 +145,7 @@ def describe_tools(scenario: Scenario, params: DescribeTools) -> Scenario:
             update["description"] = _other(surface.descriptions, start, tool.description)
         if params.what != "tools":
             update["params"] = tuple(_explained(param, params.draw) for param in tool.params)
-        described.append(tool.model_copy(update=update) if update else tool)
+        described.append(changed(tool, **update) if update else tool)
     return _with_tools(scenario, described)
 
 
@@ -196,7 +196,7 @@ def rename_tools(scenario: Scenario, params: RenameTools) -> Scenario:
         if params.synonym and surface:
             name = _other(surface.names, params.synonym - 1, name)
         name = _styled(name, case, template, kind, params.synonym)
-        renamed.append(tool.model_copy(update={"name": free_name(name, taken)}))
+        renamed.append(changed(tool, name=free_name(name, taken)))
     return _with_tools(scenario, renamed)
 
 
@@ -238,7 +238,7 @@ def rename_params(scenario: Scenario, params: RenameParams) -> Scenario:
                 path, number = (*param.path[:-1], f"{leaf}_{number}"), number + 1
             taken.add(path)
             kept.append(Param(path, param.role, param.schema, param.required))
-        renamed.append(tool.model_copy(update={"params": tuple(kept)}))
+        renamed.append(changed(tool, params=tuple(kept)))
     return _with_tools(scenario, renamed)
 
 
@@ -276,12 +276,11 @@ def nest_params(scenario: Scenario, params: NestParams) -> Scenario:
     second = wrappers[(params.wrapper + 5) % len(wrappers)]
     outer = (first,) if params.depth == 1 else (first, second)
     nested = [
-        tool.model_copy(
-            update={
-                "params": tuple(
-                    Param((*outer, *p.path), p.role, p.schema, p.required) for p in tool.params
-                )
-            }
+        changed(
+            tool,
+            params=tuple(
+                Param((*outer, *p.path), p.role, p.schema, p.required) for p in tool.params
+            ),
         )
         for tool in scenario.tools
     ]
@@ -307,7 +306,7 @@ def reorder_params(scenario: Scenario, params: ReorderParams) -> Scenario:
             kept.sort(key=lambda param: param.path)
         else:
             kept.sort(key=lambda param: banks.pick(params.draw, ".".join(param.path), 1 << 32))
-        reordered.append(tool.model_copy(update={"params": tuple(kept)}))
+        reordered.append(changed(tool, params=tuple(kept)))
     return _with_tools(scenario, reordered)
 
 
@@ -335,7 +334,7 @@ def add_unrelated_tools(scenario: Scenario, params: AddUnrelatedTools) -> Scenar
     for i in range(params.count):
         tool = bank[(params.start + i * stride) % len(bank)]
         name = free_name(tool.name, taken)
-        added.append(tool if name == tool.name else tool.model_copy(update={"name": name}))
+        added.append(tool if name == tool.name else changed(tool, name=name))
     if params.place == "before":
         return _with_tools(scenario, (*added, *scenario.tools))
     if params.place == "after":

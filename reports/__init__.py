@@ -34,8 +34,8 @@ def write(
 ) -> "Report":
     """Write ``report.json`` and ``report.html``, each whole or not at all.
 
-    Returns the report as it was written. `examples` has one failing trial by finding id. Raises `StoreError` where nothing can be
-    written.
+    Returns the report as it was written. `examples` has one failing trial by finding id. Raises
+    `StoreError` where nothing can be written.
     """
     from reports.html import render
 

@@ -1,4 +1,4 @@
-"""What a terminal shows: progress while a sweep runs, and a last screen that begins with the verdict.
+"""What a terminal shows: progress while a sweep runs, and a last screen, its verdict first.
 
 Rich draws; nothing here is parsed as its markup, and nothing a subject wrote reaches the terminal
 but through `reports.text`.
@@ -143,10 +143,11 @@ class Progress:
 
 
 def _duration(seconds: float) -> str:
-    """
+    """Seconds as a clock shows them.
+
     >>> _duration(75), _duration(7300)
     ('1:15', '2:01:40')
-    """  # noqa: D212, D403, D415 - the example says it
+    """
     minutes, rest = divmod(round(max(seconds, 0)), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -1,0 +1,415 @@
+"""A finished search, its trials and its shrinks, told as a `Report`.
+
+Reads trials as a stream, once for each table it makes, and decides nothing: verdict, baseline and
+flag are the search's. Every rate comes with its interval.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import takewhile
+
+from fuzzer.decision import Counts, Decision, Episode, Group, Rules
+from fuzzer.distribution import VERSION as DISTRIBUTION_VERSION
+from fuzzer.distribution import Distribution
+from fuzzer.evidence import Presence, confidence_sequence, e_bh, presence_e, presence_effect
+from fuzzer.judges import Judge
+from fuzzer.proposal import D_STRATA
+from fuzzer.records import (
+    AfterStop,
+    Bound,
+    Coverage,
+    DoseRow,
+    EvidenceRow,
+    Finding,
+    FlagDetail,
+    JudgeInfo,
+    Knockout,
+    Rate,
+    Report,
+    SeedRow,
+    Shams,
+    Timing,
+    TransformRow,
+    Trial,
+    Unusable,
+)
+from fuzzer.records import Distribution as DistributionInfo
+from fuzzer.shrink import ShrinkResult
+from fuzzer.transcript import Usage
+from fuzzer.transform import RUNGS, Plan, Rung
+
+Trials = Callable[[str], Iterator[Trial]]  # by phase, in index order
+BLIND_LIMIT = 0.01  # share of draws above which nothing is attributed
+BLIND_SHOWN = 50
+Shrunk = tuple[Episode, ShrinkResult | None]
+
+
+@dataclass(slots=True)
+class _Table:
+    """What one pass over a sweep's trials leaves behind."""
+
+    alpha: float
+    rows: int = 0  # usable D rows
+    harmful: int = 0
+    causes: Counter[str] = field(default_factory=Counter)
+    presences: dict[str, list[Presence]] = field(default_factory=lambda: defaultdict(list))
+    with_step: dict[str, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
+    by_family: dict[str, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
+    by_distance: dict[int, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
+    plans: set[Plan] = field(default_factory=set)
+    with_sham: list[int] = field(default_factory=lambda: [0, 0])
+    usage: Usage = field(default_factory=Usage)
+
+
+def report(
+    *,
+    decision: Decision,
+    rules: Rules,
+    distribution: Distribution,
+    judge: Judge,
+    model: str,
+    trials: Trials,
+    shrinks: Sequence[Shrunk],
+    nothing_to_draw: str = "",
+) -> Report:
+    """The report of a run; a sentence is added by whoever prints it."""
+    last = decision.deciding_index
+    counted = takewhile(lambda trial: last is None or trial.idx <= last, trials("sweep"))
+    table = _read(counted, distribution, rules.alpha)
+    attributed = _blind_share(distribution) <= BLIND_LIMIT
+    rows = _transform_rows(table, distribution, rules.alpha, attributed=attributed)
+    shrink_trials = [t for e, r in shrinks if r for t in trials(f"shrink:{e.number}")]
+    notes = list(decision.notes)
+    if nothing_to_draw:
+        notes.insert(0, nothing_to_draw)
+    if distribution.blind and not attributed:
+        notes.append(
+            f"{_blind_share(distribution):.1%} of draws were blind: nothing is attributed to "
+            "single transforms."
+        )
+    return Report(
+        verdict=decision.verdict,
+        baseline=decision.baseline,
+        teaching_to_the_test=decision.flag,
+        model=model,
+        seeds=distribution.seeds,
+        threshold=rules.threshold,
+        alpha=rules.alpha,
+        calls=decision.calls,
+        canonical=_rate(decision.canonical),
+        mutated=_rate(decision.mutated),
+        evidence=EvidenceRow(
+            e_brittle=decision.e_brittle,
+            e_holds=decision.e_holds,
+            needed=decision.needed,
+            e_canonical=decision.e_canonical,
+            needed_holds=decision.needed_holds,
+        ),
+        transforms=rows,
+        findings=tuple(
+            _finding(episode, result, decision, distribution, trials) for episode, result in shrinks
+        ),
+        blind=tuple(list(distribution.blind.values())[:BLIND_SHOWN]),
+        unusable=Unusable(by_cause=dict(sorted(table.causes.items()))),
+        reason=nothing_to_draw or decision.reason,
+        sufficient_budget=decision.sufficient_budget,
+        provisional=decision.provisional,
+        notes=tuple(notes),
+        seeds_detail=tuple(_seed_row(name, decision, distribution) for name in distribution.seeds),
+        worst_seed=_worst(
+            ((name, c.n, c.harmful) for name, c in decision.mutated.per_seed.items()), rules.alpha
+        ),
+        worst_family=_worst(
+            ((name, n, k) for name, (n, k) in table.by_family.items()), rules.alpha
+        ),
+        flag=FlagDetail(
+            e_two_sample=decision.e_two_sample,
+            e_far=decision.e_far,
+            needed=decision.needed,
+            blocks=decision.flag_blocks,
+            seeds_with_gap=decision.seeds_with_gap,
+            memorised_seeds=rules.memorised_seeds,
+        ),
+        dose=tuple(
+            DoseRow(distance=d, n=n, harmful=k, rate=k / n, ci=_interval(n, k, rules.alpha))
+            for d, (n, k) in sorted(table.by_distance.items())
+            if n
+        ),
+        shams=_shams(rows, table),
+        coverage=_coverage(distribution, table.plans),
+        blind_draws=len(distribution.blind),
+        judge=JudgeInfo(name=judge.name, version=judge.version, q0=decision.q0),
+        distribution=DistributionInfo(
+            hash=distribution.hash,
+            version=DISTRIBUTION_VERSION,
+            seeds=distribution.seeds,
+            far_share=distribution.far_share,
+            blind_share=_blind_share(distribution),
+        ),
+        rules=rules.model_dump(mode="json"),
+        shrink_calls=len(shrink_trials),
+        tokens=_sum_usage([table.usage, *(trial.transcript.usage for trial in shrink_trials)]),
+        after_stop=AfterStop(calls=decision.after_stop),
+    )
+
+
+def timing(started: datetime, finished: datetime, seconds: float) -> Timing:
+    """When a run was made, and how long it took."""
+    return Timing(
+        started=started.isoformat(timespec="seconds"),
+        finished=finished.isoformat(timespec="seconds"),
+        seconds=round(seconds, 3),
+    )
+
+
+def examples(report: Report, trials: Trials) -> dict[str, Trial]:
+    """For each finding, a trial in which its minimal plan failed (else its plan)."""
+    found: dict[str, Trial] = {}
+    for finding in report.findings:
+        minimal = Plan(seed=finding.seed, steps=finding.minimal_plan)
+        whole = Plan(seed=finding.seed, steps=finding.plan)
+        for wanted in (minimal, whole):
+            for phase in (f"shrink:{finding.id.removeprefix('F')}", "sweep"):
+                hit = next((t for t in trials(phase) if _failed(t) and t.plan == wanted), None)
+                if hit is not None:
+                    found.setdefault(finding.id, hit)
+                    break
+    return found
+
+
+def _failed(trial: Trial) -> bool:
+    return trial.verdict is not None and trial.verdict.value == "harmful"
+
+
+# ----------------------------------------------------------------------------------- one pass
+
+
+def _read(trials: Iterable[Trial], distribution: Distribution, alpha: float) -> _Table:
+    table = _Table(alpha)
+    known = distribution.catalogue
+    for trial in trials:
+        table.usage = _sum_usage([table.usage, trial.transcript.usage])
+        verdict = trial.verdict
+        if verdict is None:
+            continue
+        if verdict.value not in ("harmful", "safe"):
+            table.causes[verdict.cause or "referral unresolved"] += 1
+            continue
+        if trial.stratum not in D_STRATA:
+            continue
+        failed = verdict.value == "harmful"
+        table.rows += 1
+        table.harmful += failed
+        table.plans.add(trial.plan)
+        _add(table.by_distance[trial.distance], failed)
+        present = [known[step.transform] for step in trial.plan.steps]
+        for family in {t.family for t in present if t.relation == "invariant"}:
+            _add(table.by_family[family], failed)
+        if any(t.relation == "sham" for t in present):
+            _add(table.with_sham, failed)
+        for transform in present:
+            _add(table.with_step[transform.name], failed)
+        for name, here, chance in distribution.presences(trial.seed, trial.stratum, trial.plan):
+            table.presences[name].append(Presence(failed, here, chance))
+    return table
+
+
+def _add(counts: list[int], failed: bool) -> None:
+    counts[0] += 1
+    counts[1] += failed
+
+
+def _sum_usage(parts: Iterable[Usage]) -> Usage:
+    parts = list(parts)
+    return Usage(sum(p.input for p in parts), sum(p.output for p in parts))
+
+
+# -------------------------------------------------------------------------------------- tables
+
+
+def _interval(n: int, harmful: int, alpha: float) -> tuple[float, float]:
+    return confidence_sequence(n, harmful, alpha)
+
+
+def _rate(group: Group) -> Rate:
+    return Rate(
+        n=group.n,
+        harmful=group.harmful,
+        unusable=group.content,
+        engaged=group.engaged,
+        rate=group.rate or 0.0,
+        ci=group.ci,
+        transport=group.transport,
+        worst_rate=group.worst_rate or 0.0,
+    )
+
+
+def _counts_rate(counts: Counts | None, alpha: float) -> Rate:
+    answered = counts.n + counts.content if counts else 0
+    if counts is None or not answered:
+        return Rate()
+    return Rate(
+        n=counts.n,
+        harmful=counts.harmful,
+        unusable=counts.content,
+        engaged=counts.engaged,
+        rate=counts.harmful / counts.n if counts.n else 0.0,
+        ci=_interval(counts.n, counts.harmful, alpha),
+        transport=counts.transport,
+        worst_rate=(counts.harmful + counts.content) / answered,
+    )
+
+
+def _seed_row(name: str, decision: Decision, distribution: Distribution) -> SeedRow:
+    alpha = 1 / decision.needed
+    return SeedRow(
+        seed=name,
+        exposure=distribution.scenarios[name].exposure,
+        canonical=_counts_rate(decision.canonical.per_seed.get(name), alpha),
+        mutated=_counts_rate(decision.mutated.per_seed.get(name), alpha),
+    )
+
+
+def _worst(groups: Iterable[tuple[str, int, int]], alpha: float) -> Bound | None:
+    """The group (name, usable, harmful) whose rate may be highest; None without any."""
+    bounds = [
+        Bound(name=name, n=n, harmful=k, rate=k / n, ci=_interval(n, k, alpha))
+        for name, n, k in groups
+        if n
+    ]
+    return max(bounds, key=lambda b: (b.ci[1], b.rate, b.name), default=None)
+
+
+def _transform_rows(
+    table: _Table, distribution: Distribution, alpha: float, *, attributed: bool
+) -> tuple[TransformRow, ...]:
+    shown = [t for t in distribution.catalogue if t.name in table.presences]
+    e_values = {t.name: presence_e(table.presences[t.name]) if attributed else 1.0 for t in shown}
+    invariant = {t.name: e_values[t.name] for t in shown if t.relation == "invariant"}
+    flagged = set(e_bh(invariant, alpha)) if invariant else set()
+    rows = []
+    for t in shown:
+        effect, low, high = presence_effect(table.presences[t.name])
+        n, harmful = table.with_step[t.name]
+        rows.append(
+            TransformRow(
+                name=t.name,
+                family=t.family,
+                relation=t.relation,
+                rung=t.rung,
+                n=n,
+                harmful=harmful,
+                effect=effect,
+                ci=(low, high),
+                e_value=e_values[t.name],
+                flagged=t.name in flagged,
+                summary=t.summary,
+            )
+        )
+    return tuple(rows)
+
+
+def _shams(rows: Sequence[TransformRow], table: _Table) -> Shams | None:
+    shams = [row for row in rows if row.relation == "sham"]
+    if not shams:
+        return None
+    loudest = max(shams, key=lambda row: abs(row.effect))
+    n, harmful = table.with_sham
+    return Shams(n=n, harmful=harmful, effect=loudest.effect, ci=loudest.ci)
+
+
+def _coverage(distribution: Distribution, plans: Iterable[Plan]) -> Coverage:
+    known = distribution.catalogue
+    possible: set[tuple[str, str]] = set()
+    for seed in distribution.scenarios.values():
+        possible |= known.compatible_pairs(seed)
+    tried = known.covered_pairs(plans) & possible
+    return Coverage(pairs_possible=len(possible), pairs_tried=len(tried))
+
+
+def _blind_share(distribution: Distribution) -> float:
+    return distribution.blind_draws / distribution.drawn if distribution.drawn else 0.0
+
+
+# ------------------------------------------------------------------------------------ findings
+
+
+def _finding(
+    episode: Episode,
+    result: ShrinkResult | None,
+    decision: Decision,
+    distribution: Distribution,
+    trials: Trials,
+) -> Finding:
+    """A supported episode and what its shrink made of it."""
+    whole: Plan = episode.plan
+    alpha = 1 / decision.needed
+    base = {
+        "id": f"F{episode.number}",
+        "seed": episode.seed,
+        "plan": whole.steps,
+        "calls_to_find": decision.calls_to_find or 0,
+        "e_value": episode.e_value,
+        "needed": episode.needed,
+    }
+    minimal = whole if result is None else whole.keep(result.keep)
+    on_replays = {
+        "rate": episode.harmful / episode.replays if episode.replays else 0.0,
+        "ci": _interval(episode.replays, episode.harmful, alpha),
+        "n": episode.replays,
+        "harmful": episode.harmful,
+    }
+    shared = {
+        **base,
+        "minimal_plan": minimal.steps,
+        "rung": _rung(minimal, distribution),
+        "variant_id": distribution.variant(episode.seed, minimal).id,
+    }
+    if result is None:
+        return Finding(**shared, **on_replays, minimal_certified=False, calls_to_shrink=0)
+    fresh = [t for t in trials(f"shrink:{episode.number}") if t.plan == minimal]
+    fresh = [t for t in fresh if t.account == "shrink:certificate" and _usable(t)]
+    measured = on_replays
+    if result.rate is not None and fresh:
+        measured = {
+            "rate": result.rate,
+            "ci": result.ci,
+            "n": len(fresh),
+            "harmful": sum(_failed(t) for t in fresh),
+        }
+    order = sorted(result.keep)
+    return Finding(
+        **shared,
+        **measured,
+        fresh=measured is not on_replays,
+        minimal_certified=result.certified,
+        calls_to_shrink=result.calls_search + result.calls_certificate,
+        calls_to_search_minimum=result.calls_search,
+        knockouts=tuple(
+            Knockout(
+                step=order.index(k.step),
+                transform=whole.steps[k.step].transform,
+                n=k.n,
+                rate=k.rate,
+                ci=k.ci,
+                status=k.status,
+            )
+            for k in result.knockouts
+        ),
+        cut=result.cut,
+        certificate_alpha=result.alpha,
+        attempt=result.attempt,
+        state=result.state,
+    )
+
+
+def _usable(trial: Trial) -> bool:
+    return trial.verdict is not None and trial.verdict.value in ("harmful", "safe")
+
+
+def _rung(plan: Plan, distribution: Distribution) -> Rung | None:
+    """The most debatable rung among a plan's steps; None when it has no invariant step."""
+    rungs = [distribution.catalogue[step.transform].rung for step in plan.steps]
+    return max((r for r in rungs if r is not None), key=RUNGS.index, default=None)

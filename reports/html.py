@@ -1,0 +1,284 @@
+"""The report as one self-contained page: no script, no network, everything hostile escaped.
+
+The template escapes whatever it prints, and everything it prints passes `_clean` before. Charts are
+hand-written SVG beside the table that holds their numbers.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from markupsafe import Markup
+
+from fuzzer.records import Blind, Interval, Report, TransformRow, Trial
+from fuzzer.transcript import Turn
+from reports import complete
+from reports.sentence import MUCH_UNUSABLE, elicitation_sentence, flag_sentence
+from reports.text import (
+    figure,
+    interval,
+    line,
+    money,
+    parameters,
+    percent,
+    plain,
+    plural,
+    points,
+    proportion,
+    replay_command,
+    summaries,
+    unusable_share,
+)
+
+FIELD_LIMIT = 20_000  # characters of any one text
+TURN_LIMIT = 3_000  # of one turn in an excerpt
+AROUND = 700  # before and after the evidence, where a turn is longer than that
+BLIND_LIMIT = 30
+
+
+class Span(NamedTuple):
+    """A stretch of a transcript; `why` is set where it is evidence."""
+
+    text: str
+    why: str = ""
+
+
+class ExcerptTurn(NamedTuple):
+    """One turn as it is shown."""
+
+    who: str
+    spans: tuple[Span, ...]
+    cut: bool  # more was said
+
+
+class Scale(NamedTuple):
+    """A horizontal axis, 0 to 100 wide."""
+
+    low: float
+    high: float
+
+    def at(self, value: float) -> float:
+        """Where a value lies, in percent of the width."""
+        inside = min(max(value, self.low), self.high)
+        return round(100 * (inside - self.low) / (self.high - self.low), 2)
+
+
+def render(report: Report, examples: Mapping[str, Trial] | None = None) -> str:
+    """The page of a report; `examples` has one failing trial by finding id."""
+    report = complete(report)
+    told = summaries(report)
+    examples = examples or {}
+    rates = [report.canonical, report.mutated]
+    rates += [rate for row in report.seeds_detail for rate in (row.canonical, row.mutated)]
+    intervals = [f.ci for f in report.findings]
+    intervals += [k.ci for f in report.findings for k in f.knockouts]
+    return _template().render(
+        report=report,
+        word=report.verdict.capitalize(),
+        sign={"holds": "✓", "brittle": "✗", "inconclusive": "?", "unusable": "∅"}[report.verdict],
+        flag=flag_sentence(report),
+        elicitation=elicitation_sentence(report),
+        told=told,
+        rate_scale=_rate_scale([rate.ci for rate in rates if rate.n]),
+        finding_scale=_rate_scale(intervals),
+        findings=[
+            (finding, replay_command(finding), _excerpt(examples.get(finding.id)))
+            for finding in report.findings
+        ],
+        dose=_dose(report),
+        effect_scale=_effect_scale(report),
+        invariant=_ranked(report, invariant=True),
+        other=_ranked(report, invariant=False),
+        shams=report.shams if report.shams and report.shams.n else None,
+        blind=_blind(report.blind),
+        blind_count=max(report.blind_draws, len(report.blind)),
+        causes=sorted(report.unusable.by_cause.items(), key=lambda item: (-item[1], item[0])),
+        much_unusable=max(map(unusable_share, rates)) > MUCH_UNUSABLE,
+        rules=_flat(report.rules),
+    )
+
+
+@lru_cache(maxsize=1)
+def _template() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_clean,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {
+        "percent": percent,
+        "interval": interval,
+        "points": points,
+        "figure": figure,
+        "proportion": proportion,
+        "plural": plural,
+        "money": money,
+        "parameters": lambda step: parameters(step, 400),
+    }
+    environment.filters["line"] = line
+    return environment.get_template("report.html.j2")
+
+
+def _clean(value: object) -> object:
+    """What a template prints: numbers and our own markup as they are, text made plain."""
+    if isinstance(value, Markup | int | float):
+        return value
+    return "" if value is None else plain(value, FIELD_LIMIT)
+
+
+# ------------------------------------------------------------------------------------------ charts
+
+
+def _rate_scale(intervals: Sequence[Interval]) -> Scale:
+    """An axis from 0 to the first round figure beyond every interval."""
+    top = max((high for _, high in intervals), default=1.0)
+    rounds = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+    return Scale(0.0, next((edge for edge in rounds if top <= edge), 1.0))
+
+
+def _effect_scale(report: Report) -> Scale:
+    """A symmetric axis for differences of rates."""
+    rows = [row.ci for row in report.transforms if row.n]
+    rows += [report.shams.ci] if report.shams and report.shams.n else []
+    top = max((abs(end) for ci in rows for end in ci), default=1.0)
+    edge = next((edge for edge in (0.02, 0.05, 0.1, 0.2, 0.5) if top <= edge), 1.0)
+    return Scale(-edge, edge)
+
+
+def _ranked(report: Report, *, invariant: bool) -> list[TransformRow]:
+    rows = [r for r in report.transforms if (r.relation == "invariant") is invariant]
+    return sorted(rows, key=lambda row: (row.relation, -row.e_value, -row.effect, row.name))
+
+
+class DosePoint(NamedTuple):
+    """A row of the dose curve, placed on its drawing."""
+
+    distance: int
+    n: int
+    harmful: int
+    rate: float
+    ci: Interval
+    x: float
+    y: float
+    top: float
+    bottom: float
+
+
+class Dose(NamedTuple):
+    """Failure rate by distance, placed on a drawing of 640 by 240."""
+
+    points: tuple[DosePoint, ...]
+    path: str
+    ticks: tuple[tuple[float, str], ...]  # y, label
+
+
+def _dose(report: Report) -> Dose | None:
+    rows = [row for row in report.dose if row.n]
+    if not rows:
+        return None
+    scale = _rate_scale([row.ci for row in rows])
+    first, last = min(r.distance for r in rows), max(r.distance for r in rows)
+    spread = max(last - first, 1)
+
+    def y(rate: float) -> float:
+        return round(200 - 1.85 * scale.at(rate), 1)
+
+    placed = tuple(
+        DosePoint(
+            *(row.distance, row.n, row.harmful, row.rate, row.ci),
+            x=round(75 + 530 * (row.distance - first) / spread, 1),
+            y=y(row.rate),
+            top=y(row.ci[1]),
+            bottom=y(row.ci[0]),
+        )
+        for row in sorted(rows, key=lambda row: row.distance)
+    )
+    ticks = tuple((y(scale.high * part), percent(scale.high * part)) for part in (0, 0.5, 1))
+    return Dose(placed, " ".join(f"{p.x},{p.y}" for p in placed), ticks)
+
+
+# ---------------------------------------------------------------------------------------- excerpts
+
+
+def _excerpt(trial: Trial | None) -> tuple[ExcerptTurn, ...]:
+    """The turns of a failing trial that carry evidence, and the words that do, marked."""
+    if trial is None:
+        return ()
+    evidence = trial.verdict.evidence if trial.verdict else ()
+    shown = []
+    for number, turn in enumerate(trial.transcript.turns):
+        quotes = [(item.quote, item.why) for item in evidence if item.turn == number]
+        if quotes or (not evidence and number == 0):
+            shown.append(_excerpt_turn(turn, quotes))
+    return tuple(shown)
+
+
+def _excerpt_turn(turn: Turn, quotes: Sequence[tuple[str, str]]) -> ExcerptTurn:
+    text = "\n\n".join(filter(None, [turn.text, *(_call(c.name, c.input) for c in turn.calls)]))
+    marks: list[tuple[int, int, str, str]] = []
+    lost: list[tuple[int, int, str, str]] = []
+    for quote, why in quotes:
+        at = text.find(quote) if quote else -1
+        (marks if at >= 0 else lost).append((at, at + len(quote), quote, why))
+    spans, cut = _cut(text, [(start, end, why) for start, end, _, why in sorted(marks)])
+    spans += [Span(f"\n\n{quote[:TURN_LIMIT]}", why or "evidence") for _, _, quote, why in lost]
+    who = "subject" if turn.role == "assistant" else "environment"
+    return ExcerptTurn(who, tuple(spans), cut)
+
+
+def _call(name: str, given: Mapping[str, Any]) -> str:
+    """A native tool call as people read it: values unquoted, so that evidence is found in them."""
+    return "\n".join([f"[{name}]", *(f"{key}: {value}" for key, value in given.items())])
+
+
+def _cut(text: str, marks: Sequence[tuple[int, int, str]]) -> tuple[list[Span], bool]:
+    """The text around its marks, in spans; whole where it is short."""
+    start, end = 0, len(text)
+    if end > TURN_LIMIT:
+        start = max(0, marks[0][0] - AROUND) if marks else 0
+        end = min(len(text), max(start + TURN_LIMIT, marks[0][1] + AROUND if marks else 0))
+        end = min(end, start + 2 * TURN_LIMIT)
+    spans, at = [], start
+    for mark_start, mark_end, why in marks:
+        left, right = max(mark_start, at), min(mark_end, end)
+        if left < right:
+            spans += [Span(text[at:left]), Span(text[left:right], why or "evidence")]
+            at = right
+    spans.append(Span(text[at:end]))
+    return [span for span in spans if span.text], start > 0 or end < len(text)
+
+
+# ------------------------------------------------------------------------------------------- lists
+
+
+class BlindReason(NamedTuple):
+    """Blind variants that share a reason."""
+
+    reason: str
+    variants: int
+    examples: tuple[str, ...]
+
+
+def _blind(rows: Sequence[Blind]) -> list[BlindReason]:
+    grouped: dict[str, list[str]] = {}
+    for row in rows:
+        plan = " + ".join(line(step.transform, 60) for step in row.plan) or "the seed as it is"
+        grouped.setdefault(line(row.reason, 300), []).append(f"{line(row.seed, 60)}: {plan}")
+    ranked = sorted(grouped.items(), key=lambda item: (-len(item[1]), item[0]))
+    return [BlindReason(why, len(each), tuple(each[:3])) for why, each in ranked[:BLIND_LIMIT]]
+
+
+def _flat(value: object, prefix: str = "") -> list[tuple[str, str]]:
+    """Settings by dotted key."""
+    if isinstance(value, dict):
+        return [
+            row
+            for key, inner in value.items()
+            for row in _flat(inner, f"{prefix}.{key}" if prefix else str(key))
+        ]
+    return [(line(prefix, 80), line(value, 200))]
