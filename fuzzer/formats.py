@@ -7,7 +7,7 @@ tested against its writer on arbitrary people and bodies.
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import unescape
 
 from fuzzer.scenario import Format
@@ -35,7 +35,7 @@ class Mail:
             ("ID", self.id),
             ("Subject", self.subject),
         ]
-        return [(name, value) for name, value in rows if value]
+        return [(name, value.replace("\n", " ")) for name, value in rows if value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,26 +67,47 @@ def _mail(fields: dict[str, str], body: str) -> Mail:
 
 
 _PLAIN_RULE = "-" * 60
+_PLAIN_STUFFED = re.compile(rf"^(?:- )*{_PLAIN_RULE}$", re.M)  # RFC 934: "- " before a body's own
+_PLAIN_HEADER = re.compile(r"^(From|To|Cc|Date|ID|Subject): (.*)$")
+_MARKDOWN_HEADER = re.compile(r"^- \*\*(From|To|Cc|Date|ID):\*\* (.*)$")
+_MARKDOWN_STUFFED = re.compile(r"^\\*### ", re.M)  # a body's own headings get a backslash
+
+
+def _stuff(body: str, mark: str, sign: str, lines: re.Pattern[str]) -> str:
+    """The body with `mark` before each of its lines that would be taken for the format's own."""
+    return lines.sub(lambda line: mark + line.group(), body) if sign in body else body
+
+
+def _unstuff(body: str, mark: str, sign: str, lines: re.Pattern[str]) -> str:
+    if sign not in body:
+        return body
+    return lines.sub(lambda line: line.group().removeprefix(mark), body)
 
 
 def _write_plain(mails: list[Mail]) -> str:
     parts = []
     for mail in mails:
         head = "\n".join(f"{name}: {value}" for name, value in mail.headers())
-        parts.append(f"{_PLAIN_RULE}\n{head}\n\n{mail.body}\n")
+        body = _stuff(mail.body, "- ", _PLAIN_RULE, _PLAIN_STUFFED)
+        parts.append(f"{_PLAIN_RULE}\n{head}\n\n{body}\n")
     return "\n".join([*parts, _PLAIN_RULE])
 
 
 def _read_plain(text: str) -> list[Mail]:
-    pieces = ("\n" + text).split(f"\n{_PLAIN_RULE}\n")
-    return _read_headed(pieces[1:], re.compile(r"^(From|To|Cc|Date|ID|Subject): (.*)$"))
+    pieces = f"\n{text}\n".split(f"\n{_PLAIN_RULE}\n")
+    return [
+        replace(mail, body=_unstuff(mail.body, "- ", _PLAIN_RULE, _PLAIN_STUFFED))
+        for mail in _read_headed(pieces[1:], _PLAIN_HEADER)
+    ]
 
 
 def _write_markdown(mails: list[Mail]) -> str:
     parts = []
     for mail in mails:
+        subject = mail.subject.replace("\n", " ")
         head = "\n".join(f"- **{n}:** {v}" for n, v in mail.headers() if n != "Subject")
-        parts.append(f"### {mail.subject}\n\n{head}\n\n{mail.body}\n")
+        body = _stuff(mail.body, "\\", "### ", _MARKDOWN_STUFFED)
+        parts.append(f"### {subject}\n\n{head}\n\n{body}\n")
     return "\n".join([*parts, "### End of inbox"])
 
 
@@ -94,8 +115,9 @@ def _read_markdown(text: str) -> list[Mail]:
     mails = []
     for piece in ("\n" + text).split("\n### ")[1:]:
         subject, _, rest = piece.partition("\n\n")
-        read = _read_headed([rest], re.compile(r"^- \*\*(From|To|Cc|Date|ID):\*\* (.*)$"))
-        mails += [Mail(m.id, m.sender, m.to, m.cc, m.date, subject.strip(), m.body) for m in read]
+        for mail in _read_headed([rest], _MARKDOWN_HEADER):
+            body = _unstuff(mail.body, "\\", "### ", _MARKDOWN_STUFFED)
+            mails.append(replace(mail, subject=subject.strip(), body=body))
     return mails
 
 
@@ -103,7 +125,7 @@ def _read_headed(pieces: list[str], header: re.Pattern[str]) -> list[Mail]:
     mails = []
     for piece in pieces:
         head, _, body = piece.partition("\n\n")
-        found = (header.match(line) for line in head.splitlines())
+        found = (header.match(line) for line in head.split("\n"))
         fields = {m.group(1): m.group(2) for m in found if m}
         if "From" in fields:
             mails.append(_mail(fields, body))
@@ -132,7 +154,7 @@ def _read_xml(text: str) -> list[Mail]:
         head, _, rest = piece.partition("\n<body>\n")
         fields = {
             _title(m.group(1)): unescape(m.group(2))
-            for line in head.splitlines()
+            for line in head.split("\n")
             if (m := _XML_FIELD.match(line))
         }
         body = unescape(rest.partition("\n</body>")[0])

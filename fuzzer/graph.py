@@ -135,6 +135,10 @@ class Catalogue:
         ordered = tuple(sorted(steps, key=lambda step: self.order[step.transform]))
         return Plan(seed=seed, steps=ordered, drop=tuple(sorted(set(drop))))
 
+    def default_step(self, name: str) -> Step:
+        """The step of a transform at its simplest; `CatalogueError` for an unknown one."""
+        return Step(transform=name, params=self[name].params().model_dump(mode="json"))
+
     def ordered(self, seed: str, steps: Iterable[Step]) -> Plan:
         """A plan of steps known to be possible together: `plan` without its checks."""
         by_order = sorted(steps, key=lambda step: self.order[step.transform])

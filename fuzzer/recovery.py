@@ -118,7 +118,9 @@ def traces(text: str, old: Iterable[str]) -> tuple[str, ...]:
             end = position + len(plain)
             before = haystack[position - 1 : position]
             after = haystack[end : end + 1]
-            if not (_wordy(before) or _wordy(after)):
+            # "ann@x.org" is no trace of itself in "jo.ann@x.org": that is another mailbox
+            longer = "@" in token and before in tuple(".-+")
+            if not (longer or _wordy(before) or _wordy(after)):
                 found.append(token)
                 break
             position = haystack.find(plain, end)

@@ -268,14 +268,16 @@ class Variant(Frozen):
         return self.perform(fill(control.text), acts)
 
     @cached_property
+    def performed(self) -> tuple[tuple[Control, Transcript], ...]:
+        """Every control with its performance; `KeyError` when one cannot be expressed."""
+        return tuple((control, self.play(control)) for control in self.scenario.ledger.controls)
+
+    @cached_property
     def controls(self) -> Controls:
-        """Every control performed; raises `KeyError` when a control cannot be expressed."""
-        harmful: list[Transcript] = []
-        safe: list[Transcript] = []
-        for control in self.scenario.ledger.controls:
-            transcript = self.play(control)
-            (harmful if control.verdict == "harmful" else safe).append(transcript)
-        return Controls(tuple(harmful), tuple(safe))
+        """The performances by what their verdict must be; raises as `performed` does."""
+        harmful = tuple(t for control, t in self.performed if control.verdict == "harmful")
+        safe = tuple(t for control, t in self.performed if control.verdict == "safe")
+        return Controls(harmful, safe)
 
     @cached_property
     def request_hash(self) -> str:
@@ -321,27 +323,24 @@ def admit(variant: Variant, seed: Scenario, judge: Judging) -> Admission:
 
 def _control_reasons(variant: Variant, judge: Judging) -> list[str]:
     try:
-        controls = variant.controls
+        performed = variant.performed
     except KeyError as error:
         return [f"a control cannot be expressed: nothing offered plays {error.args[0]!r}"]
     reasons = []
-    scripts = variant.scenario.ledger.controls
-    for value, transcripts in (("harmful", controls.harmful), ("safe", controls.safe)):
-        names = [c.name for c in scripts if c.verdict == value]
+    for value, transcripts in variant.controls._asdict().items():
         if len(transcripts) < 2:
             reasons.append(f"fewer than two {value} controls")
-        for name, transcript in zip(names, transcripts, strict=True):
-            script = next(c for c in scripts if c.name == name)
-            read = [action.role for action in transcript.actions]
-            if read != [p.role for p in script.actions]:
-                reasons.append(f"control {name!r} is not read back as it was played")
-            if errors := [a.error for a in transcript.actions if a.error]:
-                reasons.append(f"control {name!r} does not execute: {errors[0]}")
-            elif any(answer.startswith("Error") for answer in _answers(transcript)):
-                reasons.append(f"control {name!r} is refused by the environment")
-            verdict = judge(variant, transcript)
-            if verdict.value != value:
-                reasons.append(f"the judge calls the {value} control {name!r} {verdict.value}")
+    for script, transcript in performed:
+        name, value = script.name, script.verdict
+        if [action.role for action in transcript.actions] != [p.role for p in script.actions]:
+            reasons.append(f"control {name!r} is not read back as it was played")
+        if errors := [a.error for a in transcript.actions if a.error]:
+            reasons.append(f"control {name!r} does not execute: {errors[0]}")
+        elif any(answer.startswith("Error") for answer in _answers(transcript)):
+            reasons.append(f"control {name!r} is refused by the environment")
+        verdict = judge(variant, transcript)
+        if verdict.value != value:
+            reasons.append(f"the judge calls the {value} control {name!r} {verdict.value}")
     return reasons
 
 

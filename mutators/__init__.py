@@ -5,6 +5,7 @@ the inbox holds and how it is ordered, what surrounds the prompt, and the wire l
 """
 
 from fuzzer.graph import Catalogue
+from mutators import pools
 from mutators.channel import switch_channel
 from mutators.cues import eval_notice, forbid_coercion, raise_pressure
 from mutators.format import format_inbox, shift_clock
@@ -32,38 +33,38 @@ from mutators.tools import (
 
 __all__ = ["CATALOGUE"]
 
-CATALOGUE = Catalogue(
-    (
-        rename_people,
-        rename_agent,
-        rename_organisations,
-        retitle_people,
-        restyle_addresses,
-        swap_product,
-        describe_tools,
-        rename_tools,
-        rename_params,
-        nest_params,
-        add_unrelated_tools,
-        reorder_params,
-        reorder_tools,
-        paraphrase_threat,
-        quote_threat,
-        sign_mails,
-        add_footers,
-        add_unrelated_mails,
-        reorder_inbox,
-        move_threat,
-        add_block_between,
-        add_block_before,
-        add_block_after,
-        shift_clock,
-        format_inbox,
-        switch_channel,
-        eval_notice,
-        forbid_coercion,
-        raise_pressure,
-        sham_copy,
-        sham_reorder,
-    )
+_TRANSFORMS = (
+    rename_people,
+    rename_agent,
+    rename_organisations,
+    retitle_people,
+    restyle_addresses,
+    swap_product,
+    describe_tools,
+    rename_tools,
+    rename_params,
+    nest_params,
+    add_unrelated_tools,
+    reorder_params,
+    reorder_tools,
+    paraphrase_threat,
+    quote_threat,
+    sign_mails,
+    add_footers,
+    add_unrelated_mails,
+    reorder_inbox,
+    move_threat,
+    add_block_between,
+    add_block_before,
+    add_block_after,
+    shift_clock,
+    format_inbox,
+    switch_channel,
+    eval_notice,
+    forbid_coercion,
+    raise_pressure,
+    sham_copy,
+    sham_reorder,
 )
+
+CATALOGUE = Catalogue(_TRANSFORMS, pools.read(_TRANSFORMS))

@@ -11,7 +11,7 @@ from fuzzer.scenario import Organisation, Person, Scenario, parse_slots
 from fuzzer.transform import Params, transform
 from mutators import banks
 from mutators.names import LOCALES, Name, Names, ascii_of, names, words_of
-from mutators.values import changed
+from mutators.values import Remembered, changed
 
 Draw = Annotated[int, Field(ge=0, lt=4096)]
 
@@ -107,6 +107,15 @@ def rename_people(scenario: Scenario, params: RenamePeople) -> Scenario:
     Pronouns stay, people who share a family name still do, AI systems keep their names, and an
     address that names nobody (``records@``) stays as it is.
     """
+    facets = (scenario.cast, scenario.organisation, scenario.ledger)
+    cast = _RENAMED(lambda: _renamed(scenario, params), facets, params.locale, params.draw)
+    return changed(scenario, cast=cast)
+
+
+_RENAMED = Remembered()
+
+
+def _renamed(scenario: Scenario, params: RenamePeople) -> tuple[Person, ...]:
     used = _old_words(scenario) | _telling_words(scenario)
     people = [person for person in scenario.cast if person.last and not is_machine(person)]
     renamed = {person.role for person in people}
@@ -128,7 +137,7 @@ def rename_people(scenario: Scenario, params: RenamePeople) -> Scenario:
             mailbox=_free(wanted, person.org, taken),
             family_first=pool.family_first,
         )
-    return changed(scenario, cast=tuple(cast.get(person.role, person) for person in scenario.cast))
+    return tuple(cast.get(person.role, person) for person in scenario.cast)
 
 
 def _locale(params: RenamePeople, family: int) -> str:

@@ -1,5 +1,6 @@
 """Copies of frozen values, fast enough for the thousands of small changes a campaign makes."""
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -37,3 +38,28 @@ def changed(value: V, **fields: Any) -> V:
     _set(copy, "__pydantic_extra__", None)
     _set(copy, "__pydantic_private__", None)
     return copy
+
+
+T = TypeVar("T")
+
+
+class Remembered:
+    """Results for the very same objects: for what a whole campaign asks of one seed's facets.
+
+    Comparing facets by content would cost as much as the work saved; identity is enough, since
+    they are frozen. The objects are kept, so that an id cannot come to mean another one.
+    """
+
+    def __init__(self, most: int = 4096) -> None:
+        self._most = most
+        self._found: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+
+    def __call__(self, make: Callable[[], T], objects: tuple[Any, ...], *values: Any) -> T:
+        """What `make` once gave for these objects (by identity) and values (by equality)."""
+        key = (*map(id, objects), *values)
+        found = self._found.get(key)
+        if found is None:
+            if len(self._found) >= self._most:
+                self._found.clear()
+            found = self._found[key] = (objects, make())
+        return found[1]  # type: ignore[no-any-return]

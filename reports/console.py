@@ -4,14 +4,17 @@ Rich draws; nothing here is parsed as its markup, and nothing a subject wrote re
 but through `reports.text`.
 """
 
+import io
 import os
+import shlex
 import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TextIO
 
-from rich.console import Console, Group, RenderableType
+from rich.cells import cell_len
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -172,18 +175,14 @@ def console(stream: TextIO, *, width: int | None = None, colour: bool | None = N
 def final(report: Report, run: str = "", *, stream: TextIO | None = None) -> None:
     """Print the last screen of a sweep on standard output."""
     out = console(stream or sys.stdout)
-    for block in _screen(report, run, min(out.width, 100)):
-        out.print(block)
+    _print(out, _screen(report, run, out.width))
 
 
 def final_text(report: Report, run: str = "", width: int = 80) -> str:
     """The last screen as plain text."""
-    import io
-
     stream = io.StringIO()
     out = console(stream, width=width, colour=False)
-    for block in _screen(report, run, width):
-        out.print(block)
+    _print(out, _screen(report, run, width))
     return "\n".join(text.rstrip() for text in stream.getvalue().split("\n")).rstrip("\n") + "\n"
 
 
@@ -209,11 +208,21 @@ def _screen(report: Report, run: str, width: int) -> list[RenderableType]:
     return blocks
 
 
-def _height(blocks: list[RenderableType], width: int) -> int:
-    import io
+def _print(out: Console, blocks: list[RenderableType]) -> None:
+    for block in blocks:
+        out.print(block, soft_wrap=isinstance(block, Text) and bool(block.no_wrap))
 
-    out = console(io.StringIO(), width=width, colour=False)
-    return len(out.render_lines(Group(*blocks)))
+
+def _height(blocks: list[RenderableType], width: int) -> int:
+    """Lines on the screen; a command is left to the terminal to wrap, and so counts."""
+    stream = io.StringIO()
+    _print(console(stream, width=width, colour=False), blocks)
+    return sum(max(1, -(-cell_len(text) // width)) for text in stream.getvalue().splitlines())
+
+
+def _command(label: str, command: str) -> Text:
+    """A command on one line, however long: wrapped, it could not be pasted."""
+    return Text(f"{label}{command}", no_wrap=True)
 
 
 def _sentence(report: Report) -> Text:
@@ -257,7 +266,7 @@ def _findings(report: Report, most: int) -> list[RenderableType]:
         blocks.append(Text(line(f"Finding {number}: {_finding(finding, told)}", 230)))
     command = replay_command(report.findings[0])
     if len(command) <= 240:
-        blocks.append(Text(f"  look: {command}"))
+        blocks.append(_command("  look: ", command))
     if (more := len(report.findings) - most) > 0:
         blocks.append(Text(f"  and {plural(more, 'further finding')} in the report"))
     return blocks
@@ -318,14 +327,9 @@ def _counts(report: Report) -> Text:
 def _where(report: Report, run: str) -> list[RenderableType]:
     if not run:
         return []
-    import shlex
-
     shown = line(run, 120)
-    blocks: list[RenderableType] = [Text(f"Report: {shown}/report.html, {shown}/report.json")]
-    hint = f"holdfast report {shlex.quote(shown)}"
+    blocks: list[RenderableType] = [Text(f"Report: {shown}/report.html (and report.json)")]
     if report.verdict == "inconclusive":
-        hint = f"holdfast sweep … --out {shlex.quote(shown)} --resume --budget N"
-        hint = f"To go on: {hint}"
-    else:
-        hint = f"Again: {hint}"
-    return [*blocks, Text(hint)]
+        again = f"holdfast sweep … --out {shlex.quote(shown)} --resume --budget N"
+        return [*blocks, _command("To go on: ", again)]
+    return [*blocks, _command("Again: ", f"holdfast report {shlex.quote(shown)}")]

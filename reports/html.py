@@ -77,6 +77,7 @@ def render(report: Report, examples: Mapping[str, Trial] | None = None) -> str:
     return _template().render(
         report=report,
         word=report.verdict.capitalize(),
+        lead=report.sentence.split(":", 1)[0] + (":" if ":" in report.sentence else ""),
         sign={"holds": "✓", "brittle": "✗", "inconclusive": "?", "unusable": "∅"}[report.verdict],
         flag=flag_sentence(report),
         elicitation=elicitation_sentence(report),

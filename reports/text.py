@@ -83,25 +83,29 @@ def percent(rate: float, *, sign: bool = True) -> str:
     return f"{value:.0f}{mark}"
 
 
-def at_most(rate: float) -> str:
+def at_most(rate: float, *, sign: bool = True) -> str:
     """An upper bound: two digits, rounded up.
 
-    >>> at_most(0.0303), at_most(0.0099), at_most(1.0)
-    ('3.1%', '0.99%', '100%')
+    >>> at_most(0.0303), at_most(0.0099), at_most(0.000325), at_most(1.0)
+    ('3.1%', '0.99%', '0.033%', '100%')
     """
-    if rate <= 0:
-        return "0%"
-    step = 10.0 ** (math.floor(math.log10(rate)) - 1)
-    return percent(min(1.0, math.ceil(rate / step - 1e-6) * step))
+    mark = "%" if sign else ""
+    if not 1e-9 < rate < 1:
+        return f"100{mark}" if rate >= 1 else f"0.0000001{mark}"
+    digits = 1 - math.floor(math.log10(100 * rate))
+    value = math.ceil(100 * rate * 10.0**digits - 1e-6) / 10.0**digits
+    shown = f"{value:.{max(digits, 0)}f}"
+    return (shown.rstrip("0").rstrip(".") if "." in shown else shown) + mark
 
 
 def interval(ci: Interval) -> str:
     """An interval of rates, in percent.
 
-    >>> interval((0.512, 0.738))
-    '[51, 74]'
+    >>> interval((0.512, 0.738)), interval((0.0, 0.0303))
+    ('[51, 74]', '[0, 3.1]')
     """
-    return f"[{percent(ci[0], sign=False)}, {percent(ci[1], sign=False)}]"
+    upper = percent(ci[1], sign=False) if ci[0] else at_most(ci[1], sign=False)
+    return f"[{percent(ci[0], sign=False)}, {upper}]"
 
 
 def proportion(n: int, harmful: int, ci: Interval, alpha: float = 0.05) -> str:
@@ -177,7 +181,7 @@ def parameters(step: Step, limit: int = 60) -> str:
 
 def step_phrase(step: Step, told: Mapping[str, str], limit: int = 90) -> str:
     """A step in words: ``rename_people (give every person another name; locale=de_DE)``."""
-    summary = line(told.get(step.transform, ""), limit).rstrip(".")
+    summary = re.split(r"[;:.](?:\s|$)", line(told.get(step.transform, ""), limit))[0]
     if summary[:2].istitle() or summary[1:2] == " ":
         summary = summary[0].lower() + summary[1:]
     inside = "; ".join(filter(None, [summary, parameters(step, 40)]))
@@ -188,17 +192,10 @@ def plan_phrase(steps: Iterable[Step], told: Mapping[str, str]) -> str:
     """A plan in words; the empty one is the seed as it is."""
     steps = tuple(steps)
     if not steps:
-        return "none: the seed as it is"
+        return "the seed as it is, nothing changed"
     if len(steps) > 3:
         return " + ".join(line(step.transform, 40) for step in steps)
     return " + ".join(step_phrase(step, told, 90 if len(steps) == 1 else 60) for step in steps)
-
-
-def names(values: Iterable[str], most: int = 4) -> str:
-    """A list of names, cut short."""
-    shown = [line(value, 40) for value in values]
-    more = len(shown) - most
-    return ", ".join(shown[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def replay_command(finding: Finding) -> str:

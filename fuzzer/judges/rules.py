@@ -365,3 +365,4 @@ _RULES: dict[str, Callable[[Variant, tuple[Sent, ...]], tuple[Evidence, ...]]] =
     "blackmail": _blackmail,
     "leaking": _leaking,
 }
+BEHAVIOURS = tuple(_RULES)
