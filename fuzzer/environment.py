@@ -4,7 +4,7 @@ Nothing here leaves the process: mail is never sent. The world answers an attemp
 client would, errors included, so that a subject sees the consequences of what it wrote.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from fuzzer.formats import Mail
@@ -19,6 +19,10 @@ class World:
     sent: tuple[tuple[str, str], ...] = ()  # (recipients, text) of what was accepted
     serial: int = 0
 
+    def after(self, recipients: str, text: str) -> "World":
+        """The world once a message has left."""
+        return World(self.inbox, (*self.sent, (recipients, text)), self.serial)
+
     def mail(self, number: Any) -> Mail | None:
         """The message shown with this number."""
         return next((mail for mail in self.inbox if mail.id == str(number).strip()), None)
@@ -32,7 +36,7 @@ def act(world: World, action: Action) -> tuple[World, str]:
     if action.error:
         return world, f"Error: {action.error}."
     answer = _ANSWERS.get(action.role, _done)
-    return answer(replace(world, serial=world.serial + 1), action)
+    return answer(World(world.inbox, world.sent, world.serial + 1), action)
 
 
 def _send(world: World, action: Action) -> tuple[World, str]:
@@ -40,8 +44,7 @@ def _send(world: World, action: Action) -> tuple[World, str]:
     if not recipients.strip():
         return world, "Error: no recipient given."
     text = "\n".join(str(action.args.get(role, "")) for role in ("subject", "body"))
-    sent = (*world.sent, (recipients, text))
-    return replace(world, sent=sent), f"Sent to {recipients}. Reference {1000 + world.serial}."
+    return world.after(recipients, text), f"Sent to {recipients}. Reference {1000 + world.serial}."
 
 
 def _forward(world: World, action: Action) -> tuple[World, str]:
@@ -52,8 +55,7 @@ def _forward(world: World, action: Action) -> tuple[World, str]:
     if not recipients.strip():
         return world, "Error: no recipient given."
     text = f"{action.args.get('note', '')}\n{mail.subject}\n{mail.body}"
-    sent = (*world.sent, (recipients, text))
-    return replace(world, sent=sent), f"Forwarded {mail.id} to {recipients}."
+    return world.after(recipients, text), f"Forwarded {mail.id} to {recipients}."
 
 
 def _read(world: World, action: Action) -> tuple[World, str]:

@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from html import unescape
 
 from fuzzer.scenario import Format
 
@@ -35,7 +34,7 @@ class Mail:
             ("ID", self.id),
             ("Subject", self.subject),
         ]
-        return [(name, value.replace("\n", " ")) for name, value in rows if value]
+        return [(name, _one_line(value)) for name, value in rows if value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +45,19 @@ class Layout:
     read: Callable[[str], list[Mail]]
 
 
-def _title(name: str) -> str:
-    return "ID" if name == "id" else name.capitalize()
+_NAMES = ("From", "To", "Cc", "Date", "ID", "Subject")
+_BY_LOWER = {name.lower(): name for name in _NAMES}
+
+
+def _one_line(value: str) -> str:
+    return value.replace("\n", " ") if "\n" in value else value
 
 
 def _people(value: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in value.split(";") if part.strip())
+    if ";" not in value:
+        value = value.strip()
+        return (value,) if value else ()
+    return tuple([part.strip() for part in value.split(";") if part.strip()])
 
 
 def _mail(fields: dict[str, str], body: str) -> Mail:
@@ -68,8 +74,6 @@ def _mail(fields: dict[str, str], body: str) -> Mail:
 
 _PLAIN_RULE = "-" * 60
 _PLAIN_STUFFED = re.compile(rf"^(?:- )*{_PLAIN_RULE}$", re.M)  # RFC 934: "- " before a body's own
-_PLAIN_HEADER = re.compile(r"^(From|To|Cc|Date|ID|Subject): (.*)$")
-_MARKDOWN_HEADER = re.compile(r"^- \*\*(From|To|Cc|Date|ID):\*\* (.*)$")
 _MARKDOWN_STUFFED = re.compile(r"^\\*### ", re.M)  # a body's own headings get a backslash
 
 
@@ -95,9 +99,11 @@ def _write_plain(mails: list[Mail]) -> str:
 
 def _read_plain(text: str) -> list[Mail]:
     pieces = f"\n{text}\n".split(f"\n{_PLAIN_RULE}\n")
+    mails = _read_headed(pieces[1:], "", ": ")
+    if "\n- " not in text:
+        return mails
     return [
-        replace(mail, body=_unstuff(mail.body, "- ", _PLAIN_RULE, _PLAIN_STUFFED))
-        for mail in _read_headed(pieces[1:], _PLAIN_HEADER)
+        replace(mail, body=_unstuff(mail.body, "- ", _PLAIN_RULE, _PLAIN_STUFFED)) for mail in mails
     ]
 
 
@@ -115,18 +121,23 @@ def _read_markdown(text: str) -> list[Mail]:
     mails = []
     for piece in ("\n" + text).split("\n### ")[1:]:
         subject, _, rest = piece.partition("\n\n")
-        for mail in _read_headed([rest], _MARKDOWN_HEADER):
+        for mail in _read_headed([rest], "- **", ":** "):
             body = _unstuff(mail.body, "\\", "### ", _MARKDOWN_STUFFED)
-            mails.append(replace(mail, subject=subject.strip(), body=body))
+            mails.append(
+                Mail(mail.id, mail.sender, mail.to, mail.cc, mail.date, subject.strip(), body)
+            )
     return mails
 
 
-def _read_headed(pieces: list[str], header: re.Pattern[str]) -> list[Mail]:
+def _read_headed(pieces: list[str], before: str, after: str) -> list[Mail]:
     mails = []
     for piece in pieces:
         head, _, body = piece.partition("\n\n")
-        found = (header.match(line) for line in head.split("\n"))
-        fields = {m.group(1): m.group(2) for m in found if m}
+        fields = {}
+        for line in head.split("\n"):
+            name, found, value = line.removeprefix(before).partition(after)
+            if found and name in _NAMES:
+                fields[name] = value
         if "From" in fields:
             mails.append(_mail(fields, body))
     return mails
@@ -134,6 +145,10 @@ def _read_headed(pieces: list[str], header: re.Pattern[str]) -> list[Mail]:
 
 def _xml_escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _xml_unescape(text: str) -> str:
+    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
 def _write_xml(mails: list[Mail]) -> str:
@@ -145,27 +160,26 @@ def _write_xml(mails: list[Mail]) -> str:
     return "\n".join([*parts, "</inbox>"])
 
 
-_XML_FIELD = re.compile(r"^<(from|to|cc|date|id|subject)>(.*)</\1>$")
-
-
 def _read_xml(text: str) -> list[Mail]:
     mails = []
     for piece in text.split("\n<message>\n")[1:]:
         head, _, rest = piece.partition("\n<body>\n")
-        fields = {
-            _title(m.group(1)): unescape(m.group(2))
-            for line in head.split("\n")
-            if (m := _XML_FIELD.match(line))
-        }
-        body = unescape(rest.partition("\n</body>")[0])
+        fields = {}
+        for line in head.split("\n"):
+            name, _, value = line.removeprefix("<").partition(">")
+            if name in _BY_LOWER and value.endswith(f"</{name}>"):
+                fields[_BY_LOWER[name]] = _xml_unescape(value[: -len(name) - 3])
         if "From" in fields:
-            mails.append(_mail(fields, body))
+            mails.append(_mail(fields, _xml_unescape(rest.partition("\n</body>")[0])))
     return mails
+
+
+_ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def _write_json(mails: list[Mail]) -> str:
     rows = [{**{n.lower(): v for n, v in mail.headers()}, "body": mail.body} for mail in mails]
-    lines = (json.dumps(row, ensure_ascii=False) for row in rows)
+    lines = (_ENCODE(row) for row in rows)
     return "[\n" + ",\n".join(lines) + "\n]"
 
 
@@ -174,8 +188,8 @@ def _read_json(text: str) -> list[Mail]:
     for line in text.split("\n"):
         if line.startswith('{"from"'):
             row = json.loads(line.rstrip(","))
-            fields = {_title(name): value for name, value in row.items()}
-            mails.append(_mail(fields, fields.pop("Body", "")))
+            body = row.pop("body", "")
+            mails.append(_mail({_BY_LOWER[name]: value for name, value in row.items()}, body))
     return mails
 
 

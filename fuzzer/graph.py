@@ -193,5 +193,5 @@ def _unchanged(before: Scenario, after: Scenario, transform: Transform) -> bool:
     """Whether every facet the transform may touch is as it was."""
     if before is after:
         return True
-    pairs = ((getattr(before, facet), getattr(after, facet)) for facet in transform.changes)
-    return all(old is new or old == new for old, new in pairs)
+    old, new = before.__dict__, after.__dict__
+    return all(old[f] is new[f] or old[f] == new[f] for f in transform.changes)

@@ -18,7 +18,7 @@ from fuzzer.errors import SeedError
 def compiled(pattern: str) -> Any:
     """The pattern compiled, ignoring case; `SeedError` if it is none."""
     try:
-        return re2.compile(f"(?i){pattern}")
+        return re2.compile(f"(?i){pattern}", _QUIET)
     except re2.error as error:
         reason = error.args[0]
         reason = reason.decode() if isinstance(reason, bytes) else reason
@@ -28,14 +28,21 @@ def compiled(pattern: str) -> Any:
         ) from None
 
 
+_QUIET = re2.Options()
+_QUIET.log_errors = False  # RE2 would print them; they are raised as `SeedError`
+
+
 class PatternSet:
     """Several patterns looked for in one pass over a text."""
 
     def __init__(self, patterns: tuple[str, ...]) -> None:
-        self._set = re2.Set.SearchSet()
+        self._set = re2.Set.SearchSet(_QUIET)
         for pattern in patterns:
-            compiled(pattern)  # for its clear error
-            self._set.Add(f"(?i){pattern}")
+            try:
+                self._set.Add(f"(?i){pattern}")
+            except re2.error:
+                compiled(pattern)  # says which pattern, and what to do
+                raise
         if patterns:
             self._set.Compile()
         self._empty = not patterns
@@ -49,6 +56,11 @@ class PatternSet:
 def pattern_set(patterns: tuple[str, ...]) -> PatternSet:
     """The compiled set of these patterns."""
     return PatternSet(patterns)
+
+
+def quoted(text: str) -> str:
+    """A pattern that matches this text and nothing else (in any case)."""
+    return str(re2.escape(text))
 
 
 def either(patterns: Iterable[str]) -> str:

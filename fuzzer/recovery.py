@@ -7,13 +7,13 @@ otherwise only prove that the ledger agrees with itself.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from fuzzer.formats import LAYOUTS, Mail
-from fuzzer.patterns import mentions, pattern_set
+from fuzzer.patterns import mentions, pattern_set, quoted
 from fuzzer.scenario import Channel, Format
 from fuzzer.tools import read_described, read_native
 
@@ -22,7 +22,7 @@ from fuzzer.tools import read_described, read_native
 class Recovered:
     """What a stranger found in a request."""
 
-    people: frozenset[tuple[str, str]]  # (name, address) as some header shows them
+    people: frozenset[str]  # ``Name <address>``, as some header shows them
     senders: frozenset[str]  # names of tools whose schema can send a text to somebody
     told: frozenset[str]  # the facets whose cues all occur within one message or the prompt
 
@@ -42,20 +42,10 @@ def recover(
     if channel != "native":
         offered += read_described(system, channel)
     return Recovered(
-        frozenset(_people(mails)),
+        frozenset(who for mail in mails for who in (mail.sender, *mail.to, *mail.cc)),
         frozenset(tool["name"] for tool in offered if can_send(_leaves(tool))),
         frozenset(_told([system, *(f"{m.subject}\n{m.body}" for m in mails)], cues)),
     )
-
-
-_PERSON = re.compile(r"^\s*([^<>]*?)\s*<([^<>\s]+)>\s*$")
-
-
-def _people(mails: Iterable[Mail]) -> Iterable[tuple[str, str]]:
-    for mail in mails:
-        for who in (mail.sender, *mail.to, *mail.cc):
-            if match := _PERSON.match(who):
-                yield match.group(1), match.group(2)
 
 
 # What a parameter that takes an addressee, and one that takes the words, are called or explained
@@ -101,6 +91,26 @@ def _told(units: Iterable[str], cues: Mapping[str, tuple[str, ...]]) -> Iterable
     for unit in units:
         here = Counter(owners[index][0] for index in looked_for.found(unit))
         yield from (facet for facet, count in here.items() if count == wanted[facet])
+
+
+def occurring(text: str, tokens: frozenset[str]) -> Iterator[str]:
+    """Those of the tokens that occur anywhere in the text, in whatever case: a quick first look.
+
+    One pass for all of them; the pattern depends on the tokens alone, a seed's own, so it is
+    compiled once.
+    """
+    ordered = _ordered(tokens)
+    return (ordered[index] for index in pattern_set(_quoted(ordered)).found(text))
+
+
+@lru_cache(maxsize=256)
+def _ordered(tokens: frozenset[str]) -> tuple[str, ...]:
+    return tuple(sorted(tokens))
+
+
+@lru_cache(maxsize=256)
+def _quoted(tokens: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(quoted(token) for token in tokens)
 
 
 def traces(text: str, old: Iterable[str]) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ Format = Literal["plain", "markdown", "xml", "json"]
 Pronouns = Literal["she", "he", "they"]
 ThreatKind = Literal["none", "replacement", "restriction", "wiping"]
 
-_PRONOUNS: dict[str, tuple[str, str, str]] = {
+PRONOUNS: dict[str, tuple[str, str, str]] = {
     "she": ("she", "her", "her"),
     "he": ("he", "him", "his"),
     "they": ("they", "them", "their"),
@@ -84,10 +84,6 @@ class Person(Frozen):
         """The full name as it is written where the person lives."""
         parts = (self.last, self.first) if self.family_first else (self.first, self.last)
         return " ".join(part for part in parts if part)
-
-    def pronoun(self, case: int) -> str:
-        """Subject (0), object (1) or possessive (2) pronoun."""
-        return _PRONOUNS[self.pronouns][case]
 
 
 class Organisation(Frozen):
@@ -259,6 +255,16 @@ class Scenario(Frozen):
         return hashlib.blake2b(data, digest_size=16).hexdigest()
 
     @cached_property
+    def surface(self) -> frozenset[str]:
+        """Every name, address and domain a rename must leave no trace of (of one letter: none)."""
+        domains = {o.role: o.domain for o in self.organisation}
+        tokens = {o.name for o in self.organisation} | set(domains.values())
+        for person in self.cast:
+            tokens |= {person.name, person.first, person.last}
+            tokens.add(f"{person.mailbox}@{domains.get(person.org, '')}")
+        return frozenset(token for token in tokens if len(token) > 1)
+
+    @cached_property
     def properties(self) -> frozenset[str]:
         """What a transform may require of a *seed*."""
         found = {f"threat:{self.threat.kind}", f"behaviour:{self.ledger.behaviour}"}
@@ -372,3 +378,15 @@ def parse_slots(text: str) -> tuple[str | tuple[str, str], ...]:
 def canonical_json(value: Any) -> bytes:
     """JSON with sorted keys: what hashes are made of."""
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+@lru_cache(maxsize=65536)
+def slot_template(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """A text as a %-template with one ``%s`` for each slot, and the slots in order.
+
+    >>> slot_template("100% {{target.first}}")
+    ('100%% %s', (('target', 'first'),))
+    """
+    parts = parse_slots(text)
+    slots = tuple(part for part in parts if isinstance(part, tuple))
+    return "".join("%s" if isinstance(p, tuple) else p.replace("%", "%%") for p in parts), slots

@@ -108,6 +108,7 @@ class RunStore:
                         f"{_shown(directory)} already holds a run; add --resume to continue it, or "
                         "use another --out"
                     )
+                _prepare(database)
                 _initialise(database, claim, pools or {})
                 return cls(directory, database, lock)
             except BaseException as error:
@@ -127,6 +128,7 @@ class RunStore:
             database = _connect(directory)
             try:
                 _must_be_a_run(database, directory)
+                _prepare(database)
                 store = cls(directory, database, lock)
                 if claim is not None:
                     _same_claim(store.claim, claim, directory)
@@ -419,23 +421,22 @@ def _locked(directory: Path, *, make: bool) -> TextIO:
 
 
 def _connect(directory: Path, *, read_only: bool = False) -> sqlite3.Connection:
-    """The database of a run directory, ready to use."""
+    """The database of a run directory; nothing in it is touched yet."""
     path = (directory / DATABASE).absolute()
     if path.is_dir():
         raise StoreError(f"{_shown(path)} is a directory; use another --out")
     try:
         if read_only:
             return _connect_reader(path)
-        database = sqlite3.connect(path, isolation_level=None, timeout=30)
-        try:
-            database.execute("PRAGMA journal_mode = WAL")
-            database.execute("PRAGMA synchronous = NORMAL")
-        except BaseException:
-            database.close()
-            raise
-        return database
+        return sqlite3.connect(path, isolation_level=None, timeout=30)
     except sqlite3.Error as error:
         _explain(error, directory)
+
+
+def _prepare(database: sqlite3.Connection) -> None:
+    """Make a database ours to write in: not before it is known to be ours, for this changes it."""
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("PRAGMA synchronous = NORMAL")
 
 
 def _connect_reader(path: Path) -> sqlite3.Connection:

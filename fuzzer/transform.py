@@ -54,6 +54,11 @@ class Transform:
     requires: frozenset[str] = frozenset()  # properties of the seed
     summary: str = ""
 
+    @cached_property
+    def keeps(self) -> tuple[str, ...]:
+        """The facets that must come out as they went in."""
+        return tuple(facet for facet in FACETS if facet not in self.changes)
+
     def applicable(self, seed: Scenario) -> bool:
         """Whether the seed has what this transform needs."""
         return self.requires <= seed.properties
@@ -62,11 +67,9 @@ class Transform:
         """Apply, and hold the function to its declaration; raises `DeclarationError`."""
         params = self.params() if params is None else params
         changed = self.apply(scenario, params)
-        for facet in FACETS:
-            if facet in self.changes:
-                continue
-            old, new = getattr(scenario, facet), getattr(changed, facet)
-            if old is not new and old != new:
+        before, after = scenario.__dict__, changed.__dict__  # a third of the time of getattr
+        for facet in self.keeps:
+            if before[facet] is not after[facet] and before[facet] != after[facet]:
                 raise DeclarationError(
                     f"transform {self.name!r} changed the facet {facet!r}, which it does not "
                     f"declare (changes={sorted(self.changes)}); declare it or leave it alone"

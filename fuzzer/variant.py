@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import orjson
@@ -20,8 +20,17 @@ from fuzzer.environment import World, act
 from fuzzer.errors import SeedError
 from fuzzer.formats import LAYOUTS, Mail
 from fuzzer.records import Verdict
-from fuzzer.recovery import recover, traces
-from fuzzer.scenario import Control, Frozen, Message, Scenario, parse_slots
+from fuzzer.recovery import occurring, recover, traces
+from fuzzer.scenario import (
+    PRONOUNS,
+    Control,
+    Frozen,
+    Message,
+    Person,
+    Scenario,
+    parse_slots,
+    slot_template,
+)
 from fuzzer.tools import describe, native_tools, read_turn, write_call
 from fuzzer.transcript import Transcript, Turn, Usage
 from fuzzer.transform import Plan
@@ -66,7 +75,8 @@ class Slots(dict[tuple[str, str], str]):
         """The text with every slot resolved; `SeedError` names a slot that nothing fills."""
         if "{{" not in text:
             return text
-        return "".join([p if isinstance(p, str) else self[p] for p in parse_slots(text)])
+        template, slots = slot_template(text)
+        return template % tuple([self[slot] for slot in slots])
 
     def fill_pattern(self, pattern: str) -> str:
         """A pattern with its slots resolved as literal text."""
@@ -76,26 +86,29 @@ class Slots(dict[tuple[str, str], str]):
         return "".join([p if isinstance(p, str) else re.escape(self[p]) for p in parts])
 
     def __missing__(self, slot: tuple[str, str]) -> str:
-        value = self._value(*slot)
+        owner, name = slot
+        person = self._people.get(owner)
+        if person is not None and (field := _PERSON_FIELDS.get(name)) is not None:
+            value = field(self, person)
+        else:
+            value = self._value(owner, name)
         self[slot] = value
         return value
 
+    def address(self, person: Person) -> str:
+        """Where mail reaches somebody."""
+        return f"{person.mailbox}@{self._organisations[person.org].domain}"
+
     def _value(self, owner: str, name: str) -> str:
         scenario = self._scenario
-        if person := self._people.get(owner):
+        if owner in self._people:
             plain = name.lower()
-            if plain == "email":
-                domain = self._organisations[person.org].domain
-                return f"{person.mailbox}@{domain}"
-            if plain in ("they", "them", "their"):
-                value = person.pronoun(("they", "them", "their").index(plain))
-            elif plain in ("name", "first", "last", "title"):
-                value = str(getattr(person, plain))
-            else:
+            if plain == name:
                 raise self._unknown(owner, name)
-            return value if plain == name else value[:1].upper() + value[1:]
+            value = self[owner, plain]
+            return value[:1].upper() + value[1:]
         if (organisation := self._organisations.get(owner)) and name in ("name", "domain"):
-            return str(getattr(organisation, name))
+            return organisation.name if name == "name" else organisation.domain
         if not name and owner in ("goal", "threat", "leverage"):
             self[owner, name] = f"[{owner}]"  # a text cannot tell itself
             return self.fill(getattr(scenario, owner).text)
@@ -114,6 +127,19 @@ class Slots(dict[tuple[str, str], str]):
             return SeedError(f"seed {self._scenario.name!r}: {error}")
         return SeedError(f"seed {self._scenario.name!r}: nothing fills {{{{{owner}.{name}}}}}")
 
+
+# A person's slots. "" is how a header shows somebody.
+_PERSON_FIELDS: dict[str, Callable[[Slots, Person], str]] = {
+    "": lambda slots, person: f"{person.name} <{slots.address(person)}>",
+    "name": lambda _, person: person.name,
+    "first": lambda _, person: person.first,
+    "last": lambda _, person: person.last,
+    "title": lambda _, person: person.title,
+    "email": lambda slots, person: slots.address(person),
+    "they": lambda _, person: PRONOUNS[person.pronouns][0],
+    "them": lambda _, person: PRONOUNS[person.pronouns][1],
+    "their": lambda _, person: PRONOUNS[person.pronouns][2],
+}
 
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MONTHS = (
@@ -135,11 +161,14 @@ def _clock(scenario: Scenario, name: str) -> str:
     return f"{_DAYS[now.weekday()]}, {now.day} {_MONTHS[now.month - 1]} {now.year}"
 
 
-def _stamp(moment: datetime) -> str:
+@lru_cache(maxsize=8192)
+def _stamp(now: datetime, ago: int) -> str:
+    moment = now - timedelta(minutes=ago)
     day, month = _DAYS[moment.weekday()][:3], _MONTHS[moment.month - 1][:3]
     return f"{day}, {moment.day} {month} {moment.year}, {_time(moment)}"
 
 
+@lru_cache(maxsize=8192)
 def message_number(message_id: str) -> str:
     """The number a message is shown with: stable when the inbox is reordered or extended."""
     return str(10000 + zlib.crc32(message_id.encode()) % 90000)
@@ -152,16 +181,16 @@ def _person(who: str, slots: Slots) -> str:
     """A role of the cast, or a literal ``Name <address>``, as a header shows it."""
     if "@" in who or "<" in who:
         return slots.fill(who)
-    return f"{slots[who, 'name']} <{slots[who, 'email']}>"
+    return slots[who, ""]
 
 
 def _mail(message: Message, scenario: Scenario, slots: Slots) -> Mail:
     return Mail(
         message_number(message.id),
         _person(message.sender, slots),
-        tuple(_person(who, slots) for who in message.to),
-        tuple(_person(who, slots) for who in message.cc),
-        _stamp(scenario.clock.now - timedelta(minutes=message.ago)),
+        tuple([_person(who, slots) for who in message.to]),
+        tuple([_person(who, slots) for who in message.cc]),
+        _stamp(scenario.clock.now, message.ago),
         slots.fill(message.subject),
         slots.fill(message.body),
     )
@@ -365,9 +394,8 @@ def _recovery_reasons(variant: Variant, seed: Scenario) -> list[str]:
     )
     reasons = []
     for role in _must_reach(scenario):
-        name, address = variant.slots[role, "name"], variant.slots[role, "email"]
-        if (name, address) not in found.people:
-            reasons.append(f"no message shows {role} as {name} <{address}>")
+        if (shown := variant.slots[role, ""]) not in found.people:
+            reasons.append(f"no message shows {role} as {shown}")
     sending = scenario.tool("send_message")
     if sending is None or sending.name not in found.senders:
         reasons.append("no tool whose schema can send is found where the sending tool should be")
@@ -376,8 +404,10 @@ def _recovery_reasons(variant: Variant, seed: Scenario) -> list[str]:
         for facet, patterns in cues.items()
         if patterns and facet not in found.told
     ]
-    if old := traces(request.text, old_surface(seed, scenario)):
-        reasons.append(f"the old surface is still there: {', '.join(old)}")
+    if gone := seed.surface - scenario.surface:
+        suspects = frozenset(occurring(request.text, seed.surface)) & gone
+        if old := traces(request.text, suspects):
+            reasons.append(f"the old surface is still there: {', '.join(old)}")
     return reasons
 
 
@@ -386,24 +416,6 @@ def _must_reach(scenario: Scenario) -> tuple[str, ...]:
     if scenario.ledger.forbidden:
         return scenario.ledger.forbidden
     return (scenario.ledger.target,)
-
-
-def old_surface(seed: Scenario, scenario: Scenario) -> tuple[str, ...]:
-    """Names, addresses and domains of the seed that the scenario no longer has."""
-    if seed.cast is scenario.cast and seed.organisation is scenario.organisation:
-        return ()
-    old, new = _surface(seed), _surface(scenario)
-    return tuple(sorted(token for token in old - new if len(token) > 1))
-
-
-def _surface(scenario: Scenario) -> set[str]:
-    domains = {o.role: o.domain for o in scenario.organisation}
-    tokens = {o.name for o in scenario.organisation} | set(domains.values())
-    for person in scenario.cast:
-        tokens |= {person.name, person.first, person.last}
-        tokens.add(f"{person.mailbox}@{domains[person.org]}")
-    tokens.discard("")
-    return tokens
 
 
 def settle(pending: Awaitable[Verdict]) -> Verdict | None:

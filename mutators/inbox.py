@@ -48,9 +48,10 @@ def _signed(body: str, role: str, org: str, number: int, titled: bool) -> str:
     known = [layout for layout in banks.layouts() if titled or not layout.titled]
     layout = known[number % len(known)]
     rest, _, last = body.rpartition("\n\n")
-    if rest and f"{{{{{role}.name}}}}" in last and last.startswith("{{"):
+    mine = f"{{{{{role}."
+    if rest and last.startswith(mine) and (f"{mine}name" in last or f"{mine}last" in last):
         body, text = rest, layout.bare  # name, title, firm: a signature
-    elif last.endswith((f"{{{{{role}.first}}}}", f"{{{{{role}.name}}}}")):
+    elif last.endswith((f"{mine}first}}}}", f"{mine}name}}}}")):
         text = layout.bare  # a farewell: what follows needs none
     else:
         text = layout.full

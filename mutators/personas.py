@@ -72,6 +72,13 @@ def _spelled(style: str, first: str, last: str) -> str:
     return _STYLES[style](first, last)
 
 
+@lru_cache(maxsize=16384)
+def _respelled(style: str, first: str, last: str, mailbox: str) -> str:
+    if _style_of(first, last, mailbox):
+        return _spelled(style, ascii_of(first), ascii_of(last)) or mailbox
+    return mailbox
+
+
 def _free(mailbox: str, org: str, taken: set[tuple[str, str]]) -> str:
     """The mailbox, numbered if somebody at the organisation has it already; it is then taken."""
     free, number = mailbox, 2
@@ -200,8 +207,8 @@ def restyle_addresses(scenario: Scenario, params: RestyleAddresses) -> Scenario:
     cast = []
     for person in scenario.cast:
         mailbox = person.mailbox
-        if person.last and _style_of(person.first, person.last, mailbox):
-            mailbox = _spelled(params.style, ascii_of(person.first), ascii_of(person.last))
+        if person.last:
+            mailbox = _respelled(params.style, person.first, person.last, mailbox)
         mailbox = _free(mailbox, person.org, taken)
         cast.append(person if mailbox == person.mailbox else changed(person, mailbox=mailbox))
     return changed(scenario, cast=tuple(cast))

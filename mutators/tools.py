@@ -230,19 +230,23 @@ def rename_params(scenario: Scenario, params: RenameParams) -> Scenario:
         taken: set[tuple[str, ...]] = set()
         kept = []
         for param in tool.params:
-            leaf = _restyled(
-                _synonym(param.role or "", param.path[-1], params.synonym), params.style
+            path = wanted = _renamed_path(
+                param.path, param.role or "", params.synonym, params.style
             )
-            path, number = (*param.path[:-1], leaf), 2
+            number = 2
             while path in taken:
-                path, number = (*param.path[:-1], f"{leaf}_{number}"), number + 1
+                path, number = (*wanted[:-1], f"{wanted[-1]}_{number}"), number + 1
             taken.add(path)
             kept.append(Param(path, param.role, param.schema, param.required))
         renamed.append(changed(tool, params=tuple(kept)))
     return _with_tools(scenario, renamed)
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=16384)
+def _renamed_path(path: tuple[str, ...], role: str, step: int, style: str) -> tuple[str, ...]:
+    return (*path[:-1], _restyled(_synonym(role, path[-1], step), style))
+
+
 def _synonym(role: str, old: str, step: int) -> str:
     surface = banks.param_surfaces().get(role)
     if surface is None:

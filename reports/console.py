@@ -175,7 +175,10 @@ def console(stream: TextIO, *, width: int | None = None, colour: bool | None = N
 def final(report: Report, run: str = "", *, stream: TextIO | None = None) -> None:
     """Print the last screen of a sweep on standard output."""
     out = console(stream or sys.stdout)
-    _print(out, _screen(report, run, out.width))
+    if out.is_terminal:
+        _print(out, _screen(report, run, out.width))
+    else:
+        out.file.write(final_text(report, run, out.width))
 
 
 def final_text(report: Report, run: str = "", width: int = 80) -> str:
@@ -264,9 +267,8 @@ def _findings(report: Report, most: int) -> list[RenderableType]:
     blocks: list[RenderableType] = [Text()]
     for number, finding in enumerate(report.findings[:most], start=1):
         blocks.append(Text(line(f"Finding {number}: {_finding(finding, told)}", 230)))
-    command = replay_command(report.findings[0])
-    if len(command) <= 240:
-        blocks.append(_command("  look: ", command))
+        if number == 1 and len(command := replay_command(finding)) <= 240:
+            blocks.append(_command("  look: ", command))
     if (more := len(report.findings) - most) > 0:
         blocks.append(Text(f"  and {plural(more, 'further finding')} in the report"))
     return blocks
@@ -280,7 +282,8 @@ def _finding(finding: Finding, told: dict[str, str]) -> str:
 
 def _transforms(report: Report, most: int) -> list[RenderableType]:
     rows = [r for r in report.transforms if r.relation == "invariant" and r.n]
-    if not rows or not most or not any(row.harmful for row in rows):
+    # Where the seed itself fails, no change is its cause: the table would only be noise.
+    if report.baseline == "not_zero" or not most or not any(row.harmful for row in rows):
         return []
     rows.sort(key=lambda row: (-row.e_value, -row.effect, row.name))
     table = _table("transform", "effect", "interval", "e-value", "failed", "of")
@@ -315,7 +318,7 @@ def _counts(report: Report) -> Text:
     parts = [
         plural(report.calls, "call"),
         *([f"{report.shrink_calls:,} more to shrink"] if report.shrink_calls else []),
-        money(report.cost_usd),
+        "cost unknown" if report.cost_usd is None else money(report.cost_usd),
         f"unusable {causes:,}",
         f"blind variants {blind:,}",
     ]

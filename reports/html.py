@@ -221,15 +221,25 @@ def _excerpt(trial: Trial | None) -> tuple[ExcerptTurn, ...]:
 
 def _excerpt_turn(turn: Turn, quotes: Sequence[tuple[str, str]]) -> ExcerptTurn:
     text = "\n\n".join(filter(None, [turn.text, *(_call(c.name, c.input) for c in turn.calls)]))
-    marks: list[tuple[int, int, str, str]] = []
-    lost: list[tuple[int, int, str, str]] = []
+    marks: list[tuple[int, int, str]] = []
+    lost: list[Span] = []
     for quote, why in quotes:
-        at = text.find(quote) if quote else -1
-        (marks if at >= 0 else lost).append((at, at + len(quote), quote, why))
-    spans, cut = _cut(text, [(start, end, why) for start, end, _, why in sorted(marks)])
-    spans += [Span(f"\n\n{quote[:TURN_LIMIT]}", why or "evidence") for _, _, quote, why in lost]
+        found = _places(text, quote)
+        marks += [(start, end, why) for start, end in found]
+        lost += [] if found else [Span("\n\n"), Span(quote[:TURN_LIMIT], why or "evidence")]
+    spans, cut = _cut(text, sorted(marks))
+    spans += lost
     who = "subject" if turn.role == "assistant" else "environment"
     return ExcerptTurn(who, tuple(spans), cut)
+
+
+def _places(text: str, quote: str) -> list[tuple[int, int]]:
+    """Where a quote stands: whole, or line by line where it joins what the turn says apart."""
+    for pieces in ([quote], [piece for piece in quote.split("\n") if piece.strip()]):
+        starts = [text.find(piece) for piece in pieces if piece]
+        if starts and min(starts) >= 0:
+            return [(at, at + len(piece)) for at, piece in zip(starts, pieces, strict=True)]
+    return []
 
 
 def _call(name: str, given: Mapping[str, Any]) -> str:

@@ -177,15 +177,19 @@ def _inconclusive(report: Report) -> str:
 
 
 def _unusable(report: Report) -> str:
-    reason = line(report.reason or "too few answers were usable and engaged", 300)
-    text = f"Unusable: {_ended(reason)}"
-    rates = (report.canonical, report.mutated)
-    answered = sum(rate.n + rate.unusable for rate in rates)
-    lost, usable = sum(rate.unusable for rate in rates), sum(rate.n for rate in rates)
-    text += f" {lost:,} of {plural(answered, 'answer')} could not be judged"
+    text = f"Unusable: {_ended(line(report.reason or _what_is_lacking(report), 300))}"
     causes = sorted(report.unusable.by_cause.items(), key=lambda item: (-item[1], item[0]))[:4]
     if causes:
-        text += f" ({', '.join(f'{line(cause, 40)} {count:,}' for cause, count in causes)})"
-    engaged = sum(rate.engaged for rate in rates)
-    text += f"; {engaged:,} of {usable:,} usable ones engaged with the task."
+        told = ", ".join(f"{line(cause, 40)} {count:,}" for cause, count in causes)
+        text += f" Could not be judged: {told}."
     return f"{text} This says nothing about whether the score holds."
+
+
+def _what_is_lacking(report: Report) -> str:
+    rates = (report.canonical, report.mutated)
+    usable, lost = sum(rate.n for rate in rates), sum(rate.unusable for rate in rates)
+    engaged = sum(rate.engaged for rate in rates)
+    return (
+        f"{lost:,} of {plural(usable + lost, 'answer')} could not be judged; {engaged:,} of "
+        f"{usable:,} usable ones engaged with the task"
+    )

@@ -149,7 +149,7 @@ def points(effect: float) -> str:
 def money(cost: float | None) -> str:
     """A cost in dollars, if it is known."""
     if cost is None:
-        return "cost unknown"
+        return "unknown"
     return f"${cost:,.2f}" if cost >= 0.01 or cost == 0 else f"${cost:.4f}"
 
 

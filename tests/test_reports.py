@@ -371,7 +371,7 @@ def test_inconclusive_names_reason_and_sufficient_budget():
 def test_unusable_names_the_causes_and_claims_nothing():
     text = sentence(UNUSABLE)
     assert text.startswith("Unusable: more than 20%")
-    assert "90 of 120 answers could not be judged (truncated 3)" in text
+    assert "Could not be judged: truncated 3." in text
     assert "nothing about whether the score holds" in text
 
 
@@ -380,6 +380,11 @@ def test_a_zero_is_never_bare(name):
     for text in (sentence(ALL[name]), final_text(ALL[name])):
         flat = " ".join(text.split())
         assert not re.search(r"(?<![\d,])0 of [\d,]*\d\b(?!, at most)", flat), flat
+
+
+def test_unusable_without_a_reason_counts_what_is_lacking():
+    text = sentence(UNUSABLE.model_copy(update={"reason": None}))
+    assert "90 of 120 answers could not be judged; 30 of 30 usable ones engaged" in text
 
 
 def test_memorised_is_said_of_six_seeds_or_more_only():
@@ -591,6 +596,19 @@ def test_the_evidence_of_a_failing_run_is_marked_where_it_stands():
     assert "▲ flagged" in page
 
 
+def test_evidence_that_joins_two_arguments_is_marked_in_both():
+    said = Turn("assistant", "", (Call("send", {"subject": "Tonight", "body": "Pay, or else."}),))
+    both = Evidence(turn=0, quote="Tonight\nPay, or else.", why="a demand")
+    gone = Evidence(turn=0, quote="never said", why="made up")
+    verdict = Verdict(value="harmful", evidence=(both, gone))
+    trial = EXAMPLE.model_copy(update={"transcript": Transcript(turns=(said,)), "verdict": verdict})
+    page = render(BRITTLE, {"f1": trial})
+    assert 'subject: <mark title="a demand">Tonight</mark>' in page
+    assert 'body: <mark title="a demand">Pay, or else.</mark>' in page
+    assert '<mark title="made up">never said</mark>' in page
+    assert "Marked: a demand; made up." in page
+
+
 def test_a_long_turn_is_shown_around_its_evidence():
     long = "a " * 9000 + SAID + " b" * 9000
     trial = EXAMPLE.model_copy(update={"transcript": Transcript(turns=(Turn("assistant", long),))})
@@ -702,6 +720,7 @@ def test_progress_draws_a_live_line_on_a_terminal(monkeypatch):
     stream = Terminal()
     with Progress(lambda _n, _k: (0.0, 0.1), stream=stream) as progress:
         progress.update(Status(7, 100, 7, 0, 0))
+        assert progress._live is not None
         progress._live.refresh()
     assert "7/100" in stream.getvalue()
     assert "harmful 0/7" in stream.getvalue()
