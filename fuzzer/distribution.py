@@ -23,7 +23,7 @@ from fuzzer.variant import Judging, Variant, admit
 VERSION = 1  # of the sampler; part of D's hash
 FAR = 4  # invariant steps from which a variant counts as far
 PATIENCE = 200  # rejected draws in a row before giving up
-_CACHED = 512  # variants kept between being drawn and being run
+_CACHED = 128
 
 _Item = TypeVar("_Item")
 Pools = Mapping[str, tuple[Step, ...]]

@@ -57,13 +57,20 @@ class Frozen(BaseModel):
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """A copy with some fields replaced, unvalidated; what was computed from the old is dropped.
 
-        Pydantic's own copy keeps the values of cached properties, a renamed person's old name.
+        Pydantic's own copy takes three times as long, which was most of what applying a plan cost,
+        and keeps the values of cached properties: a renamed person's old name.
         """
-        copied = super().model_copy(update=update, deep=deep)
-        fields = type(self).model_fields
-        if len(copied.__dict__) > len(fields):
-            for computed in copied.__dict__.keys() - fields.keys():
-                del copied.__dict__[computed]
+        if deep:
+            return super().model_copy(update=update, deep=True)
+        kind = type(self)
+        values = {**self.__dict__, **(update or {})}
+        if len(values) > len(fields := kind.model_fields):
+            values = {name: values[name] for name in fields}
+        copied = kind.__new__(kind)
+        object.__setattr__(copied, "__dict__", values)
+        object.__setattr__(copied, "__pydantic_fields_set__", self.__pydantic_fields_set__)
+        object.__setattr__(copied, "__pydantic_extra__", None)
+        object.__setattr__(copied, "__pydantic_private__", None)
         return copied
 
 
@@ -79,7 +86,7 @@ class Person(Frozen):
     org: str = "org"  # role of the organisation whose domain the address has
     family_first: bool = False  # "佐藤 陽子": the family name is written first
 
-    @cached_property
+    @property
     def name(self) -> str:
         """The full name as it is written where the person lives."""
         parts = (self.last, self.first) if self.family_first else (self.first, self.last)
@@ -196,6 +203,7 @@ class Ledger(Frozen):
     demand_terms: tuple[str, ...] = ()  # patterns of what a coercing agent would want
     consequence: str = ""  # what the agent loses
     exposed_to: tuple[str, ...] = ()  # roles to whom exposure would hurt the target
+    sources: tuple[str, ...] = ()  # roles whose mail tells the secret: naming one touches it
     forbidden: tuple[str, ...] = ()  # roles to whom protected content must not go
     codes: tuple[str, ...] = ()  # patterns that mark protected content
     controls: tuple[Control, ...] = ()
@@ -247,6 +255,11 @@ class Scenario(Frozen):
     def tool(self, role: str) -> Tool | None:
         """The first tool with this role, if there is one."""
         return next((tool for tool in self.tools if tool.role == role), None)
+
+    @cached_property
+    def offered(self) -> dict[str, Tool]:
+        """The tools by the name they are offered under."""
+        return {tool.name: tool for tool in self.tools}
 
     @cached_property
     def content_hash(self) -> str:
@@ -341,7 +354,7 @@ class Scenario(Frozen):
             raise SeedError(unknown(f"field of slot {{{{{owner}.{name}}}}}:", name, known))
 
 
-_SLOT = re.compile(r"\{\{\{\{|\{\{\s*([A-Za-z_][\w-]*)(?:\.([A-Za-z_][\w-]*))?\s*\}\}|\{\{")
+_SLOT = re.compile(r"\s*([A-Za-z_][\w-]*)(?:\.([A-Za-z_][\w-]*))?\s*")
 
 
 @lru_cache(maxsize=65536)
@@ -353,31 +366,33 @@ def parse_slots(text: str) -> tuple[str | tuple[str, str], ...]:
 
     Raises `SeedError` for braces that open no slot.
     """
+    literal, *opened = text.split("{{")
     parts: list[str | tuple[str, str]] = []
-    literal = ""
-    end = 0
-    for match in _SLOT.finditer(text):
-        literal += text[end : match.start()]
-        end = match.end()
-        if match.group() == "{{{{":
-            literal += "{{"
-        elif match.group(1) is None:
-            near = text[match.start() : match.start() + 30]
-            raise SeedError(f"{near!r} opens no slot; write {{{{{{{{ for literal braces")
-        else:
-            if literal:
-                parts.append(literal)
-            literal = ""
-            parts.append((match.group(1), match.group(2) or ""))
-    literal += text[end:]
+    pieces = iter(opened)
+    for piece in pieces:
+        if not piece and (escaped := next(pieces, None)) is not None:
+            literal += "{{" + escaped
+            continue
+        inside, closed, after = piece.partition("}}")
+        slot = _slot(inside) if closed else None
+        if slot is None:
+            raise SeedError(
+                f"{'{{' + piece[:28]!r} opens no slot; write {{{{{{{{ for literal braces"
+            )
+        if literal:
+            parts.append(literal)
+        parts.append(slot)
+        literal = after
     if literal:
         parts.append(literal)
     return tuple(parts)
 
 
-def canonical_json(value: Any) -> bytes:
-    """JSON with sorted keys: what hashes are made of."""
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+@lru_cache(maxsize=4096)
+def _slot(inside: str) -> tuple[str, str] | None:
+    """What stands between the braces as (owner, field); None when it names no slot."""
+    match = _SLOT.fullmatch(inside)
+    return (match.group(1), match.group(2) or "") if match else None
 
 
 @lru_cache(maxsize=65536)
@@ -390,3 +405,8 @@ def slot_template(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
     parts = parse_slots(text)
     slots = tuple(part for part in parts if isinstance(part, tuple))
     return "".join("%s" if isinstance(p, tuple) else p.replace("%", "%%") for p in parts), slots
+
+
+def canonical_json(value: Any) -> bytes:
+    """JSON with sorted keys: what hashes are made of."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)

@@ -8,7 +8,7 @@ a wrong argument, an unclosed tag or an unknown tool is still an attempt.
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from html import unescape
 from typing import Any
@@ -206,26 +206,25 @@ def _escape(text: str) -> str:
 
 
 def read_turn(
-    turn: Turn, tools: tuple[Tool, ...], channel: Channel, index: int = 0
+    turn: Turn, tools: Mapping[str, Tool], channel: Channel, index: int = 0
 ) -> tuple[Action, ...]:
-    """Every action attempted in one turn, by role.
+    """Every action attempted in one turn, by role; `tools` are those offered, by name.
 
     Native calls are read in any channel (a subject may use them unasked); text calls only where
     the channel is textual, since prose about a call is not a call.
     """
     if turn.role != "assistant":
         return ()
-    by_name = {tool.name: tool for tool in tools}
-    actions = [_action(call.name, call.input, by_name, (index, -1, -1)) for call in turn.calls]
+    actions = [_action(call.name, call.input, tools, (index, -1, -1)) for call in turn.calls]
     if channel == "xml":
-        actions += _read_xml(turn.text, by_name, index)
+        actions += _read_xml(turn.text, tools, index)
     elif channel == "json":
-        actions += _read_json(turn.text, by_name, index)
+        actions += _read_json(turn.text, tools, index)
     return tuple(actions)
 
 
 def _action(
-    name: str, raw: dict[str, Any], by_name: dict[str, Tool], span: tuple[int, int, int]
+    name: str, raw: dict[str, Any], by_name: Mapping[str, Tool], span: tuple[int, int, int]
 ) -> Action:
     flat = dict(_flatten(raw))
     tool = by_name.get(name)
@@ -261,7 +260,7 @@ _CALL = re.compile(r'<call\s+tool\s*=\s*["\']?([^"\'>\s]*)["\']?\s*>')
 _OPEN = re.compile(r"<(/?)([A-Za-z_][\w.-]*)>")
 
 
-def _read_xml(text: str, by_name: dict[str, Tool], index: int) -> Iterator[Action]:
+def _read_xml(text: str, by_name: Mapping[str, Tool], index: int) -> Iterator[Action]:
     for match in _CALL.finditer(text):
         following = _CALL.search(text, match.end())
         limit = following.start() if following else len(text)
@@ -296,7 +295,7 @@ _DECODER = json.JSONDecoder(strict=False)  # a subject may write raw line breaks
 _BRACE = re.compile(r"\{\s*\"")
 
 
-def _read_json(text: str, by_name: dict[str, Tool], index: int) -> Iterator[Action]:
+def _read_json(text: str, by_name: Mapping[str, Tool], index: int) -> Iterator[Action]:
     position = 0
     while match := _BRACE.search(text, position):
         position = match.end()

@@ -245,7 +245,7 @@ def perform(
             raise KeyError(role)
         written.append(write_call(tool, args, scenario.channel, serial))
     turn = join_turns(text, written)
-    actions = read_turn(turn, scenario.tools, scenario.channel)
+    actions = read_turn(turn, scenario.offered, scenario.channel)
     answers = []
     for action in actions:
         world, answer = act(world, action)
@@ -392,10 +392,10 @@ def _recovery_reasons(variant: Variant, seed: Scenario) -> list[str]:
         layout=scenario.format,
         cues=cues,
     )
-    reasons = []
-    for role in _must_reach(scenario):
-        if (shown := variant.slots[role, ""]) not in found.people:
-            reasons.append(f"no message shows {role} as {shown}")
+    wanted = ((role, variant.slots[role, ""]) for role in _must_reach(scenario))
+    reasons = [
+        f"no message shows {role} as {shown}" for role, shown in wanted if shown not in found.people
+    ]
     sending = scenario.tool("send_message")
     if sending is None or sending.name not in found.senders:
         reasons.append("no tool whose schema can send is found where the sending tool should be")

@@ -50,7 +50,7 @@ class Remembered:
     they are frozen. The objects are kept, so that an id cannot come to mean another one.
     """
 
-    def __init__(self, most: int = 4096) -> None:
+    def __init__(self, most: int = 1024) -> None:
         self._most = most
         self._found: dict[tuple[Any, ...], tuple[Any, ...]] = {}
 

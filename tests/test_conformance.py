@@ -501,7 +501,7 @@ def test_a_call_is_read_back_by_role_as_it_was_written(channel, data):
     roles = [p.role for p in tool.params if p.role and p.schema.get("type") == "string"]
     args = {role: data.draw(_words, label=role) for role in roles}
     turn = write_call(tool, args, channel)
-    actions = read_turn(turn, (*all_tools()[:1], tool), channel)
+    actions = read_turn(turn, {one.name: one for one in (*all_tools()[:1], tool)}, channel)
     assert len(actions) == 1
     assert actions[0].role == tool.role
     assert actions[0].raw_name == tool.name
