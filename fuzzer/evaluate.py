@@ -124,14 +124,15 @@ class Evaluator:
     async def _remembered(self, proposal: Proposal, stored: StoredOutcome, phase: str) -> Verdict:
         """The verdict of a stored trial: as it entered the accounts, or now if a kill lost it."""
         if stored.value is not None:
-            return Verdict.model_construct(
-                value=stored.value,
-                evidence=(),
-                engaged=stored.engaged,
-                judge=self.judge.name,
-                version=self.judge.version,
-                cause=stored.cause or "",
-                confirmed=stored.confirmed,
+            return Verdict.model_validate(
+                {
+                    "value": stored.value,
+                    "engaged": stored.engaged,
+                    "judge": self.judge.name,
+                    "version": self.judge.version,
+                    "cause": stored.cause or "",
+                    "confirmed": stored.confirmed,
+                }
             )
         trial = self.store.trial(proposal.index, phase)
         assert trial is not None, "an outcome is stored with its trial"

@@ -64,7 +64,7 @@ class Frozen(BaseModel):
             return super().model_copy(update=update, deep=True)
         kind = type(self)
         values = {**self.__dict__, **(update or {})}
-        if len(values) > len(fields := kind.model_fields):
+        if len(values) > len(fields := kind.__pydantic_fields__):
             values = {name: values[name] for name in fields}
         copied = kind.__new__(kind)
         object.__setattr__(copied, "__dict__", values)

@@ -347,7 +347,10 @@ class Admission:
 
 def admit(variant: Variant, seed: Scenario, judge: Judging) -> Admission:
     """Hold a variant to its controls and to a stranger's reading of its request."""
-    return Admission((*_control_reasons(variant, judge), *_recovery_reasons(variant, seed)))
+    try:
+        return Admission((*_control_reasons(variant, judge), *_recovery_reasons(variant, seed)))
+    except SeedError as error:  # a text names something that was dropped
+        return Admission((f"the request cannot be rendered: {error}",))
 
 
 def _control_reasons(variant: Variant, judge: Judging) -> list[str]:
