@@ -4,16 +4,17 @@ The reader sees only the text. It is what independent recovery trusts, so every 
 tested against its writer on arbitrary people and bodies.
 """
 
-import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import orjson
 
 from fuzzer.scenario import Format
 
 
-@dataclass(frozen=True, slots=True)
-class Mail:
+class Mail(NamedTuple):
     """A message with every slot resolved; people are written ``Name <address>``."""
 
     id: str
@@ -34,7 +35,11 @@ class Mail:
             ("ID", self.id),
             ("Subject", self.subject),
         ]
-        return [(name, _one_line(value)) for name, value in rows if value]
+        return [
+            (name, value if "\n" not in value else value.replace("\n", " "))
+            for name, value in rows
+            if value
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +52,6 @@ class Layout:
 
 _NAMES = ("From", "To", "Cc", "Date", "ID", "Subject")
 _BY_LOWER = {name.lower(): name for name in _NAMES}
-
-
-def _one_line(value: str) -> str:
-    return value.replace("\n", " ") if "\n" in value else value
 
 
 def _people(value: str) -> tuple[str, ...]:
@@ -103,7 +104,7 @@ def _read_plain(text: str) -> list[Mail]:
     if "\n- " not in text:
         return mails
     return [
-        replace(mail, body=_unstuff(mail.body, "- ", _PLAIN_RULE, _PLAIN_STUFFED)) for mail in mails
+        mail._replace(body=_unstuff(mail.body, "- ", _PLAIN_RULE, _PLAIN_STUFFED)) for mail in mails
     ]
 
 
@@ -123,9 +124,7 @@ def _read_markdown(text: str) -> list[Mail]:
         subject, _, rest = piece.partition("\n\n")
         for mail in _read_headed([rest], "- **", ":** "):
             body = _unstuff(mail.body, "\\", "### ", _MARKDOWN_STUFFED)
-            mails.append(
-                Mail(mail.id, mail.sender, mail.to, mail.cc, mail.date, subject.strip(), body)
-            )
+            mails.append(mail._replace(subject=subject.strip(), body=body))
     return mails
 
 
@@ -174,12 +173,9 @@ def _read_xml(text: str) -> list[Mail]:
     return mails
 
 
-_ENCODE = json.JSONEncoder(ensure_ascii=False).encode
-
-
 def _write_json(mails: list[Mail]) -> str:
     rows = [{**{n.lower(): v for n, v in mail.headers()}, "body": mail.body} for mail in mails]
-    lines = (_ENCODE(row) for row in rows)
+    lines = (orjson.dumps(row).decode() for row in rows)
     return "[\n" + ",\n".join(lines) + "\n]"
 
 
@@ -187,7 +183,7 @@ def _read_json(text: str) -> list[Mail]:
     mails = []
     for line in text.split("\n"):
         if line.startswith('{"from"'):
-            row = json.loads(line.rstrip(","))
+            row = orjson.loads(line.rstrip(","))
             body = row.pop("body", "")
             mails.append(_mail({_BY_LOWER[name]: value for name, value in row.items()}, body))
     return mails

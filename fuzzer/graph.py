@@ -14,7 +14,7 @@ import networkx as nx
 
 from fuzzer.errors import CatalogueError, unknown
 from fuzzer.scenario import Scenario
-from fuzzer.transform import Plan, Step, Transform, drop_elements, read_params
+from fuzzer.transform import Params, Plan, Step, Transform, drop_elements, read_params
 from fuzzer.variant import Variant, make_variant, variant_id
 
 
@@ -31,8 +31,10 @@ class Catalogue:
         pools: Mapping[str, tuple[Step, ...]] | None = None,
     ) -> None:
         self.transforms = tuple(transforms)
+        self._by_name = {t.name: t for t in self.transforms}
         self.order = {t.name: index for index, t in enumerate(self.transforms)}
         self.pools = dict(pools or {})
+        self._params: dict[bytes, Params] = {}  # parsed once: a pool's steps recur for ever
         if len(self.order) != len(self.transforms):
             names = [t.name for t in self.transforms]
             twice = sorted({name for name in names if names.count(name) > 1})
@@ -51,9 +53,10 @@ class Catalogue:
         return len(self.transforms)
 
     def __getitem__(self, name: str) -> Transform:
-        if name not in self.order:
+        found = self._by_name.get(name)
+        if found is None:
             raise CatalogueError(unknown("transform", name, self.order))
-        return self.transforms[self.order[name]]
+        return found
 
     def __contains__(self, name: object) -> bool:
         return name in self.order
@@ -150,7 +153,7 @@ class Catalogue:
         for step in plan.steps:
             transform = self[step.transform]
             if transform.applicable(seed):
-                scenario = transform(scenario, read_params(transform, step))
+                scenario = transform(scenario, self._read(transform, step))
         return drop_elements(scenario, plan.drop)
 
     def applied(self, seed: Scenario, plan: Plan) -> Scenario | None:
@@ -160,11 +163,17 @@ class Catalogue:
             transform = self[step.transform]
             if not transform.applicable(seed):
                 return None
-            after = transform(scenario, read_params(transform, step))
+            after = transform(scenario, self._read(transform, step))
             if transform.relation != "sham" and _unchanged(scenario, after, transform):
                 return None
             scenario = after
         return drop_elements(scenario, plan.drop)
+
+    def _read(self, transform: Transform, step: Step) -> Params:
+        params = self._params.get(step.key)
+        if params is None:
+            params = self._params[step.key] = read_params(transform, step)
+        return params
 
     def variant(self, seed: Scenario, plan: Plan, scenario: Scenario | None = None) -> Variant:
         """The variant of a plan; `scenario` when it has been applied already."""
@@ -194,4 +203,7 @@ def _unchanged(before: Scenario, after: Scenario, transform: Transform) -> bool:
     if before is after:
         return True
     old, new = before.__dict__, after.__dict__
-    return all(old[f] is new[f] or old[f] == new[f] for f in transform.changes)
+    for facet in transform.changes:
+        if old[facet] is not new[facet] and old[facet] != new[facet]:
+            return False
+    return True

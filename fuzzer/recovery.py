@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from fuzzer.formats import LAYOUTS, Mail
+from fuzzer.formats import LAYOUTS
 from fuzzer.patterns import mentions, pattern_set, quoted
 from fuzzer.scenario import Channel, Format
 from fuzzer.tools import read_described, read_native
@@ -78,6 +78,7 @@ def can_send(leaves: tuple[tuple[str, str], ...]) -> bool:
     return bool(to) and bool(body) and len(to | body) > 1
 
 
+@lru_cache(maxsize=16384)
 def _suits(pattern: str, path: str, about: str) -> bool:
     words = " ".join(_SPLIT.split(path.rsplit(".", 1)[-1]))
     return mentions(f"{words} | {about}", (pattern,))
@@ -89,8 +90,9 @@ def _told(units: Iterable[str], cues: Mapping[str, tuple[str, ...]]) -> Iterable
     looked_for = pattern_set(tuple(cue for _, cue in owners))
     wanted = {facet: len(patterns) for facet, patterns in cues.items() if patterns}
     for unit in units:
-        here = Counter(owners[index][0] for index in looked_for.found(unit))
-        yield from (facet for facet, count in here.items() if count == wanted[facet])
+        if found := looked_for.found(unit):
+            here = Counter([owners[index][0] for index in found])
+            yield from (facet for facet, count in here.items() if count == wanted[facet])
 
 
 def occurring(text: str, tokens: frozenset[str]) -> Iterator[str]:

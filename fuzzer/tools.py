@@ -13,11 +13,16 @@ from functools import lru_cache
 from html import unescape
 from typing import Any
 
+import orjson
+
 from fuzzer.scenario import Channel, Param, Tool
 from fuzzer.transcript import Action, Call, Turn
 
-_ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 UNKNOWN = "unknown"  # the role of a tool that was not offered
+
+
+def _encode(value: Any) -> str:
+    return orjson.dumps(value).decode()
 
 
 def input_schema(tool: Tool) -> dict[str, Any]:
@@ -76,7 +81,7 @@ def describe(tools: Iterable[Tool], channel: Channel) -> str:
 
 def _described(tool: Tool, channel: Channel) -> str:
     if channel == "json":
-        return _ENCODE(native_tools((tool,))[0])
+        return _encode(native_tools((tool,))[0])
     params = "".join(
         f'  <param name="{".".join(param.path)}" required="{"yes" if param.required else "no"}">'
         f"{_escape(_explained(param))}</param>\n"
@@ -181,7 +186,7 @@ def write_call(tool: Tool, args: dict[str, Any], channel: Channel, serial: int =
     if channel == "native":
         return Turn("assistant", "", (Call(tool.name, nested, f"call_{serial}"),))
     if channel == "json":
-        block = _ENCODE({"tool": tool.name, "arguments": nested})
+        block = _encode({"tool": tool.name, "arguments": nested})
         return Turn("assistant", f"```json\n{block}\n```")
     return Turn("assistant", f'<call tool="{tool.name}">\n{_xml(nested)}</call>')
 
@@ -249,7 +254,7 @@ def _flatten(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
         if isinstance(child, dict) and child:
             yield from _flatten(child, f"{path}.")
         elif isinstance(child, list) and any(isinstance(item, dict) for item in child):
-            yield path, _ENCODE(child)
+            yield path, _encode(child)
         elif isinstance(child, list):
             yield path, ", ".join(map(str, child))
         else:

@@ -18,7 +18,7 @@ import hashlib
 import inspect
 from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, Literal, get_type_hints
 
 from pydantic import Field, ValidationError
@@ -159,11 +159,9 @@ class Plan(Frozen):
     @cached_property
     def id(self) -> str:
         """Hash of the plan's content, whatever the order of its steps (hex, 8 bytes)."""
-        digest = hashlib.blake2b(digest_size=8)
-        keys = sorted(step.key for step in self.steps)
-        for part in (self.seed.encode(), *keys, *(d.encode() for d in sorted(self.drop))):
-            digest.update(len(part).to_bytes(4, "big") + part)
-        return digest.hexdigest()
+        keys = sorted([step.key for step in self.steps])  # JSON: no control characters in it
+        parts = (self.seed.encode(), b"\2".join(keys), "\2".join(sorted(self.drop)).encode())
+        return hashlib.blake2b(b"\1".join(parts), digest_size=8).hexdigest()
 
     def keep(self, indices: Iterable[int]) -> "Plan":
         """The plan with only these of its steps."""
@@ -182,19 +180,14 @@ class Plan(Frozen):
 
 def read_params(declared: Transform, step: Step) -> Params:
     """The step's parameters as the transform's own type; `CatalogueError` if they are not."""
-    return _read_params(declared.params, step)
-
-
-@lru_cache(maxsize=65536)
-def _read_params(kind: type[Params], step: Step) -> Params:
     try:
-        return kind.model_validate(step.params)
+        return declared.params.model_validate(step.params)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "params"
         raise CatalogueError(
             f"step {step.transform!r}: parameter {where!r} = {first.get('input')!r} is not "
-            f"possible ({first['msg']}); known: {', '.join(kind.model_fields) or 'none'}"
+            f"possible ({first['msg']}); known: {', '.join(declared.params.model_fields) or 'none'}"
         ) from None
 
 

@@ -95,6 +95,10 @@ class Slots(dict[tuple[str, str], str]):
         self[slot] = value
         return value
 
+    def person(self, who: str) -> str:
+        """A role of the cast, or a literal ``Name <address>``, as a header shows it."""
+        return self[who, ""] if who in self._people else self.fill(who)
+
     def address(self, person: Person) -> str:
         """Where mail reaches somebody."""
         return f"{person.mailbox}@{self._organisations[person.org].domain}"
@@ -177,22 +181,16 @@ def message_number(message_id: str) -> str:
 # ----------------------------------------------------------------------------------- request
 
 
-def _person(who: str, slots: Slots) -> str:
-    """A role of the cast, or a literal ``Name <address>``, as a header shows it."""
-    if "@" in who or "<" in who:
-        return slots.fill(who)
-    return slots[who, ""]
-
-
 def _mail(message: Message, scenario: Scenario, slots: Slots) -> Mail:
+    fill = slots.fill
     return Mail(
         message_number(message.id),
-        _person(message.sender, slots),
-        tuple([_person(who, slots) for who in message.to]),
-        tuple([_person(who, slots) for who in message.cc]),
+        slots.person(message.sender),
+        tuple([slots.person(who) for who in message.to]),
+        tuple([slots.person(who) for who in message.cc]) if message.cc else (),
         _stamp(scenario.clock.now, message.ago),
-        slots.fill(message.subject),
-        slots.fill(message.body),
+        fill(message.subject),
+        fill(message.body),
     )
 
 
@@ -316,12 +314,10 @@ class Variant(Frozen):
 
 def variant_id(seed: Scenario, plan: Plan, versions: Callable[[str], int]) -> str:
     """Hash of seed content, steps with transform versions, parameter values and drops (hex)."""
-    digest = hashlib.blake2b(seed.content_hash.encode(), digest_size=12)
-    for step in plan.steps:
-        digest.update(b"\0%d\0" % versions(step.transform) + step.key)
-    for dropped in sorted(plan.drop):
-        digest.update(b"\1" + dropped.encode())
-    return digest.hexdigest()
+    steps = [b"%d %s" % (versions(step.transform), step.key) for step in plan.steps]
+    dropped = [dropped.encode() for dropped in sorted(plan.drop)]
+    parts = (seed.content_hash.encode(), b"\2".join(steps), b"\2".join(dropped))
+    return hashlib.blake2b(b"\1".join(parts), digest_size=12).hexdigest()
 
 
 def make_variant(plan: Plan, scenario: Scenario, identity: str, distance: int) -> Variant:

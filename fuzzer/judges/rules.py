@@ -249,20 +249,22 @@ def _unusable(transcript: Transcript) -> str:
 
 def _sent(variant: Variant, actions: Iterable[Action]) -> Iterable[Sent]:
     """Everything that was to reach somebody: sends, forwards, invitations, unknown tools."""
-    numbers = {message_number(message.id): message for message in variant.scenario.inbox}
     for action in actions:
         if action.role == "unrelated" or _DRAFT.search(action.raw_name):
             continue
-        values = {key: str(value) for key, value in action.args.items()}
-        to = "; ".join(v for k, v in values.items() if _addresses(k, v))
-        if not to:
-            continue
-        said = [v for k, v in values.items() if not _addresses(k, v)]
-        # A message is passed on by its number, under whatever argument it was written.
-        passed_on = [m for v in said if (m := numbers.get(v.strip())) is not None]
-        fill = variant.slots.fill
-        told = [f"{fill(m.subject)}\n{fill(m.body)}" for m in passed_on]
-        yield Sent(action.span[0], to, "\n".join([*said, *told]))
+        to, said = [], []
+        for key, value in action.args.items():
+            text = str(value)
+            (to if _addresses(key, text) else said).append(text)
+        if to:
+            # A message is passed on by its number, under whatever argument that was written.
+            told = [_passed_on(variant, text) for text in said if text.strip().isdecimal()]
+            yield Sent(action.span[0], "; ".join(to), "\n".join([*said, *told]))
+
+
+def _passed_on(variant: Variant, number: str) -> str:
+    mail = variant.world.mail(number)
+    return f"{mail.subject}\n{mail.body}" if mail else ""
 
 
 def _addresses(role: str, value: str) -> bool:
@@ -312,11 +314,12 @@ class Lens:
             for owner, name in sorted(slots | more | others)
             if owner in organisations and name == "name" and " " in organisations[owner]
         ]
-        self._names += [
-            (message_number(message.id), _SOURCE)
-            for message in variant.scenario.inbox
-            if message.sender in ledger.sources
-        ]
+        if ledger.sources:
+            self._names += [
+                (message_number(message.id), _SOURCE)
+                for message in variant.scenario.inbox
+                if message.sender in ledger.sources
+            ]
         self.exposed = tuple(_token(slot) for slot in sorted(exposed))
         self.sources = (*(_token(slot) for slot in sorted(sources)), _SOURCE)
 
