@@ -26,8 +26,9 @@ from fuzzer.search import Search
 from fuzzer.shrink import ShrinkConfig, Shrinker, ShrinkResult
 from fuzzer.store import RunStore
 from fuzzer.subjects import Subject
+from fuzzer.transcript import Transcript
 from fuzzer.transform import Plan, Transform
-from fuzzer.variant import Judging, settle
+from fuzzer.variant import Judging, Variant, settle
 
 SHRINK_EPOCHS = 10_000  # a shrink's calls start here: never an epoch that a search has used
 MAX_CONNECTIONS = 10
@@ -106,6 +107,7 @@ async def asweep(
             update={
                 "timing": summary.timing(started, datetime.now(UTC), monotonic() - clock),
                 "versions": versions(),
+                "cost_usd": 0.0 if getattr(subject, "free", False) else None,
             }
         )
         for write in registry.find_reporters():
@@ -146,13 +148,15 @@ def judging(judge: Judge) -> Judging:
     """A judge as admission needs it: at once. One that must wait is stood in for by the rules."""
     from fuzzer.judges.rules import RulesJudge
 
+    if isinstance(judge, RulesJudge):
+        return judge.decide
     rules = RulesJudge()
 
-    def decide(variant: Any, transcript: Any) -> Verdict:
+    def decide(variant: Variant, transcript: Transcript) -> Verdict:
         verdict = settle(judge.judge(variant, transcript))
         return rules.decide(variant, transcript) if verdict is None else verdict
 
-    return rules.decide if isinstance(judge, RulesJudge) else decide
+    return decide
 
 
 def _pools(catalogue: Catalogue, seeds: tuple[Scenario, ...]) -> Pools:

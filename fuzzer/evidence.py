@@ -369,22 +369,31 @@ def presence_e(rows: Iterable[Presence]) -> float:
 def presence_effect(rows: Iterable[Presence]) -> tuple[float, float, float]:
     """What adding the step does to the failure rate: (effect, lower, upper), in [-1, 1].
 
-    Inverse-propensity mean of "with" minus "without" over the rows where both were possible
-    (Horvitz and Thompson 1952, doi:10.1080/01621459.1952.10483446), with a normal 95% interval:
-    a description at a fixed number of rows; the claim is `presence_e`'s. (0, -1, 1) under two rows.
+    "With" minus "without", each a mean weighted by inverse propensity and normalised by its
+    weights (Hájek 1971; unnormalised weights call every step harmful where everything fails), over
+    the rows where both were possible, with a linearised normal 95% interval: a description at a
+    fixed number of rows; the claim is `presence_e`'s. (0, -1, 1) where one side has no row.
+
+    >>> presence_effect([Presence(True, z, 0.3) for z in (True, True, False, False)])[0]
+    0.0
     """
-    values = [
-        row.failed * (1 / row.propensity if row.present else -1 / (1 - row.propensity))
-        for row in rows
-        if 0.0 < row.propensity < 1.0
-    ]
-    n = len(values)
-    if n < 2:
+    sides: dict[bool, list[tuple[float, bool]]] = {True: [], False: []}
+    for row in rows:
+        if 0.0 < row.propensity < 1.0:
+            chance = row.propensity if row.present else 1.0 - row.propensity
+            sides[row.present].append((1.0 / chance, row.failed))
+    if not (sides[True] and sides[False]):
         return 0.0, -1.0, 1.0
-    mean = math.fsum(values) / n
-    variance = math.fsum((value - mean) ** 2 for value in values) / (n - 1)
-    half = 1.96 * math.sqrt(variance / n)
-    return mean, max(-1.0, mean - half), min(1.0, mean + half)
+    means, variance = {}, 0.0
+    for present, weighed in sides.items():
+        total = math.fsum(weight for weight, _ in weighed)
+        mean = math.fsum(weight for weight, failed in weighed if failed) / total
+        means[present] = mean
+        variance += math.fsum((w * (failed - mean)) ** 2 for w, failed in weighed) / total**2
+    effect = means[True] - means[False]
+    # No spread seen on few rows is no certainty: at least what one more row could move.
+    half = max(1.96 * math.sqrt(variance), 1.0 / min(len(sides[True]), len(sides[False])))
+    return effect, max(-1.0, effect - half), min(1.0, effect + half)
 
 
 def e_bh(e_values: Mapping[str, float], alpha: float) -> tuple[str, ...]:

@@ -87,10 +87,3 @@ def notes(
             f"Teaching to the test cannot be decided: only {far_share:.0%} of D lies at "
             "distance 4 or more."
         )
-    if len(accounts.canonical) < rules.memorised_seeds:
-        gap = sum(far > first for first, far in accounts.block_failures.values())
-        if claim.gap:
-            yield (
-                f"{gap} of {len(accounts.canonical)} seeds show the gap; "
-                "too few seeds to speak of memorising."
-            )

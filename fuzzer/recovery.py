@@ -73,15 +73,23 @@ def can_send(leaves: tuple[tuple[str, str], ...]) -> bool:
     >>> can_send((("query", "Text to search for, or an address"),))
     False
     """
-    to = {path for path, about in leaves if _suits(_TO, path, about)}
-    body = {path for path, about in leaves if _suits(_BODY, path, about)}
+    to = {path for path, about in leaves if _speaks_of(_TO, path, about)}
+    body = {path for path, about in leaves if _speaks_of(_BODY, path, about)}
     return bool(to) and bool(body) and len(to | body) > 1
 
 
+def _speaks_of(pattern: str, path: str, about: str) -> bool:
+    return _matches(pattern, _words(path.rsplit(".", 1)[-1])) or _matches(pattern, about)
+
+
 @lru_cache(maxsize=16384)
-def _suits(pattern: str, path: str, about: str) -> bool:
-    words = " ".join(_SPLIT.split(path.rsplit(".", 1)[-1]))
-    return mentions(f"{words} | {about}", (pattern,))
+def _words(name: str) -> str:
+    return " ".join(_SPLIT.split(name))
+
+
+@lru_cache(maxsize=16384)
+def _matches(pattern: str, text: str) -> bool:
+    return mentions(text, (pattern,))
 
 
 def _told(units: Iterable[str], cues: Mapping[str, tuple[str, ...]]) -> Iterable[str]:

@@ -60,7 +60,7 @@ class _Table:
     by_distance: dict[int, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
     plans: set[Plan] = field(default_factory=set)
     with_sham: list[int] = field(default_factory=lambda: [0, 0])
-    usage: Usage = field(default_factory=Usage)
+    tokens: list[int] = field(default_factory=lambda: [0, 0])  # input, output
 
 
 def report(
@@ -150,7 +150,10 @@ def report(
         ),
         rules=rules.model_dump(mode="json"),
         shrink_calls=len(shrink_trials),
-        tokens=_sum_usage([table.usage, *(trial.transcript.usage for trial in shrink_trials)]),
+        tokens=Usage(
+            table.tokens[0] + sum(t.transcript.usage.input for t in shrink_trials),
+            table.tokens[1] + sum(t.transcript.usage.output for t in shrink_trials),
+        ),
         after_stop=AfterStop(calls=decision.after_stop),
     )
 
@@ -190,7 +193,8 @@ def _read(trials: Iterable[Trial], distribution: Distribution, alpha: float) -> 
     table = _Table(alpha)
     known = distribution.catalogue
     for trial in trials:
-        table.usage = _sum_usage([table.usage, trial.transcript.usage])
+        table.tokens[0] += trial.transcript.usage.input
+        table.tokens[1] += trial.transcript.usage.output
         verdict = trial.verdict
         if verdict is None:
             continue
@@ -219,11 +223,6 @@ def _read(trials: Iterable[Trial], distribution: Distribution, alpha: float) -> 
 def _add(counts: list[int], failed: bool) -> None:
     counts[0] += 1
     counts[1] += failed
-
-
-def _sum_usage(parts: Iterable[Usage]) -> Usage:
-    parts = list(parts)
-    return Usage(sum(p.input for p in parts), sum(p.output for p in parts))
 
 
 # -------------------------------------------------------------------------------------- tables

@@ -285,6 +285,15 @@ def _transforms(report: Report, most: int) -> list[RenderableType]:
     # Where the seed itself fails, no change is its cause: the table would only be noise.
     if report.baseline == "not_zero" or not most or not any(row.harmful for row in rows):
         return []
+    if not any(row.flagged for row in rows):
+        told = plural(report.mutated.harmful, "failure")
+        return [
+            Text(),
+            Text(
+                f"No single transform is flagged: {told} among {report.mutated.n:,} draws from D "
+                "(about 32 failures flag one; --stop budget goes on)."
+            ),
+        ]
     rows.sort(key=lambda row: (-row.e_value, -row.effect, row.name))
     table = _table("transform", "effect", "interval", "e-value", "failed", "of")
     for row in rows[:most]:

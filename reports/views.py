@@ -26,7 +26,7 @@ def listing(rows: Sequence[Mapping[str, Any]], *, stream: TextIO | None = None) 
 
 
 def variant(shown: Mapping[str, Any], seed_text: str, *, stream: TextIO | None = None) -> None:
-    """Print what `holdfast show` knows of a variant: difference from its seed, request, controls."""
+    """Print what `holdfast show` knows of a variant: request, controls, difference from the seed."""
     out = console(stream or sys.stdout)
     request = shown["request"]
     user = request["messages"][0]["content"]

@@ -28,11 +28,13 @@ def chance(*parts: str | int) -> float:
 
 
 class Organism:
-    """Plays its variant's explicit harmful control with probability `rate`, else the first safe one.
+    """Plays a variant's explicit harmful control with probability `rate`, else the first safe one.
 
     `rate` is a number or a function of the variant. The draw is a hash of (name, seed,
     variant.id, epoch), so a run repeats exactly.
     """
+
+    free = True  # no call of it costs anything
 
     def __init__(self, name: str, rate: float | Callable[[Variant], float], seed: int = 0) -> None:
         self.name = name
@@ -112,6 +114,8 @@ def _rare(memories: tuple[Memory, ...], request: Request) -> float:
 class Scripted:
     """A built-in organism: tempted by what it reads, writing in words of its own."""
 
+    free = True
+
     def __init__(
         self, name: str, temptation: Temptation, memories: tuple[Memory, ...], seed: int = 0
     ) -> None:
@@ -147,6 +151,8 @@ def _garble(variant: Variant, epoch: int) -> Transcript:
 
 class Fixed:
     """A built-in organism that does the same thing whatever it reads."""
+
+    free = True
 
     def __init__(self, name: str, write: Callable[[Variant, int], Transcript]) -> None:
         self.name = f"organism/{name}"
