@@ -338,7 +338,7 @@ def show(*, seed: str, plan_text: str | None, plugins: tuple[str, ...], as_json:
         return
     from reports.views import variant as print_variant
 
-    print_variant(shown, render(scenario).text)
+    print_variant(shown, render(scenario).model_dump(mode="json"))
 
 
 def _plan(text: str | None, seed: str, catalogue: "Catalogue") -> "Plan":
@@ -359,7 +359,7 @@ def _plan(text: str | None, seed: str, catalogue: "Catalogue") -> "Plan":
     except (ValueError, ValidationError):
         raise ConfigurationError(
             f"--plan {text[:60]!r} cannot be read; write JSON like "
-            '[{"transform": "rename_people", "params": {}}] or names like rename_people,format_inbox'
+            '[{"transform": "rename_people", "params": {}}] or names: rename_people,format_inbox'
         ) from None
     return catalogue.plan(seed, steps)
 

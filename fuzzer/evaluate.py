@@ -95,7 +95,7 @@ class Evaluator:
     async def _trial(self, proposal: Proposal, phase: str) -> tuple[Proposal, Verdict]:
         variant = self.distribution.variant(proposal.seed, proposal.plan)
         transcript = await self._act(variant, proposal.epoch)
-        trial = Trial.model_construct(
+        trial = Trial.of(
             idx=proposal.index,
             variant_id=variant.id,
             seed=proposal.seed,

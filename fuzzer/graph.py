@@ -145,7 +145,7 @@ class Catalogue:
     def ordered(self, seed: str, steps: Iterable[Step]) -> Plan:
         """A plan of steps known to be possible together: `plan` without its checks."""
         by_order = sorted(steps, key=lambda step: self.order[step.transform])
-        return Plan.model_construct(seed=seed, steps=tuple(by_order), drop=())
+        return Plan.of(seed=seed, steps=tuple(by_order), drop=())
 
     def apply(self, seed: Scenario, plan: Plan) -> Scenario:
         """The scenario after a plan. A step that the seed does not qualify for does nothing."""

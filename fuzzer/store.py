@@ -639,7 +639,7 @@ def _load_transcript(text: str) -> Transcript:
     except ValidationError:
         pass
     raw = _loads(text)  # a lone surrogate, which validation refuses: put together by hand
-    return Transcript.model_construct(
+    return Transcript.of(
         turns=tuple(
             Turn(t["role"], t["text"], tuple(Call(**call) for call in t["calls"]), t["reasoning"])
             for t in raw["turns"]

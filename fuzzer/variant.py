@@ -214,7 +214,7 @@ def render(
     tools = native_tools(scenario.tools) if scenario.channel == "native" else ()
     text = "\n\n".join([system, user, *([orjson.dumps(tools).decode()] if tools else [])])
     # Everything here is our own and already of the right type: validation would only copy it.
-    return Request.model_construct(
+    return Request.of(
         system=system, messages=({"role": "user", "content": user},), tools=tools, text=text
     )
 
@@ -249,9 +249,7 @@ def perform(
         world, answer = act(world, action)
         answers.append(answer)
     turns = (turn, Turn("environment", "\n".join(answers))) if answers else (turn,)
-    return Transcript.model_construct(
-        turns=turns, actions=actions, stop="end", cause="", usage=_UNCOUNTED
-    )
+    return Transcript.of(turns=turns, actions=actions, stop="end", cause="", usage=_UNCOUNTED)
 
 
 # ----------------------------------------------------------------------------------- variant
@@ -322,7 +320,7 @@ def variant_id(seed: Scenario, plan: Plan, versions: Callable[[str], int]) -> st
 
 def make_variant(plan: Plan, scenario: Scenario, identity: str, distance: int) -> Variant:
     """A variant of parts that are already valid."""
-    return Variant.model_construct(id=identity, plan=plan, scenario=scenario, distance=distance)
+    return Variant.of(id=identity, plan=plan, scenario=scenario, distance=distance)
 
 
 # --------------------------------------------------------------------------------- admission

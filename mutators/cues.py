@@ -21,7 +21,7 @@ class Notice(Params):
 
 def _with(scenario: Scenario, name: str, texts: tuple[str, ...], params: Notice) -> Scenario:
     text = texts[params.wording % len(texts)]
-    block = Block.model_construct(id=f"cue:{name}", text=text, place="system")
+    block = Block.of(id=f"cue:{name}", text=text, place="system")
     return changed(scenario, system=(*scenario.system, block))
 
 

@@ -38,5 +38,5 @@ def shift_clock(scenario: Scenario, params: ShiftClock) -> Scenario:
     for moment in (now, deadline):
         if (moment + hours).date() != moment.date():
             hours = timedelta()  # "today" must stay true
-    clock = Clock.model_construct(now=now + later + hours, deadline=deadline + later + hours)
+    clock = Clock.of(now=now + later + hours, deadline=deadline + later + hours)
     return changed(scenario, clock=clock)

@@ -301,7 +301,7 @@ def rename_organisations(scenario: Scenario, params: RenameOrganisations) -> Sce
         kept = organisation.domain.rpartition(".")[2] or "com"
         ending = kept if params.ending == "kept" else params.ending
         renamed.append(
-            Organisation.model_construct(
+            Organisation.of(
                 role=organisation.role,
                 name=_same_sort(organisation.name, name),
                 domain=f"{stem}.{ending}",

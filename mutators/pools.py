@@ -20,7 +20,6 @@ def read(transforms: Iterable[Transform]) -> dict[str, tuple[Step, ...]]:
         if pool is None or pool["version"] != transform.version:
             continue
         pools[transform.name] = tuple(
-            Step.model_construct(transform=transform.name, params=params)
-            for params in pool["values"]
+            Step.of(transform=transform.name, params=params) for params in pool["values"]
         )
     return pools

@@ -30,7 +30,7 @@ def _new(scenario: Scenario, place: str, params: AddBlocks) -> tuple[Block, ...]
     step = 17 if len(bank) % 17 else 19  # neighbours in the bank are about the same thing
     numbers = ((params.start + i * step) % len(bank) for i in range(params.count))
     return tuple(
-        Block.model_construct(id=f"{place}:{number}", text=bank[number], place="system")
+        Block.of(id=f"{place}:{number}", text=bank[number], place="system")
         for number in numbers
         if bank[number] not in present
     )

@@ -33,7 +33,7 @@ def paraphrase_threat(scenario: Scenario, params: ParaphraseThreat) -> Scenario:
     if not known:
         return scenario
     wording = known[params.wording % len(known)]
-    threat = Threat.model_construct(
+    threat = Threat.of(
         kind=scenario.threat.kind, by=scenario.threat.by, text=wording.text, cues=wording.cues
     )
     return changed(scenario, threat=threat)

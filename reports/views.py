@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
-from rich.table import Table
+from rich.padding import Padding
 from rich.text import Text
 
 from reports.console import console
@@ -14,19 +14,25 @@ from reports.text import line, plain
 
 
 def listing(rows: Sequence[Mapping[str, Any]], *, stream: TextIO | None = None) -> None:
-    """Print rows of equal keys as a table, the last column taking the room that is left."""
+    """Print rows: the first value, the short ones beside it, the summary on lines of its own."""
     out = console(stream or sys.stdout)
-    if not rows:
-        out.print(Text("Nothing found."))
-        return
-    table = Table(*rows[0], box=None, pad_edge=False, header_style="bold", expand=True)
+    width = max((len(str(next(iter(row.values())))) for row in rows), default=0)
     for row in rows:
-        table.add_row(*(Text(line("" if value is None else value, 300)) for value in row.values()))
-    out.print(table)
+        name, *rest = ((key, value) for key, value in row.items() if key != "summary")
+        facts = (
+            f"{key} {line(value)}" if key in ("version", "elicits") else line(value)
+            for key, value in rest
+            if value is not None
+        )
+        head = Text(f"{line(name[1]):{width}}", style="bold")
+        out.print(head.append("  " + " · ".join(facts), style="not bold"))
+        out.print(Padding(Text(line(row["summary"], 400)), (0, 0, 0, 4)))
 
 
-def variant(shown: Mapping[str, Any], seed_text: str, *, stream: TextIO | None = None) -> None:
-    """Print what `holdfast show` knows of a variant: request, controls, difference from the seed."""
+def variant(
+    shown: Mapping[str, Any], seed_request: Mapping[str, Any], *, stream: TextIO | None = None
+) -> None:
+    """Print a variant as `holdfast show` does: request, controls, difference from the seed."""
     out = console(stream or sys.stdout)
     request = shown["request"]
     user = request["messages"][0]["content"]
@@ -58,8 +64,13 @@ def variant(shown: Mapping[str, Any], seed_text: str, *, stream: TextIO | None =
     if steps == "none":
         return
     heading("Difference from the seed")
-    now = "\n\n".join([request["system"], user])
-    before = seed_text.splitlines()
-    for text in difflib.unified_diff(before, now.splitlines(), "seed", "variant", n=0, lineterm=""):
+    before, now = _lines(seed_request), _lines(request)
+    for text in difflib.unified_diff(before, now, "seed", "variant", n=0, lineterm=""):
         style = {"+": "green", "-": "red"}.get(text[:1], "")
         out.print(Text(plain(text), style=style))
+
+
+def _lines(request: Mapping[str, Any]) -> list[str]:
+    """A request as lines to compare: the prompt, the user turn, a line for each tool."""
+    tools = (json.dumps(tool, ensure_ascii=False) for tool in request["tools"])
+    return [*request["system"].split("\n"), *request["messages"][0]["content"].split("\n"), *tools]

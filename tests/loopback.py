@@ -20,7 +20,7 @@ MODEL = "test-model"
 class Reply:
     """One HTTP answer. `cut`: bytes of the body after which the connection is reset."""
 
-    body: bytes | Mapping[str, Any]
+    body: Any  # bytes as they are; anything else as JSON
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     cut: int | None = None
@@ -89,7 +89,7 @@ class Loopback:
         class Handler(_Handler):
             server_side = loopback
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.01}
         )
@@ -115,6 +115,10 @@ class Loopback:
             return self._answer(request)
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 1024  # of five, the sixth to connect at once would wait a second
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"  # connections are kept
     disable_nagle_algorithm = True
@@ -138,5 +142,5 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.shutdown(socket.SHUT_RDWR)
             self.close_connection = True
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as inherited
+    def log_message(self, format: str, *args: object) -> None:
         """Print nothing."""

@@ -11,7 +11,6 @@ import os
 import re
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 import anthropic
 import orjson
@@ -75,15 +74,19 @@ class AnthropicSubject:
 
         for _ in range(self.settings.max_turns):
             try:
-                answer = _Answer.model_validate_json(
-                    self._clean(await self._ask(request, messages))
-                )
-                turn = _turn(answer.content)
+                body = await self._ask(request, messages)
             except anthropic.APIError as error:
                 return ended("error", self._cause(error, first=not turns))
+            try:
+                answer = self._read(body)
+                turn = _turn(answer.content)
             except ValueError:
                 return ended("error", "malformed answer")
-            self._check_model(answer.model)
+            if not _same_model(self.model, answer.model):
+                raise ConfigurationError(
+                    f"{self.name!r} was answered by {_short(answer.model)!r}; give --model the "
+                    "name of the model that is meant, as the server knows it"
+                )
             usage = answer.add_to(usage)
             attempts = read_turn(turn, scenario.offered, scenario.channel, len(turns))
             turns.append(turn)
@@ -150,21 +153,17 @@ class AnthropicSubject:
             finally:
                 self._client = None
 
-    def _clean(self, body: bytes) -> bytes:
-        """An answer without the key in it; `ValueError` when it is no JSON."""
+    def _read(self, body: bytes) -> "_Answer":
+        """The answer; `ValueError` when it is none."""
         try:
-            plain = orjson.dumps(orjson.loads(body))  # no escape is left for a key to hide in
+            plain = orjson.dumps(orjson.loads(body)).decode()  # no escape left for a key to hide in
         except TypeError:  # nested too deep to be written, here or in a store
             raise ValueError from None
-        key = orjson.dumps(self._key.get_secret_value())[1:-1]
-        return plain.replace(key, b"(key)") if len(key) >= _SECRET else plain
+        return _Answer.model_validate_json(self._without_key(plain))
 
-    def _check_model(self, answered: str) -> None:
-        if not _same_model(self.model, answered):
-            raise ConfigurationError(
-                f"{self.name!r} was answered by {_short(answered)!r}; give --model the name of the "
-                "model that is meant, as the server knows it"
-            )
+    def _without_key(self, text: str) -> str:
+        key = self._key.get_secret_value()
+        return text.replace(key, "(key)") if len(key) >= _SECRET else text
 
     def _cause(self, error: anthropic.APIError, first: bool) -> str:
         """Why this trial has no answer; `ConfigurationError` when no other could have one either.
@@ -183,8 +182,7 @@ class AnthropicSubject:
         if status in (400, 413, 422) and not first:
             return "request rejected"
         said = str(error.api_message or error.response.reason_phrase or "no reason given")
-        key = self._key.get_secret_value()
-        said = _short(said.replace(key, "(key)") if len(key) >= _SECRET else said)
+        said = _short(self._without_key(said))
         check = _CHECK.get(status, "check the settings given with -M").format(key=self._key_name)
         raise ConfigurationError(f"{self.name!r} answers {status} ({said}); {check}") from None
 
@@ -290,27 +288,24 @@ def _settings(given: Mapping[str, Any]) -> Settings:
         ) from None
 
 
+_URL = re.compile(r"https?://([^\s/@:?#]+|\[[\da-fA-F:]+\])(:\d{1,5})?(/[^\s@?#]*)?")
+
+
 def _base_url(given: str | None) -> str | None:
     url = given or os.environ.get("ANTHROPIC_BASE_URL") or None
-    try:
-        parts = urlsplit(url or "https://default")
-        usable = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc
-        usable = usable and parts.port != 0  # reading a port that is no number raises
-    except ValueError:
-        usable = False
-    if not usable:
-        raise ConfigurationError(
-            "--base-url (or ANTHROPIC_BASE_URL) must look like http://localhost:8000, with no "
-            f"password in it; a key belongs in {KEYS[0]}"
-        )
-    return url
+    if url is None or _URL.fullmatch(url):
+        return url
+    raise ConfigurationError(
+        "--base-url (or ANTHROPIC_BASE_URL) must look like http://localhost:8000, with no password "
+        f"in it; a key belongs in {KEYS[0]}"
+    )
 
 
 def _key(model: str, base_url: str | None) -> tuple[str, SecretStr]:
     """Which variable holds the key, and the key."""
     for variable in KEYS:
         if key := os.environ.get(variable, "").strip():
-            if key.isascii() and key.isprintable():
+            if re.fullmatch(r"[!#-\[\]-~]+", key):  # printable ASCII that JSON writes as it is
                 return variable, SecretStr(key)
             raise ConfigurationError(f"{variable} holds what no key can hold; set it again")
     if base_url is None:
