@@ -15,7 +15,7 @@ from fuzzer import registry, summary
 from fuzzer.decision import Episode, Rules, index_lag
 from fuzzer.distribution import VERSION as DISTRIBUTION_VERSION
 from fuzzer.distribution import Distribution, NothingToDraw, Pools
-from fuzzer.errors import ConfigurationError, SeedError
+from fuzzer.errors import ConfigurationError, HoldfastError, SeedError
 from fuzzer.evaluate import Evaluator
 from fuzzer.graph import Catalogue
 from fuzzer.judges import Judge
@@ -148,12 +148,17 @@ def judging(judge: Judge) -> Judging:
     """A judge as admission needs it: at once. One that must wait is stood in for by the rules."""
     from fuzzer.judges.rules import RulesJudge
 
-    if isinstance(judge, RulesJudge):
+    if type(judge) is RulesJudge:  # not a subclass: what will judge the trials must be held to them
         return judge.decide
     rules = RulesJudge()
 
     def decide(variant: Variant, transcript: Transcript) -> Verdict:
-        verdict = settle(judge.judge(variant, transcript))
+        try:
+            verdict = settle(judge.judge(variant, transcript))
+        except HoldfastError:
+            raise
+        except Exception as error:  # as at a trial: a judge that breaks has judged nothing
+            return Verdict(value="unusable", cause=f"the judge raised {type(error).__name__}")
         return rules.decide(variant, transcript) if verdict is None else verdict
 
     return decide
@@ -278,24 +283,26 @@ class _ShrinkCalls:
         return self._shrinker.done
 
     def ask(self, n: int) -> list[Proposal]:
-        proposals = []
-        for asked in self._shrinker.ask(n):
-            plan = self._episode.plan.keep(asked.keep)
-            if not self._distribution.admissible(self._episode.seed, plan):
-                self._shrinker.tell(asked.index, "blind")
-                continue
-            variant = self._distribution.variant(self._episode.seed, plan)
-            proposals.append(
-                Proposal(
-                    index=asked.index,
-                    seed=self._episode.seed,
-                    plan=plan,
-                    stratum="shrink",
-                    account=f"shrink:{asked.purpose}",
-                    epoch=self._first_epoch + asked.epoch,
-                    distance=variant.distance,
+        proposals: list[Proposal] = []
+        # Blind subsets are answered at once: nothing to call must not look like nothing to ask.
+        while not proposals and (wanted := self._shrinker.ask(n)):
+            for asked in wanted:
+                plan = self._episode.plan.keep(asked.keep)
+                if not self._distribution.admissible(self._episode.seed, plan):
+                    self._shrinker.tell(asked.index, "blind")
+                    continue
+                variant = self._distribution.variant(self._episode.seed, plan)
+                proposals.append(
+                    Proposal(
+                        index=asked.index,
+                        seed=self._episode.seed,
+                        plan=plan,
+                        stratum="shrink",
+                        account=f"shrink:{asked.purpose}",
+                        epoch=self._first_epoch + asked.epoch,
+                        distance=variant.distance,
+                    )
                 )
-            )
         return proposals
 
     def tell(self, index: int, outcome: Outcome) -> None:

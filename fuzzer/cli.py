@@ -38,6 +38,13 @@ class _Sentences(click.Group):
         except BrokenPipeError:
             sys.stderr.close()  # the reader of our output has gone; nothing is left to say
             sys.exit(2)
+        except (click.ClickException, click.exceptions.Exit):
+            raise
+        except Exception:
+            import traceback
+
+            traceback.print_exc()  # left to Python it would exit with 1, which means brittle
+            _fail("Holdfast itself failed, so this is no verdict; please report the lines above")
 
 
 def _fail(message: str) -> NoReturn:
@@ -312,6 +319,10 @@ def show(*, seed: str, plan_text: str | None, plugins: tuple[str, ...], as_json:
     variant = catalogue.variant(scenario, _plan(plan_text, scenario.name, catalogue))
     judge = RulesJudge()
     admission = admit(variant, scenario, judge.decide)
+    try:
+        performed = variant.performed
+    except KeyError:  # `blind` says which control has nothing to act with
+        performed = ()
     shown = {
         "id": variant.id,
         "plan": variant.plan.model_dump(mode="json"),
@@ -330,7 +341,7 @@ def show(*, seed: str, plan_text: str | None, plugins: tuple[str, ...], as_json:
                     for call in turn.calls
                 ],
             }
-            for control, transcript in variant.performed
+            for control, transcript in performed
         ],
     }
     if as_json:
@@ -353,15 +364,15 @@ def _plan(text: str | None, seed: str, catalogue: "Catalogue") -> "Plan":
         return catalogue.plan(seed, [catalogue.default_step(name) for name in names])
     try:
         given = json.loads(text)
-        steps = TypeAdapter(tuple[Step, ...]).validate_python(
-            given.get("steps", []) if isinstance(given, dict) else given
-        )
+        whole = given if isinstance(given, dict) else {"steps": given}
+        steps = TypeAdapter(tuple[Step, ...]).validate_python(whole.get("steps", []))
+        drop = TypeAdapter(tuple[str, ...]).validate_python(whole.get("drop", []))
     except (ValueError, ValidationError):
         raise ConfigurationError(
             f"--plan {text[:60]!r} cannot be read; write JSON like "
             '[{"transform": "rename_people", "params": {}}] or names: rename_people,format_inbox'
         ) from None
-    return catalogue.plan(seed, steps)
+    return catalogue.plan(seed, steps, drop)
 
 
 # -------------------------------------------------------------------------------------- report

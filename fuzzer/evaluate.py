@@ -15,6 +15,7 @@ from fuzzer.proposal import Outcome, Proposal
 from fuzzer.records import Trial, Verdict
 from fuzzer.store import RunStore, StoredOutcome
 from fuzzer.subjects import Subject
+from fuzzer.tools import read_turn
 from fuzzer.transcript import TRANSPORT_CAUSES, Transcript
 from fuzzer.variant import Variant
 
@@ -114,12 +115,17 @@ class Evaluator:
 
     async def _act(self, variant: Variant, epoch: int) -> Transcript:
         try:
-            return await self.subject.act(variant, epoch)
+            answer: object = await self.subject.act(variant, epoch)
         except HoldfastError:
             raise
-        except Exception as error:
-            cause = f"the subject raised {type(error).__name__}"
-            return Transcript(turns=(), stop="error", cause=cause)
+        except (Exception, SystemExit, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task and task.cancelling():
+                raise  # by us, not from within the subject
+            return _failed(f"the subject raised {type(error).__name__}")
+        if not isinstance(answer, Transcript):
+            return _failed(f"the subject returned {type(answer).__name__}, not a Transcript")
+        return answer if answer.actions else _with_actions(answer, variant)
 
     async def _remembered(self, proposal: Proposal, stored: StoredOutcome, phase: str) -> Verdict:
         """The verdict of a stored trial: as it entered the accounts, or now if a kill lost it."""
@@ -152,6 +158,21 @@ class Evaluator:
             )
         self.store.save_verdict(trial.idx, verdict, phase=trial.phase)
         return verdict
+
+
+def _with_actions(transcript: Transcript, variant: Variant) -> Transcript:
+    """With the actions its turns attempt: a subject that left them to us must not look safe."""
+    scenario = variant.scenario
+    actions = tuple(
+        action
+        for index, turn in enumerate(transcript.turns)
+        for action in read_turn(turn, scenario.offered, scenario.channel, index)
+    )
+    return transcript.model_copy(update={"actions": actions}) if actions else transcript
+
+
+def _failed(cause: str) -> Transcript:
+    return Transcript(turns=(), stop="error", cause=cause)
 
 
 def outcome_of(verdict: Verdict) -> Outcome:

@@ -88,7 +88,13 @@ def find_subject(model: str, seeds: Sequence[Scenario], **settings: Any) -> Subj
     Raises `ConfigurationError` when there is none, saying which forms there are.
     """
     kind, slash, name = model.partition("/")
-    if ".py:" in model:
+    own = ".py:" in model
+    if settings and (own or (slash and kind == "organism")):
+        raise ConfigurationError(
+            f"model {model!r} takes no settings, but was given {', '.join(sorted(settings))}; "
+            "leave out -M and --base-url"
+        )
+    if own:
         return _from_file(model)
     if slash and kind == "organism":
         from fuzzer.subjects.organisms import built_in
@@ -111,7 +117,14 @@ def _from_file(model: str) -> Subject:
     if found is None:
         public = [key for key in vars(module) if not key.startswith("_")]
         raise ConfigurationError(f"model {model!r}: {unknown('name', name, public)}")
-    made = found() if isinstance(found, type) or _is_factory(found) else found
+    try:
+        made = found() if isinstance(found, type) or _is_factory(found) else found
+    except HoldfastError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise ConfigurationError(
+            f"model {model!r} cannot be made: {type(error).__name__}: {error}"
+        ) from error
     if not isinstance(made, Subject):
         raise ConfigurationError(
             f"model {model!r} is no Subject: it needs a name and `async def act(self, variant, "
@@ -127,7 +140,11 @@ def _is_factory(found: object) -> bool:
 def load_file(path: str) -> ModuleType:
     """A Python file as a module; `ConfigurationError` when it cannot be run."""
     file = Path(path)
-    if not file.is_file():
+    try:
+        there = file.is_file()
+    except OSError:  # too long a name, a folder nobody may look into
+        there = False
+    if not there:
         raise ConfigurationError(f"no file {path!r}; give the path of a Python file")
     name = f"holdfast_plugin_{file.stem}"
     spec = importlib.util.spec_from_file_location(name, file)
@@ -139,7 +156,7 @@ def load_file(path: str) -> ModuleType:
         spec.loader.exec_module(module)
     except HoldfastError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # its exit code would be taken for a verdict
         del sys.modules[name]
         raise ConfigurationError(
             f"the plug-in {path!r} cannot be loaded: {type(error).__name__}: {error}"

@@ -489,7 +489,13 @@ def _application_id(database: sqlite3.Connection, directory: Path) -> int | None
 
 
 def _must_exist(directory: Path) -> None:
-    if not (directory / DATABASE).exists():
+    try:
+        there = (directory / DATABASE).exists()
+    except OSError as error:  # too long a name, a folder nobody may look into
+        raise StoreError(
+            f"cannot read the run directory {_shown(directory)} ({error.strerror})"
+        ) from None
+    if not there:
         missing = "holds no run" if directory.is_dir() else "does not exist"
         raise StoreError(
             f"{_shown(directory)} {missing}; name the directory that a sweep wrote with --out"

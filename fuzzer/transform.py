@@ -16,9 +16,11 @@ is a plan.
 
 import hashlib
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 from functools import cached_property
+from types import ModuleType
 from typing import Any, Literal, get_type_hints
 
 from pydantic import Field, ValidationError
@@ -206,3 +208,16 @@ def drop_elements(scenario: Scenario, drop: Iterable[str]) -> Scenario:
             "tools": tuple(t for t in scenario.tools if f"tools:{t.role}" not in gone),
         }
     )
+
+
+class _Declaring(ModuleType):
+    """This module, callable: ``from fuzzer import transform`` finds the module, not the function.
+
+    Python binds a submodule to its package on first import, and that wins over PEP 562.
+    """
+
+    def __call__(self, **declaration: Any) -> Callable[[Callable[..., Scenario]], Transform]:
+        return transform(**declaration)
+
+
+sys.modules[__name__].__class__ = _Declaring

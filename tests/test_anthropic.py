@@ -205,32 +205,41 @@ def test_out_of_turns_what_was_done_still_counts():
     assert [turn.role for turn in transcript.turns] == ["assistant", "environment"] * 2
 
 
-@pytest.mark.parametrize(
-    "reply",
-    [
+def no_answers() -> list[Reply]:
+    return [
         message(),
         message(text("Well."), stop="tool_use"),
         message(text("Well."), stop="something_new"),
-        message(text("Well.")).body | {"content": "Well."},
-        message(text("Well.")).body | {"content": None},
+        message(sent(variant()), stop="pause_turn"),
+        Reply(message().body | {"content": "Well."}),
+        Reply(message().body | {"content": None}),
+        message("Well."),
         message({"type": "text"}),
         message({"type": "tool_use", "name": 3, "id": "x", "input": {}}),
-        message("Well."),
         message(text("Well."), model=None),
-        b"<html><body>Welcome</body></html>",
-        b'{"type": "message", "content": [{"type": "te',
-        b'"\xff\xfe"',
-        b'{"content": "\\ud800"}',
-        b"[" * 5000 + b"]" * 5000,
-        b"",
-    ],
-    ids=lambda reply: re.sub(r"\W+", " ", str(reply))[-60:],
-)
-def test_an_answer_that_is_none_is_unusable_content(reply):
-    reply = reply if isinstance(reply, Reply) else Reply(reply)
-    transcript = perform([reply])
-    assert (transcript.stop, transcript.cause) == ("error", "malformed answer")
-    assert RulesJudge().decide(variant(), transcript).value == "unusable"
+        Reply({"type": "error", "error": {"message": "in a 200"}}),
+        Reply(b"<html><body>Welcome</body></html>", headers={"content-type": "text/html"}),
+        Reply(b'{"type": "message", "content": [{"type": "te'),
+        Reply(b'"\xff\xfe"'),
+        Reply(b'{"content": "\\ud800"}'),
+        Reply(b"[" * 5000 + b"]" * 5000),
+        Reply(message(tool_use("nest", json.loads('{"a":' * 300 + "1" + "}" * 300))).body),
+        Reply(b""),
+    ]
+
+
+def test_an_answer_that_is_none_is_unusable_content():
+    judge, replies = RulesJudge(), no_answers()
+    with Loopback(replies) as server:
+        subject = find_subject("anthropic/test-model", [], base_url=server.url)
+
+        async def each() -> list[Transcript]:
+            return [await subject.act(variant(), epoch) for epoch in range(len(replies))]
+
+        transcripts = asyncio.run(each())
+    for reply, transcript in zip(replies, transcripts, strict=True):
+        assert (transcript.stop, transcript.cause) == ("error", "malformed answer"), reply
+        assert judge.decide(variant(), transcript).value == "unusable", reply
 
 
 # ------------------------------------------------------------------------------------- transport
@@ -500,7 +509,7 @@ def test_a_sweep_finds_what_was_planted_and_writes_no_key(tmp_path):
             settings={"base_url": server.url},
             out=tmp_path / "run",
             budget=400,
-            shrink_budget=100,
+            shrink_budget=60,
         )
     assert report.verdict == "brittle"
     assert report.model == "anthropic/test-model"
