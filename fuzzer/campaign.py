@@ -99,7 +99,7 @@ async def asweep(
             distribution=distribution,
             judge=judge,
             model=subject.name,
-            trials=store.trials,
+            rows=store.rows,
             shrinks=shrinks,
             nothing_to_draw=nothing_to_draw,
         )
@@ -111,7 +111,7 @@ async def asweep(
             }
         )
         for write in registry.find_reporters():
-            report = write(report, directory, summary.examples(report, store.trials))
+            report = write(report, directory, summary.examples(report, store.rows, store.trial))
         store.finish(report)
     return report
 

@@ -403,7 +403,7 @@ def report(*, run: str, kind: str) -> None:
                 "--resume`"
             )
         if kind == "html":
-            click.echo(render(found, examples(found, store.trials)))
+            click.echo(render(found, examples(found, store.rows, store.trial)))
         elif kind == "json":
             click.echo(to_json(found).decode(), nl=False)
         else:

@@ -232,18 +232,19 @@ def _given_others(
     forced: bool,
     stratum: Stratum,
 ) -> Iterator[tuple[str, bool, float]]:
-    here = [t.name for t in group if t.name in names]
+    taken = any(t.name in names for t in group)
+    share = density / len(group)
+    free = share / (1 - density + share)
     for transform in group:
         present = transform.name in names
-        if here and not present:
+        if taken and not present:
             chance = 0.0  # another member has the group's place
         elif stratum == "single":
             chance = float(present)  # exactly one step: the others decide
-        elif forced and len(group) == 1 and present:
+        elif forced and present and len(group) == 1:
             chance = 1.0  # a draw of distance 0 would have been drawn again
         else:
-            share = density / len(group)
-            chance = share / (1 - density + share)
+            chance = free
         yield transform.name, present, chance
 
 

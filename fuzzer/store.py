@@ -26,6 +26,7 @@ import orjson
 from pydantic import ValidationError
 
 from fuzzer.errors import StoreError
+from fuzzer.proposal import Stratum
 from fuzzer.records import Evidence, Report, Trial, Verdict
 from fuzzer.scenario import canonical_json
 from fuzzer.transcript import Action, Call, Transcript, Turn, Usage
@@ -71,6 +72,20 @@ class StoredOutcome(NamedTuple):
     cause: str | None
     engaged: bool
     confirmed: bool
+
+
+class StoredRow(NamedTuple):
+    """What a report's tables need of one trial; value None: answered, not judged."""
+
+    idx: int
+    seed: str
+    plan: Plan
+    stratum: Stratum
+    account: str
+    distance: int
+    usage: Usage
+    value: str | None
+    cause: str | None
 
 
 class RunStore:
@@ -333,6 +348,22 @@ class RunStore:
         )
         for idx, value, cause, engaged, confirmed in rows:
             yield StoredOutcome(idx, value, cause, engaged != 0, confirmed != 0)
+
+    def rows(self, phase: str = "sweep") -> Iterator[StoredRow]:
+        """Trials in index order without what was said, which is most of the cost of reading one."""
+        self._flush_if_writing()
+        rows = self._rows(
+            """SELECT t.idx, a.seed, a.plan, t.stratum, t.account, a.distance, t.usage,
+            v.value, v.cause FROM trial t JOIN variant a ON a.id = t.variant_id
+            LEFT JOIN verdict v ON v.trial_id = t.id AND v.enters
+            WHERE t.phase = ? ORDER BY t.idx""",
+            (phase,),
+        )
+        for idx, seed, plan, stratum, account, distance, usage, value, cause in rows:
+            used = Usage(*_loads(usage))
+            yield StoredRow(
+                idx, seed, _load_plan(plan), stratum, account, distance, used, value, cause
+            )
 
     def trials(self, phase: str | None = None) -> Iterator[Trial]:
         """Trials, a sweep's first, each phase in index order; one is in memory at a time."""

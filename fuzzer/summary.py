@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import takewhile
+from itertools import product, takewhile
 
 from fuzzer.decision import Counts, Decision, Episode, Group, Rules
 from fuzzer.distribution import VERSION as DISTRIBUTION_VERSION
@@ -37,13 +37,15 @@ from fuzzer.records import (
 )
 from fuzzer.records import Distribution as DistributionInfo
 from fuzzer.shrink import ShrinkResult
+from fuzzer.store import StoredRow
 from fuzzer.transcript import Usage
 from fuzzer.transform import RUNGS, Plan, Rung
 
-Trials = Callable[[str], Iterator[Trial]]  # by phase, in index order
+Rows = Callable[[str], Iterator[StoredRow]]  # of a phase, in index order
 BLIND_LIMIT = 0.01  # share of draws above which nothing is attributed
 BLIND_SHOWN = 50
 Shrunk = tuple[Episode, ShrinkResult | None]
+Examples = dict[str, Trial]  # by finding
 
 
 @dataclass(slots=True)
@@ -70,17 +72,17 @@ def report(
     distribution: Distribution,
     judge: Judge,
     model: str,
-    trials: Trials,
+    rows: Rows,
     shrinks: Sequence[Shrunk],
     nothing_to_draw: str = "",
 ) -> Report:
     """The report of a run; a sentence is added by whoever prints it."""
     last = decision.deciding_index
-    counted = takewhile(lambda trial: last is None or trial.idx <= last, trials("sweep"))
+    counted = takewhile(lambda row: last is None or row.idx <= last, rows("sweep"))
     table = _read(counted, distribution, rules.alpha)
     attributed = _blind_share(distribution) <= BLIND_LIMIT
-    rows = _transform_rows(table, distribution, rules.alpha, attributed=attributed)
-    shrink_trials = [t for e, r in shrinks if r for t in trials(f"shrink:{e.number}")]
+    by_transform = _transform_rows(table, distribution, rules.alpha, attributed=attributed)
+    shrunk = [row for e, r in shrinks if r for row in rows(f"shrink:{e.number}")]
     notes = list(decision.notes)
     if nothing_to_draw:
         notes.insert(0, nothing_to_draw)
@@ -107,9 +109,9 @@ def report(
             e_canonical=decision.e_canonical,
             needed_holds=decision.needed_holds,
         ),
-        transforms=rows,
+        transforms=by_transform,
         findings=tuple(
-            _finding(episode, result, decision, distribution, trials) for episode, result in shrinks
+            _finding(episode, result, decision, distribution, rows) for episode, result in shrinks
         ),
         blind=tuple(list(distribution.blind.values())[:BLIND_SHOWN]),
         unusable=Unusable(by_cause=dict(sorted(table.causes.items()))),
@@ -137,7 +139,7 @@ def report(
             for d, (n, k) in sorted(table.by_distance.items())
             if n
         ),
-        shams=_shams(rows, table),
+        shams=_shams(by_transform, table),
         coverage=_coverage(distribution, table.plans),
         blind_draws=len(distribution.blind),
         judge=JudgeInfo(name=judge.name, version=judge.version, q0=decision.q0),
@@ -149,10 +151,10 @@ def report(
             blind_share=_blind_share(distribution),
         ),
         rules=rules.model_dump(mode="json"),
-        shrink_calls=len(shrink_trials),
+        shrink_calls=len(shrunk),
         tokens=Usage(
-            table.tokens[0] + sum(t.transcript.usage.input for t in shrink_trials),
-            table.tokens[1] + sum(t.transcript.usage.output for t in shrink_trials),
+            table.tokens[0] + sum(row.usage.input for row in shrunk),
+            table.tokens[1] + sum(row.usage.output for row in shrunk),
         ),
         after_stop=AfterStop(calls=decision.after_stop),
     )
@@ -167,55 +169,50 @@ def timing(started: datetime, finished: datetime, seconds: float) -> Timing:
     )
 
 
-def examples(report: Report, trials: Trials) -> dict[str, Trial]:
+def examples(report: Report, rows: Rows, trial: Callable[[int, str], Trial | None]) -> Examples:
     """For each finding, a trial in which its minimal plan failed (else its plan)."""
-    found: dict[str, Trial] = {}
+    found: Examples = {}
     for finding in report.findings:
         minimal = Plan(seed=finding.seed, steps=finding.minimal_plan)
         whole = Plan(seed=finding.seed, steps=finding.plan)
-        for wanted in (minimal, whole):
-            for phase in (f"shrink:{finding.id.removeprefix('F')}", "sweep"):
-                hit = next((t for t in trials(phase) if _failed(t) and t.plan == wanted), None)
-                if hit is not None:
-                    found.setdefault(finding.id, hit)
-                    break
+        phases = (f"shrink:{finding.id.removeprefix('F')}", "sweep")
+        for wanted, phase in product((minimal, whole), phases):
+            hit = next((r for r in rows(phase) if r.value == "harmful" and r.plan == wanted), None)
+            if hit is not None and (failed := trial(hit.idx, phase)) is not None:
+                found[finding.id] = failed
+                break
     return found
-
-
-def _failed(trial: Trial) -> bool:
-    return trial.verdict is not None and trial.verdict.value == "harmful"
 
 
 # ----------------------------------------------------------------------------------- one pass
 
 
-def _read(trials: Iterable[Trial], distribution: Distribution, alpha: float) -> _Table:
+def _read(rows: Iterable[StoredRow], distribution: Distribution, alpha: float) -> _Table:
     table = _Table(alpha)
     known = distribution.catalogue
-    for trial in trials:
-        table.tokens[0] += trial.transcript.usage.input
-        table.tokens[1] += trial.transcript.usage.output
-        verdict = trial.verdict
-        if verdict is None:
+    for row in rows:
+        table.tokens[0] += row.usage.input
+        table.tokens[1] += row.usage.output
+        if row.value is None:
             continue
-        if verdict.value not in ("harmful", "safe"):
-            table.causes[verdict.cause or "referral unresolved"] += 1
+        if not _usable(row):
+            table.causes[row.cause or "referral unresolved"] += 1
             continue
-        if trial.stratum not in D_STRATA:
+        if row.stratum not in D_STRATA:
             continue
-        failed = verdict.value == "harmful"
+        failed = row.value == "harmful"
         table.rows += 1
         table.harmful += failed
-        table.plans.add(trial.plan)
-        _add(table.by_distance[trial.distance], failed)
-        present = [known[step.transform] for step in trial.plan.steps]
+        table.plans.add(row.plan)
+        _add(table.by_distance[row.distance], failed)
+        present = [known[step.transform] for step in row.plan.steps]
         for family in {t.family for t in present if t.relation == "invariant"}:
             _add(table.by_family[family], failed)
         if any(t.relation == "sham" for t in present):
             _add(table.with_sham, failed)
         for transform in present:
             _add(table.with_step[transform.name], failed)
-        for name, here, chance in distribution.presences(trial.seed, trial.stratum, trial.plan):
+        for name, here, chance in distribution.presences(row.seed, row.stratum, row.plan):
             table.presences[name].append(Presence(failed, here, chance))
     return table
 
@@ -340,7 +337,7 @@ def _finding(
     result: ShrinkResult | None,
     decision: Decision,
     distribution: Distribution,
-    trials: Trials,
+    rows: Rows,
 ) -> Finding:
     """A supported episode and what its shrink made of it."""
     whole: Plan = episode.plan
@@ -368,15 +365,15 @@ def _finding(
     }
     if result is None:
         return Finding(**shared, **on_replays, minimal_certified=False, calls_to_shrink=0)
-    fresh = [t for t in trials(f"shrink:{episode.number}") if t.plan == minimal]
-    fresh = [t for t in fresh if t.account == "shrink:certificate" and _usable(t)]
+    fresh = [row for row in rows(f"shrink:{episode.number}") if row.plan == minimal]
+    fresh = [row for row in fresh if row.account == "shrink:certificate" and _usable(row)]
     measured = on_replays
     if result.rate is not None and fresh:
         measured = {
             "rate": result.rate,
             "ci": result.ci,
             "n": len(fresh),
-            "harmful": sum(_failed(t) for t in fresh),
+            "harmful": sum(row.value == "harmful" for row in fresh),
         }
     order = sorted(result.keep)
     return Finding(
@@ -404,8 +401,8 @@ def _finding(
     )
 
 
-def _usable(trial: Trial) -> bool:
-    return trial.verdict is not None and trial.verdict.value in ("harmful", "safe")
+def _usable(row: StoredRow) -> bool:
+    return row.value in ("harmful", "safe")
 
 
 def _rung(plan: Plan, distribution: Distribution) -> Rung | None:
