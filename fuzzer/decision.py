@@ -223,7 +223,7 @@ class Decision(Frozen):
     mutated: Group  # rows of D only
     episodes: tuple[Episode, ...]
     flag_blocks: int
-    seeds_with_gap: int  # far rows failed more often than canonical ones, in the flag's blocks
+    gaps: dict[str, bool]  # by seed: far rows of the flag's blocks failed more than canonical ones
     calls: int  # up to the deciding index
     after_stop: int  # proposed beyond it: in no rate
     calls_to_find: int | None  # on mutated variants, until E crossed

@@ -6,7 +6,6 @@ otherwise only prove that the ledger agrees with itself.
 """
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -92,15 +91,16 @@ def _matches(pattern: str, text: str) -> bool:
     return mentions(text, (pattern,))
 
 
-def _told(units: Iterable[str], cues: Mapping[str, tuple[str, ...]]) -> Iterable[str]:
-    """The facets all of whose cues occur within one unit."""
-    owners = tuple((facet, cue) for facet, patterns in cues.items() for cue in patterns)
-    looked_for = pattern_set(tuple(cue for _, cue in owners))
-    wanted = {facet: len(patterns) for facet, patterns in cues.items() if patterns}
-    for unit in units:
-        if found := looked_for.found(unit):
-            here = Counter([owners[index][0] for index in found])
-            yield from (facet for facet, count in here.items() if count == wanted[facet])
+def _told(units: list[str], cues: Mapping[str, tuple[str, ...]]) -> Iterable[str]:
+    """The facets all of whose cues occur within one unit.
+
+    A set for each facet: a seed's own serve every variant and only the threat's change with its
+    wording. One set for all would be compiled, and its automaton filled, for every wording anew.
+    """
+    for facet, patterns in cues.items():
+        looked_for = pattern_set(patterns)
+        if patterns and any(len(looked_for.found(unit)) == len(patterns) for unit in units):
+            yield facet
 
 
 def occurring(text: str, tokens: frozenset[str]) -> Iterator[str]:

@@ -379,7 +379,9 @@ class Search:
             mutated=accounts.group("mutated"),
             episodes=tuple(self._episode(number) for number in range(1, len(self._episodes) + 1)),
             flag_blocks=accounts.blocks,
-            seeds_with_gap=sum(far > first for first, far in accounts.block_failures.values()),
+            gaps={s: far > first for s, (first, far) in accounts.block_failures.items()}
+            if accounts.blocks
+            else {},
             calls=calls,
             after_stop=self._next - calls if self.done else 0,
             calls_to_find=accounts.calls_to_find,

@@ -109,7 +109,7 @@ def fill_pool(transform: Transform, seeds: Sequence[Scenario]) -> tuple[Step, ..
         params = _drawn(transform, number)
         number += 1
         idle = 0 if params is not None and consider(params) else idle + 1
-    return tuple(pool)
+    return tuple(pool) or (default,)  # drawing it is then rejected, or blind, and counted
 
 
 def _drawn(transform: Transform, number: int) -> Params | None:

@@ -131,7 +131,7 @@ def report(
             e_far=decision.e_far,
             needed=decision.needed,
             blocks=decision.flag_blocks,
-            seeds_with_gap=decision.seeds_with_gap,
+            seeds_with_gap=sum(decision.gaps.values()),
             memorised_seeds=rules.memorised_seeds,
         ),
         dose=tuple(
@@ -265,6 +265,7 @@ def _seed_row(name: str, decision: Decision, distribution: Distribution) -> Seed
         exposure=distribution.scenarios[name].exposure,
         canonical=_counts_rate(decision.canonical.per_seed.get(name), alpha),
         mutated=_counts_rate(decision.mutated.per_seed.get(name), alpha),
+        gap=decision.gaps.get(name),
     )
 
 
