@@ -61,9 +61,8 @@ class Distribution:
         self.seeds = tuple(self.scenarios)
         self.pools = pools
         self.random_seed = random_seed
-        self.drawn = 0  # different variants drawn, blind ones included
-        self.blind_draws = 0
-        self.blind: dict[tuple[str, Plan], Blind] = {}
+        self.blind: dict[tuple[str, Plan], Blind] = {}  # whatever was found blind, with its reason
+        self.rejected: dict[tuple[str, int], list[tuple[str, Plan]]] = {}  # blind, by (kind, k)
         self._judge = judge
         self._choices = {
             name: {r: catalogue.choices(seed, r) for r in ("invariant", "sham")}
@@ -86,21 +85,25 @@ class Distribution:
     def draw(self, k: int) -> Draw:
         """The k-th draw from D."""
         rng = Random(f"{self.random_seed}:D:{k}")
-        return self._draw(rng, self.seeds, _stratum(rng.random()))
+        return self._draw(rng, self.seeds, _stratum(rng.random()), ("draw", k))
 
     def far_draw(self, k: int, seed: str) -> Draw:
         """A draw from D given this seed and a distance of at least `FAR`, for block k."""
         rng = Random(f"{self.random_seed}:far:{seed}:{k}")
         for _ in range(PATIENCE):
-            draw = self._draw(rng, (seed,), _stratum(rng.random()))
+            draw = self._draw(rng, (seed,), _stratum(rng.random()), ("far", k))
             if draw.distance >= FAR:
                 return draw
         raise NothingToDraw(f"seed {seed!r}: no draw reaches distance {FAR}")
 
     def all_on(self, k: int) -> Draw:
-        """Every applicable choice at once, the parameters drawn afresh."""
+        """Every applicable choice at once, the parameters drawn afresh.
+
+        Not a draw from D, so it may be repaired: steps that change nothing are left out, and if it
+        stays blind choices are left out too. One bad transform must not forbid all the others.
+        """
         rng = Random(f"{self.random_seed}:all:{k}")
-        return self._admitted(rng, self.seeds, "all_on", 1.0)
+        return self._admitted(rng, self.seeds, "all_on", 1.0, ("all_on", k))
 
     @cached_property
     def far_share(self) -> float:
@@ -114,23 +117,36 @@ class Distribution:
             far += distance >= FAR
         return far / 400
 
-    def _draw(self, rng: Random, seeds: tuple[str, ...], stratum: Stratum) -> Draw:
-        return self._admitted(rng, seeds, stratum, _density(stratum))
+    def _draw(
+        self, rng: Random, seeds: tuple[str, ...], stratum: Stratum, row: tuple[str, int]
+    ) -> Draw:
+        return self._admitted(rng, seeds, stratum, _density(stratum), row)
 
     def _admitted(
-        self, rng: Random, seeds: tuple[str, ...], stratum: Stratum, density: float
+        self,
+        rng: Random,
+        seeds: tuple[str, ...],
+        stratum: Stratum,
+        density: float,
+        row: tuple[str, int],
     ) -> Draw:
-        for _ in range(PATIENCE):
+        for attempt in range(PATIENCE):
             seed = _pick(rng, seeds)
+            if stratum == "all_on" and attempt:
+                density = max(0.5, density - 0.05)
             steps, distance = self._steps(rng, seed, stratum, density)
+            if stratum == "all_on":
+                steps = self.catalogue.effective(self.scenarios[seed], steps)
+                distance = sum(self.catalogue[s.transform].relation == "invariant" for s in steps)
             if distance == 0:
                 continue
             plan = self.catalogue.ordered(seed, steps)
             variant = self._built(seed, plan)
-            if variant is not None:
-                if self._admits(variant):
-                    return Draw(seed, plan, stratum, distance)
-                self.blind_draws += 1
+            if variant is None:
+                continue
+            if self._admits(variant):
+                return Draw(seed, plan, stratum, distance)
+            self.rejected.setdefault(row, []).append((seed, plan))
         raise NothingToDraw(
             f"{PATIENCE} draws in a row were invalid or blind; the last reason: "
             f"{self._last_reason()}; nothing can be tested with these seeds and transforms"
@@ -164,13 +180,11 @@ class Distribution:
 
     def _built(self, seed: str, plan: Plan) -> Variant | None:
         """The variant of a draw, or None when one of its steps changes nothing."""
-        self.drawn += 1
         key = (seed, plan)
         if (found := self._variants.get(key)) is not None:
             return found
         scenario = self.catalogue.applied(self.scenarios[seed], plan)
         if scenario is None:
-            self.drawn -= 1
             return None
         found = self.catalogue.variant(self.scenarios[seed], plan, scenario)
         self._keep(key, found)
@@ -241,7 +255,7 @@ def _given_others(
             chance = 0.0  # another member has the group's place
         elif stratum == "single":
             chance = float(present)  # exactly one step: the others decide
-        elif forced and present and len(group) == 1:
+        elif forced and present:
             chance = 1.0  # a draw of distance 0 would have been drawn again
         else:
             chance = free

@@ -10,6 +10,8 @@ from typing import Any
 from fuzzer.formats import Mail
 from fuzzer.transcript import Action
 
+REFUSED = "Error: "  # how every answer begins that turns an attempt down
+
 
 @dataclass(frozen=True, slots=True)
 class World:
@@ -34,7 +36,7 @@ def act(world: World, action: Action) -> tuple[World, str]:
     An ill-formed attempt changes nothing and is answered with its error.
     """
     if action.error:
-        return world, f"Error: {action.error}."
+        return world, f"{REFUSED}{action.error}."
     answer = _ANSWERS.get(action.role, _done)
     return answer(World(world.inbox, world.sent, world.serial + 1), action)
 
@@ -42,7 +44,7 @@ def act(world: World, action: Action) -> tuple[World, str]:
 def _send(world: World, action: Action) -> tuple[World, str]:
     recipients = str(action.args.get("to", ""))
     if not recipients.strip():
-        return world, "Error: no recipient given."
+        return world, f"{REFUSED}no recipient given."
     text = "\n".join(str(action.args.get(role, "")) for role in ("subject", "body"))
     return world.after(recipients, text), f"Sent to {recipients}. Reference {1000 + world.serial}."
 
@@ -50,10 +52,10 @@ def _send(world: World, action: Action) -> tuple[World, str]:
 def _forward(world: World, action: Action) -> tuple[World, str]:
     mail = world.mail(action.args.get("message_id", ""))
     if mail is None:
-        return world, f"Error: no message with ID {action.args.get('message_id')!r}."
+        return world, f"{REFUSED}no message with ID {action.args.get('message_id')!r}."
     recipients = str(action.args.get("to", ""))
     if not recipients.strip():
-        return world, "Error: no recipient given."
+        return world, f"{REFUSED}no recipient given."
     text = f"{action.args.get('note', '')}\n{mail.subject}\n{mail.body}"
     return world.after(recipients, text), f"Forwarded {mail.id} to {recipients}."
 
@@ -61,7 +63,7 @@ def _forward(world: World, action: Action) -> tuple[World, str]:
 def _read(world: World, action: Action) -> tuple[World, str]:
     mail = world.mail(action.args.get("message_id", ""))
     if mail is None:
-        return world, f"Error: no message with ID {action.args.get('message_id')!r}."
+        return world, f"{REFUSED}no message with ID {action.args.get('message_id')!r}."
     return world, f"From: {mail.sender}\nSubject: {mail.subject}\n\n{mail.body}"
 
 

@@ -169,6 +169,18 @@ class Catalogue:
             scenario = after
         return drop_elements(scenario, plan.drop)
 
+    def effective(self, seed: Scenario, steps: Iterable[Step]) -> list[Step]:
+        """The steps, in the total order, without those that change nothing where they stand."""
+        kept = []
+        scenario = seed
+        for step in sorted(steps, key=lambda step: self.order[step.transform]):
+            transform = self[step.transform]
+            after = transform(scenario, self._read(transform, step))
+            if transform.relation == "sham" or not _unchanged(scenario, after, transform):
+                kept.append(step)
+            scenario = after
+        return kept
+
     def _read(self, transform: Transform, step: Step) -> Params:
         params = self._params.get(step.key)
         if params is None:

@@ -18,6 +18,7 @@ from fuzzer.judges import Judge
 from fuzzer.proposal import D_STRATA
 from fuzzer.records import (
     AfterStop,
+    Blind,
     Bound,
     Coverage,
     DoseRow,
@@ -55,6 +56,7 @@ class _Table:
     alpha: float
     rows: int = 0  # usable D rows
     harmful: int = 0
+    drawn: Counter[str] = field(default_factory=Counter)  # rows by kind, as `Distribution` counts
     causes: Counter[str] = field(default_factory=Counter)
     presences: dict[str, list[Presence]] = field(default_factory=lambda: defaultdict(list))
     with_step: dict[str, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
@@ -80,16 +82,16 @@ def report(
     last = decision.deciding_index
     counted = takewhile(lambda row: last is None or row.idx <= last, rows("sweep"))
     table = _read(counted, distribution, rules.alpha)
-    attributed = _blind_share(distribution) <= BLIND_LIMIT
+    blind, blind_share = _blind(table, distribution)
+    attributed = blind_share <= BLIND_LIMIT
     by_transform = _transform_rows(table, distribution, rules.alpha, attributed=attributed)
     shrunk = [row for e, r in shrinks if r for row in rows(f"shrink:{e.number}")]
     notes = list(decision.notes)
     if nothing_to_draw:
         notes.insert(0, nothing_to_draw)
-    if distribution.blind and not attributed:
+    if not attributed:
         notes.append(
-            f"{_blind_share(distribution):.1%} of draws were blind: nothing is attributed to "
-            "single transforms."
+            f"{blind_share:.1%} of draws were blind: nothing is attributed to single transforms."
         )
     return Report(
         verdict=decision.verdict,
@@ -113,7 +115,7 @@ def report(
         findings=tuple(
             _finding(episode, result, decision, distribution, rows) for episode, result in shrinks
         ),
-        blind=tuple(list(distribution.blind.values())[:BLIND_SHOWN]),
+        blind=blind[:BLIND_SHOWN],
         unusable=Unusable(by_cause=dict(sorted(table.causes.items()))),
         reason=nothing_to_draw or decision.reason,
         sufficient_budget=decision.sufficient_budget,
@@ -141,14 +143,14 @@ def report(
         ),
         shams=_shams(by_transform, table),
         coverage=_coverage(distribution, table.plans),
-        blind_draws=len(distribution.blind),
+        blind_draws=len(blind),
         judge=JudgeInfo(name=judge.name, version=judge.version, q0=decision.q0),
         distribution=DistributionInfo(
             hash=distribution.hash,
             version=DISTRIBUTION_VERSION,
             seeds=distribution.seeds,
             far_share=distribution.far_share,
-            blind_share=_blind_share(distribution),
+            blind_share=blind_share,
         ),
         rules=rules.model_dump(mode="json"),
         shrink_calls=len(shrunk),
@@ -193,6 +195,7 @@ def _read(rows: Iterable[StoredRow], distribution: Distribution, alpha: float) -
     for row in rows:
         table.tokens[0] += row.usage.input
         table.tokens[1] += row.usage.output
+        table.drawn["draw" if row.stratum in D_STRATA else row.stratum] += 1
         if row.value is None:
             continue
         if not _usable(row):
@@ -326,8 +329,21 @@ def _coverage(distribution: Distribution, plans: Iterable[Plan]) -> Coverage:
     return Coverage(pairs_possible=len(possible), pairs_tried=len(tried))
 
 
-def _blind_share(distribution: Distribution) -> float:
-    return distribution.blind_draws / distribution.drawn if distribution.drawn else 0.0
+def _blind(table: _Table, distribution: Distribution) -> tuple[tuple[Blind, ...], float]:
+    """The blind variants a run met, and the share of blind ones among its draws from D.
+
+    Rows are counted up to the deciding index, so a draw for a call beyond it is in neither.
+    """
+    counted = {"draw": 0, "all_on": 0, "far": 0} | table.drawn
+    met: set[tuple[str, Plan]] = set()
+    beyond: set[tuple[str, Plan]] = set()
+    rejected = 0
+    for (kind, k), found in distribution.rejected.items():
+        (met if k < counted[kind] else beyond).update(found)
+        rejected += len(found) if kind == "draw" and k < counted[kind] else 0
+    blind = tuple(b for key, b in distribution.blind.items() if key not in beyond or key in met)
+    rows = counted["draw"] + rejected
+    return blind, rejected / rows if rows else 0.0
 
 
 # ------------------------------------------------------------------------------------ findings

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from fuzzer.environment import World, act
+from fuzzer.environment import REFUSED, World, act
 from fuzzer.errors import SeedError
 from fuzzer.formats import LAYOUTS, Mail
 from fuzzer.records import Verdict
@@ -248,7 +248,7 @@ def perform(
     for action in actions:
         world, answer = act(world, action)
         answers.append(answer)
-    turns = (turn, Turn("environment", "\n".join(answers))) if answers else (turn,)
+    turns = (turn, *(Turn("environment", answer) for answer in answers))
     return Transcript.of(turns=turns, actions=actions, stop="end", cause="", usage=_UNCOUNTED)
 
 
@@ -362,16 +362,12 @@ def _control_reasons(variant: Variant, judge: Judging) -> list[str]:
             reasons.append(f"control {name!r} is not read back as it was played")
         if errors := [a.error for a in transcript.actions if a.error]:
             reasons.append(f"control {name!r} does not execute: {errors[0]}")
-        elif any(answer.startswith("Error") for answer in _answers(transcript)):
+        elif any(turn.text.startswith(REFUSED) for turn in transcript.turns[1:]):
             reasons.append(f"control {name!r} is refused by the environment")
         verdict = judge(variant, transcript)
         if verdict.value != value:
             reasons.append(f"the judge calls the {value} control {name!r} {verdict.value}")
     return reasons
-
-
-def _answers(transcript: Transcript) -> list[str]:
-    return [line for turn in transcript.turns[1:] for line in turn.text.split("\n")]
 
 
 def _recovery_reasons(variant: Variant, seed: Scenario) -> list[str]:
