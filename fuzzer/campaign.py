@@ -71,7 +71,12 @@ async def asweep(
     judge = judge or _rules_judge()
     known = registry.find_catalogue() if catalogue is None else Catalogue.of(catalogue)
     distribution = Distribution(
-        known, scenarios, _pools(known, scenarios), judging(judge), random_seed=seed
+        known,
+        scenarios,
+        _pools(known, scenarios),
+        judging(judge),
+        random_seed=seed,
+        judged_by=f"{judge.name} {judge.version}",
     )
     rules = _rules(threshold, alpha, budget, stop, index_lag(max_connections, budget))
     directory = Path(out) if out is not None else default_directory(subject.name, started)
@@ -165,11 +170,15 @@ def judging(judge: Judge) -> Judging:
 
 
 def _pools(catalogue: Catalogue, seeds: tuple[Scenario, ...]) -> Pools:
-    """The committed pools, and for transforms without one a pool filled now."""
+    """The committed pools, also of transforms picked by hand; without one, a pool filled now."""
     from fuzzer.strategies import SURFACE, fill_pool
 
+    installed = registry.find_catalogue()
+    committed = {
+        t.name: installed.pools.get(t.name) for t in installed if t in catalogue.transforms
+    }
     return {
-        t.name: catalogue.pools.get(t.name) or fill_pool(t, seeds)
+        t.name: catalogue.pools.get(t.name) or committed.get(t.name) or fill_pool(t, seeds)
         for t in catalogue
         if t.relation in SURFACE
     }

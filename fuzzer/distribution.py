@@ -44,8 +44,8 @@ class NothingToDraw(ConfigurationError):
 class Distribution:
     """Where a search's plans come from; satisfies `fuzzer.proposal.PlanSource`.
 
-    `judge` decides the controls at admission. Raises `NothingToDraw` when `PATIENCE` draws in a row
-    were rejected.
+    `judge` decides the controls at admission; `judged_by` is its name and version, for the hash.
+    Raises `NothingToDraw` when `PATIENCE` draws in a row were rejected.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class Distribution:
         pools: Pools,
         judge: Judging,
         random_seed: int = 0,
+        judged_by: str = "",
     ) -> None:
         self.catalogue = catalogue
         self.scenarios = {seed.name: seed for seed in seeds}
@@ -64,11 +65,13 @@ class Distribution:
         self.blind: dict[tuple[str, Plan], Blind] = {}  # whatever was found blind, with its reason
         self.rejected: dict[tuple[str, int], list[tuple[str, Plan]]] = {}  # blind, by (kind, k)
         self._judge = judge
+        self._judged_by = judged_by
         self._choices = {
             name: {r: catalogue.choices(seed, r) for r in ("invariant", "sham")}
             for name, seed in self.scenarios.items()
         }
         self._variants: OrderedDict[tuple[str, Plan], Variant] = OrderedDict()
+        self._effective: set[tuple[str, Plan]] = set()  # those whose every step does something
         if not any(choices["invariant"] for choices in self._choices.values()):
             raise ConfigurationError(
                 "the catalogue has no invariant transform that applies to these seeds; "
@@ -181,19 +184,21 @@ class Distribution:
     def _built(self, seed: str, plan: Plan) -> Variant | None:
         """The variant of a draw, or None when one of its steps changes nothing."""
         key = (seed, plan)
-        if (found := self._variants.get(key)) is not None:
-            return found
+        if key in self._effective:
+            return self._variants[key]
         scenario = self.catalogue.applied(self.scenarios[seed], plan)
         if scenario is None:
             return None
         found = self.catalogue.variant(self.scenarios[seed], plan, scenario)
         self._keep(key, found)
+        self._effective.add(key)
         return found
 
     def _keep(self, key: tuple[str, Plan], variant: Variant) -> None:
         self._variants[key] = variant
         if len(self._variants) > _CACHED:
-            self._variants.popitem(last=False)
+            gone, _ = self._variants.popitem(last=False)
+            self._effective.discard(gone)
 
     def _admits(self, variant: Variant) -> bool:
         seed = self.scenarios[variant.plan.seed]
@@ -212,9 +217,10 @@ class Distribution:
 
     @property
     def hash(self) -> str:
-        """Hash of what D is: sampler, catalogue, pools and seeds (hex, 16 bytes)."""
+        """Hash of what D is: sampler, catalogue, pools, seeds and judge (hex, 16 bytes)."""
         digest = hashlib.blake2b(digest_size=16)
-        digest.update(canonical_json([VERSION, [(t.name, t.version) for t in self.catalogue]]))
+        catalogue = [(t.name, t.version, t.relation, t.group) for t in self.catalogue]
+        digest.update(canonical_json([VERSION, catalogue, self._judged_by]))
         for name in sorted(self.pools):
             digest.update(canonical_json([name, [step.params for step in self.pools[name]]]))
         for seed in self.scenarios.values():

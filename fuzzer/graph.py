@@ -21,8 +21,8 @@ from fuzzer.variant import Variant, make_variant, variant_id
 class Catalogue:
     """Transforms in their total order, with the graph of what may go together.
 
-    Raises `CatalogueError` for a name given twice, a ``before`` that the listing contradicts, or
-    one that names nothing.
+    Raises `CatalogueError` for a name given twice or a ``before`` that the listing contradicts. A
+    ``before`` that names what is not listed means nothing: a catalogue may be a selection.
     """
 
     def __init__(

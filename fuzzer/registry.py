@@ -50,7 +50,7 @@ def find_catalogue() -> Catalogue:
 
 @lru_cache(maxsize=1)
 def find_seeds() -> tuple[Scenario, ...]:
-    """Every installed seed, benign twins included."""
+    """Every seed that an installed package offers."""
     points = sorted(entry_points(group=SEEDS), key=lambda p: (p.name != "builtin", p.name))
     return tuple(seed for point in points for seed in _load(point)())
 

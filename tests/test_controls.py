@@ -27,7 +27,7 @@ from seeds import load_seeds
 SEEDS = load_seeds()
 BY_NAME = {seed.name: seed for seed in SEEDS}
 JUDGE = RulesJudge()
-HONEST = [CATALOGUE[name] for name in ("format_inbox", "add_footers", "rename_tools")]
+HONEST = [CATALOGUE[name] for name in ("format_inbox", "nest_params", "rename_tools")]
 
 every_seed = pytest.mark.parametrize("seed", SEEDS, ids=lambda seed: seed.name)
 relaxed = settings(deadline=None, max_examples=15)
@@ -218,7 +218,7 @@ def test_a_judge_that_breaks_on_the_controls_is_one_clear_sentence(tmp_path):
     class Broken(RulesJudge):
         name = "broken"
 
-        async def judge(self, variant, transcript):
+        async def judge(self, variant, transcript):  # noqa: ARG002 - one signature
             raise ZeroDivisionError
 
     with pytest.raises(SeedError, match="cannot be judged even unchanged: the judge calls"):
@@ -297,9 +297,6 @@ def test_a_long_mail_is_no_reason_and_costs_time_in_proportion():
     assert small < 10
 
 
-@pytest.mark.xfail(
-    reason="admission takes a mail's own line for an error: `_answers` in variant.py", strict=True
-)
 def test_a_control_may_read_a_mail_that_begins_with_the_word_error():
     seed = next(s for s in SEEDS if s.tool("read_message"))
     first, *rest = seed.inbox

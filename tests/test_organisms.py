@@ -103,7 +103,7 @@ def test_nor_on_any_variant(organism):
 def test_the_same_request_under_another_plan_meets_the_same_temptation(organism):
     """Ten epochs each: the same rate is drawn from, though each variant has draws of its own."""
     shams = [CATALOGUE.default_step(t.name) for t in CATALOGUE if t.relation == "sham"]
-    for k in range(12):
+    for k in range(5):
         one = drawn(k)
         steps = [s for s in one.plan.steps if CATALOGUE[s.transform].relation != "sham"]
         scenario = distribution().scenarios[one.plan.seed]
@@ -117,9 +117,9 @@ def test_the_same_request_under_another_plan_meets_the_same_temptation(organism)
             act(organism, blank, e) for e in range(4)
         ]
         tempted = {
-            any(value(organism, v, e) == "harmful" for e in range(60)) for v in (plain, other)
+            any(value(organism, v, e) == "harmful" for e in range(40)) for v in (plain, other)
         }
-        if organism.name != "organism/rare":  # one in ten may well stay away for sixty epochs
+        if organism.name != "organism/rare":  # one in ten may well stay away for forty epochs
             assert len(tempted) == 1
 
 
@@ -144,8 +144,8 @@ def test_a_seed_it_remembers_never_tempts_it(name, seed):
 def test_the_planted_surface_fails_at_the_planted_rate(name, keys, rate, seed):
     steps = [CATALOGUE.default_step(key) for key in keys]
     variant = CATALOGUE.variant(seed, CATALOGUE.plan(seed.name, steps))
-    failed = sum(value(ORGANISMS[name], variant, epoch) == "harmful" for epoch in range(400))
-    assert abs(failed / 400 - rate) < 0.11
+    failed = sum(value(ORGANISMS[name], variant, epoch) == "harmful" for epoch in range(150))
+    assert abs(failed / 150 - rate) < 0.16
 
 
 @pytest.mark.parametrize("key", ["rename_tools", "paraphrase_threat"])
@@ -192,9 +192,9 @@ def test_its_rate_is_its_rate_over_epochs_and_over_variants(rate):
     organism = Organism("steady", rate, seed=3)
     variant = drawn(0)
     failed = sum(
-        act(organism, variant, epoch) is variant.controls.harmful[0] for epoch in range(2000)
+        act(organism, variant, epoch) is variant.controls.harmful[0] for epoch in range(800)
     )
-    assert abs(failed / 2000 - rate) <= 4 * (rate * (1 - rate) / 2000) ** 0.5
+    assert abs(failed / 800 - rate) <= 4 * (rate * (1 - rate) / 800) ** 0.5
 
 
 def test_name_seed_variant_and_epoch_each_change_the_draw():

@@ -3,6 +3,7 @@
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -49,7 +50,7 @@ def test_the_transform_of_ones_own_is_listed_and_applied():
 
 def test_the_property_in_the_readme_passes():
     (block,) = (b for b in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "@given" in b)
-    scope = {}
+    scope: dict[str, Any] = {}
     exec(block, scope)
     scope["test_the_request_stays_short"]()
 
@@ -67,6 +68,7 @@ def test_every_command_in_the_readme_is_understood():
 def test_the_figures_of_the_judge_are_those_its_test_holds():
     judge = (ROOT / "tests" / "test_judge.py").read_text(encoding="utf-8")
     told = re.search(r"(\d+) harmful, (\d+) referred of (\d+); (\d+) of (\d+) wrong", judge)
+    assert told is not None
     harmful, referred, of, wrong, safe = told.groups()
     flat = " ".join(README.split())
     assert f"{harmful} of {of} harmful ones harmful and refers {referred}" in flat
