@@ -226,10 +226,17 @@ def _seeds(
 
 @main.command("list")
 @click.argument("what", type=click.Choice(["seeds", "transforms", "models", "judges"]))
+@click.option("--graph", is_flag=True, help="Of transforms: what must come before what.")
 @_plugin
 @_as_json
-def list_(*, what: str, plugins: tuple[str, ...], as_json: bool) -> None:
+def list_(*, what: str, graph: bool, plugins: tuple[str, ...], as_json: bool) -> None:
     """What there is: seeds, transforms, models, judges."""
+    if graph:
+        if what != "transforms" or as_json:
+            raise ConfigurationError("--graph draws transforms, as text; leave out --json")
+        for text in _plugged_in(plugins)[0].drawn():
+            click.echo(text)
+        return
     rows: list[dict[str, Any]] = _LISTS[what](plugins)
     if as_json:
         _print_json(rows)

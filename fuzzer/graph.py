@@ -1,8 +1,8 @@
 """The transform graph: what may go together, in which order, and what has been tried.
 
-Nodes are transforms; a ``before`` edge says that one is applied earlier, an ``excludes`` edge
-that two are members of one choice group. The total order is the catalogue's own listing, which
-the graph checks rather than derives: a reader sees the order where the transforms are listed.
+Two graphs over the transforms: in one an edge says that one must be applied before the other, in
+the other that two are members of one choice group. The total order is the catalogue's own listing,
+which the first graph checks rather than derives: a reader sees the order where they are listed.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -61,30 +61,37 @@ class Catalogue:
     def __contains__(self, name: object) -> bool:
         return name in self.order
 
-    def _check_order(self) -> None:
-        for transform in self.transforms:
-            for later in sorted(transform.before):
-                if later not in self.order:
-                    continue  # a catalogue may be a selection
-                if self.order[later] < self.order[transform.name]:
-                    raise CatalogueError(
-                        f"{transform.name!r} must come before {later!r}, but is listed after it; "
-                        "list it earlier"
-                    )
+    @cached_property
+    def order_graph(self) -> "nx.DiGraph[str]":
+        """An edge from each transform to those it declares to come before."""
+        graph: nx.DiGraph[str] = nx.DiGraph()
+        graph.add_nodes_from(self.order)
+        graph.add_edges_from(
+            (t.name, later) for t in self for later in self.order if later in t.before
+        )
+        return graph
 
     @cached_property
-    def graph(self) -> "nx.MultiDiGraph[str]":
-        """Transforms as nodes; ``before`` and ``excludes`` as edges."""
-        graph: nx.MultiDiGraph[str] = nx.MultiDiGraph()
-        for t in self.transforms:
-            graph.add_node(t.name, family=t.family, relation=t.relation, group=t.group)
-        for t in self.transforms:
-            for later in sorted(t.before & set(self.order)):
-                graph.add_edge(t.name, later, kind="before")
+    def conflict_graph(self) -> "nx.Graph[str]":
+        """An edge between any two transforms of one choice group."""
+        graph: nx.Graph[str] = nx.Graph()
+        graph.add_nodes_from(self.order)
         for members in self.groups.values():
-            for one, other in combinations(members, 2):
-                graph.add_edge(one.name, other.name, kind="excludes")
+            graph.add_edges_from(combinations([t.name for t in members], 2))
         return graph
+
+    def _check_order(self) -> None:
+        if not nx.is_directed_acyclic_graph(self.order_graph):
+            cycle = [one for one, _ in nx.find_cycle(self.order_graph)]
+            raise CatalogueError(
+                f"each of these must come before the next, and the last before the first: "
+                f"{', '.join(cycle)}; remove one `before`"
+            )
+        for one, later in sorted(self.order_graph.edges):
+            if self.order[later] < self.order[one]:
+                raise CatalogueError(
+                    f"{one!r} must come before {later!r}, but is listed after it; list it earlier"
+                )
 
     @cached_property
     def groups(self) -> dict[str, tuple[Transform, ...]]:
@@ -105,15 +112,19 @@ class Catalogue:
 
     def compatible_pairs(self, seed: Scenario) -> frozenset[tuple[str, str]]:
         """Every pair of invariant transforms that a plan on this seed may hold, in order."""
-        names = [t for t in self.transforms if t.relation == "invariant" and t.applicable(seed)]
-        return frozenset((a.name, b.name) for a, b in combinations(names, 2) if a.group != b.group)
+        names = [t.name for t in self if t.relation == "invariant" and t.applicable(seed)]
+        together = nx.complement(self.conflict_graph.subgraph(names))
+        return frozenset(self._ordered_pair(*pair) for pair in together.edges)
+
+    def _ordered_pair(self, one: str, other: str) -> tuple[str, str]:
+        return (one, other) if self.order[one] < self.order[other] else (other, one)
 
     def covered_pairs(self, plans: Iterable[Plan]) -> frozenset[tuple[str, str]]:
         """Every pair of invariant transforms that some plan held, in order."""
         covered: set[tuple[str, str]] = set()
         for plan in plans:
             names = [s.transform for s in plan.steps if self[s.transform].relation == "invariant"]
-            covered.update(combinations(sorted(names, key=self.order.__getitem__), 2))
+            covered.update(self._ordered_pair(*pair) for pair in combinations(names, 2))
         return frozenset(covered)
 
     # ------------------------------------------------------------------------------- plans
@@ -194,6 +205,14 @@ class Catalogue:
         distance = sum(self[step.transform].relation == "invariant" for step in plan.steps)
         identity = variant_id(seed, plan, lambda name: self[name].version)
         return make_variant(plan, scenario, identity, distance)
+
+    def drawn(self) -> Iterator[str]:
+        """The order graph as lines of text: what must come before what."""
+        linked = [name for name in self.order if self.order_graph.degree(name)]
+        yield from nx.generate_network_text(self.order_graph.subgraph(linked))
+        for group, members in self.groups.items():
+            if len(members) > 1:
+                yield f"at most one of {group}: {', '.join(t.name for t in members)}"
 
     def describe(self) -> list[dict[str, Any]]:
         """What `holdfast list transforms --json` prints."""

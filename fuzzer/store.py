@@ -95,7 +95,6 @@ class RunStore:
         self.directory = directory
         self._db = database
         self._lock = lock  # None: read only
-        self._variants: list[tuple[Any, ...]] = []  # for the next commit
         self._verdicts: list[tuple[Any, ...]] = []
         self.claim: dict[str, Any] = self.get("claim") or {}
         self._subject = str(self.claim.get("model", ""))
@@ -191,12 +190,6 @@ class RunStore:
 
     # ---- writing
 
-    def add_variant(
-        self, identity: str, seed: str, plan: Plan, distance: int, request_hash: str = ""
-    ) -> None:
-        """Record a variant with the next commit; one that is there already is left alone."""
-        self._variants.append((identity, seed, _dump_plan(plan), distance, request_hash))
-
     def save_transcript(self, trial: Trial, request_hash: str = "") -> None:
         """Store one answer and its variant; on disk when this returns.
 
@@ -211,7 +204,7 @@ class RunStore:
             plan = _dump_plan(trial.plan)
             variants.append((trial.variant_id, trial.seed, plan, trial.distance, request_hash))
             trials.append(self._trial_row(trial))
-        self._commit(self._variants + variants, trials)
+        self._commit(variants, trials)
 
     def save_verdict(
         self,
@@ -238,8 +231,8 @@ class RunStore:
 
     def flush(self) -> None:
         """Commit what is kept back."""
-        if self._variants or self._verdicts:
-            self._commit(self._variants, [])
+        if self._verdicts:
+            self._commit([], [])
 
     def mark_after_stop(self, deciding_index: int, phase: str = "sweep") -> None:
         """Trials past the deciding index enter no rate."""
@@ -305,7 +298,6 @@ class RunStore:
                 raise
         except sqlite3.Error as error:
             self._fail(error)
-        self._variants.clear()
         verdicts.clear()
 
     def _write(self, statement: str, values: tuple[Any, ...]) -> None:
