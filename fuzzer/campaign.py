@@ -80,6 +80,8 @@ async def asweep(
     )
     rules = _rules(threshold, alpha, budget, stop, index_lag(max_connections, budget))
     directory = Path(out) if out is not None else default_directory(subject.name, started)
+    _check_seeds(distribution)
+    _try_each_alone(distribution)
 
     with _opened(directory, rules, subject, judge, distribution, settings, resume) as store:
         rules = rules.model_copy(update={"lag": store.claim["rules"]["lag"]})
@@ -88,14 +90,15 @@ async def asweep(
         shrinks: list[tuple[Episode, ShrinkResult | None]] = []
         nothing_to_draw = ""
         try:
-            _check_seeds(distribution)
-            _try_each_alone(distribution)
             await evaluator.drive(search, "sweep", _counting(progress, budget))
             shrinks = [
                 shrunk async for shrunk in _shrink_each(search, evaluator, shrink_budget, progress)
             ]
         except NothingToDraw as error:
             nothing_to_draw = str(error)
+        finally:
+            if (close := getattr(subject, "close", None)) is not None:
+                await close()
         if search.done and (last := search.result().deciding_index) is not None:
             store.mark_after_stop(last)
         report = summary.report(
