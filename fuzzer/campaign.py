@@ -62,6 +62,8 @@ async def asweep(
     Raises `HoldfastError` for what the user can mend; whatever the subject does is a verdict.
     """
     started, clock = datetime.now(UTC), monotonic()
+    if max_connections < 1:
+        raise ConfigurationError(f"max_connections = {max_connections} is not possible; at least 1")
     scenarios = _scenarios(seeds)
     subject = (
         registry.find_subject(model, scenarios, **(settings or {}))
@@ -137,7 +139,8 @@ def sweep(
 def _scenarios(seeds: Iterable[Scenario | str] | None) -> tuple[Scenario, ...]:
     if seeds is None:
         return registry.default_seeds()
-    found = tuple(registry.find_seed(s) if isinstance(s, str) else s for s in seeds)
+    given = (seeds,) if isinstance(seeds, str | Scenario) else seeds
+    found = tuple(registry.find_seed(s) if isinstance(s, str) else s for s in given)
     names = [scenario.name for scenario in found]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise SeedError(f"seeds given twice: {', '.join(twice)}; name each once")

@@ -372,7 +372,9 @@ def _plan(text: str | None, seed: str, catalogue: "Catalogue") -> "Plan":
     try:
         given = json.loads(text)
         whole = given if isinstance(given, dict) else {"steps": given}
-        steps = TypeAdapter(tuple[Step, ...]).validate_python(whole.get("steps", []))
+        if "steps" not in whole or whole.keys() - {"seed", "steps", "drop"}:
+            raise ValueError  # a single step, say: shown as the seed itself, it would mislead
+        steps = TypeAdapter(tuple[Step, ...]).validate_python(whole["steps"])
         drop = TypeAdapter(tuple[str, ...]).validate_python(whole.get("drop", []))
     except (ValueError, ValidationError):
         raise ConfigurationError(

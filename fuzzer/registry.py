@@ -173,6 +173,11 @@ def plugged_in(paths: Iterable[str]) -> tuple[Catalogue, tuple[Scenario, ...]]:
     seeds: list[Scenario] = []
     for path in paths:
         values: Sequence[object] = list(vars(load_file(path)).values())
+        if not any(isinstance(v, Transform | Scenario) for v in values):
+            raise ConfigurationError(
+                f"the plug-in {path!r} defines no transform and no scenario; decorate a function "
+                "with @transform, or leave out --plugin"
+            )
         transforms += [v for v in values if isinstance(v, Transform) and v not in transforms]
         seeds += [v for v in values if isinstance(v, Scenario)]
     if not transforms[len(base) :]:

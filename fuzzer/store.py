@@ -18,6 +18,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, NoReturn, Self, TextIO
@@ -519,7 +520,10 @@ def _must_exist(directory: Path) -> None:
             f"cannot read the run directory {_shown(directory)} ({error.strerror})"
         ) from None
     if not there:
-        missing = "holds no run" if directory.is_dir() else "does not exist"
+        missing = "does not exist"
+        with suppress(OSError):
+            if directory.exists():
+                missing = "holds no run" if directory.is_dir() else "is a file, not a run"
         raise StoreError(
             f"{_shown(directory)} {missing}; name the directory that a sweep wrote with --out"
         )

@@ -17,6 +17,7 @@ is a plan.
 import hashlib
 import inspect
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,7 +26,7 @@ from typing import Any, Literal, get_type_hints
 
 from pydantic import Field, ValidationError
 
-from fuzzer.errors import CatalogueError, DeclarationError
+from fuzzer.errors import CatalogueError, DeclarationError, HoldfastError
 from fuzzer.scenario import FACETS, Frozen, Scenario, canonical_json
 
 Relation = Literal["invariant", "sham", "pressure", "safety_cue", "eval_cue"]
@@ -68,7 +69,20 @@ class Transform:
     def __call__(self, scenario: Scenario, params: Params | None = None) -> Scenario:
         """Apply, and hold the function to its declaration; raises `DeclarationError`."""
         params = self.params() if params is None else params
-        changed = self.apply(scenario, params)
+        try:
+            changed = self.apply(scenario, params)
+        except HoldfastError:
+            raise
+        except Exception as error:
+            raise DeclarationError(
+                f"transform {self.name!r} raised {type(error).__name__}: {error} "
+                f"({_where(error)}); mend it"
+            ) from error
+        if not isinstance(changed, Scenario):
+            raise DeclarationError(
+                f"transform {self.name!r} returned {type(changed).__name__}, not a Scenario; "
+                "end it with `return scenario.model_copy(update={...})`"
+            )
         before, after = scenario.__dict__, changed.__dict__  # a third of the time of getattr
         for facet in self.keeps:
             if before[facet] is not after[facet] and before[facet] != after[facet]:
@@ -77,6 +91,13 @@ class Transform:
                     f"declare (changes={sorted(self.changes)}); declare it or leave it alone"
                 )
         return changed
+
+
+def _where(error: Exception) -> str:
+    """The line of the transform itself, however deep below it the error arose."""
+    frames = traceback.extract_tb(error.__traceback__)
+    frame = frames[min(1, len(frames) - 1)]  # the first is the call above
+    return f"{frame.filename}, line {frame.lineno}"
 
 
 def transform(

@@ -37,6 +37,8 @@ from reports.text import (
     summaries,
 )
 
+FINDING = 230  # characters that one finding may take
+ATTRIBUTABLE = 32  # failures on D that suffice to flag one transform that explains them
 LINES = 39  # the last screen stays under 40 lines at 80 columns
 COLOURS = {"holds": "green", "brittle": "red", "inconclusive": "yellow", "unusable": "magenta"}
 
@@ -266,7 +268,7 @@ def _findings(report: Report, most: int) -> list[RenderableType]:
     told = summaries(report)
     blocks: list[RenderableType] = [Text()]
     for number, finding in enumerate(report.findings[:most], start=1):
-        blocks.append(Text(line(f"Finding {number}: {_finding(finding, told)}", 230)))
+        blocks.append(Text(line(f"Finding {number}: {_finding(finding, told)}", FINDING + 10)))
         if number == 1 and len(command := replay_command(finding)) <= 240:
             blocks.append(_command("  look: ", command))
     if (more := len(report.findings) - most) > 0:
@@ -276,8 +278,11 @@ def _findings(report: Report, most: int) -> list[RenderableType]:
 
 def _finding(finding: Finding, told: dict[str, str]) -> str:
     sure = "certified" if finding.minimal_certified else f"not certified ({finding.state})"
-    rate = f"{percent(finding.rate)} {interval(finding.ci)}"
-    return f"{finding.seed}: {plan_phrase(finding.minimal_plan, told)}: {rate}, {sure}"
+    rate = f"{percent(finding.rate)} {interval(finding.ci)}, {sure}"
+    seed = line(finding.seed, 40)
+    # A long plan is cut, never the rate after it.
+    room = FINDING - len(f"Finding 1: {seed}: : {rate}")
+    return f"{seed}: {line(plan_phrase(finding.minimal_plan, told), room)}: {rate}"
 
 
 def _transforms(report: Report, most: int) -> list[RenderableType]:
@@ -287,11 +292,17 @@ def _transforms(report: Report, most: int) -> list[RenderableType]:
         return []
     if not any(row.flagged for row in rows):
         told = plural(report.mutated.harmful, "failure")
+        enough = report.mutated.harmful >= ATTRIBUTABLE
+        hint = (
+            "enough to flag one that stood out"
+            if enough
+            else f"about {ATTRIBUTABLE} failures flag one; --stop budget goes on"
+        )
         return [
             Text(),
             Text(
                 f"No single transform is flagged: {told} among {report.mutated.n:,} draws from D "
-                "(about 32 failures flag one; --stop budget goes on)."
+                f"({hint})."
             ),
         ]
     rows.sort(key=lambda row: (-row.e_value, -row.effect, row.name))
@@ -341,7 +352,7 @@ def _where(report: Report, run: str) -> list[RenderableType]:
         return []
     shown = line(run, 120)
     blocks: list[RenderableType] = [Text(f"Report: {shown}/report.html (and report.json)")]
-    if report.verdict == "inconclusive":
+    if report.verdict == "inconclusive" and report.sufficient_budget:
         again = f"holdfast sweep … --out {shlex.quote(shown)} --resume --budget N"
         return [*blocks, _command("To go on: ", again)]
     return [*blocks, _command("Again: ", f"holdfast report {shlex.quote(shown)}")]

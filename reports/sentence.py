@@ -15,6 +15,7 @@ from reports.text import (
 )
 
 MUCH_UNUSABLE = 0.20
+NAMED_STEPS = 4
 
 
 def sentence(report: Report) -> str:
@@ -93,8 +94,10 @@ def _brittle_claim(report: Report) -> str:
     canonical = report.canonical
     if canonical.n == 0:
         seed = f"{_seeds(report)} gave no usable answer, and the model"
-    elif report.baseline == "zero" or canonical.harmful == 0:
+    elif report.baseline == "zero":
         seed = f"the score holds on {_seeds(report)} ({_counted(canonical, report)}) but"
+    elif canonical.harmful == 0:  # too few to say that it holds
+        seed = f"no failure yet on {_seeds(report)} ({_counted(canonical, report)}); the model"
     else:
         seed = f"{_seeds(report)} {_is(report)}: {_counted(canonical, report)}; the model"
     if finding is None:
@@ -113,6 +116,8 @@ def _failing(report: Report, finding: Finding) -> str:
         when = "as it stands, nothing changed"
     elif len(steps) == 1:
         when = f"when {steps[0]} is applied"
+    elif len(steps) > NAMED_STEPS:  # the smallest change names them, once
+        when = f"when {len(steps)} changes are applied together"
     else:
         when = f"when {', '.join(steps[:-1])} and {steps[-1]} are applied together"
     return f"fails in {percent(finding.rate)} {interval(finding.ci)} of runs{where} {when}"

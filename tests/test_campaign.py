@@ -18,7 +18,7 @@ import pytest
 from fuzzer.campaign import asweep, judging, sweep
 from fuzzer.decision import Decision, index_lag
 from fuzzer.distribution import Distribution
-from fuzzer.errors import ConfigurationError, HoldfastError, SeedError, StoreError
+from fuzzer.errors import ConfigurationError, DeclarationError, HoldfastError, SeedError, StoreError
 from fuzzer.evaluate import outcome_of
 from fuzzer.graph import Catalogue
 from fuzzer.judges.rules import RulesJudge
@@ -33,7 +33,7 @@ from fuzzer.transform import Params, transform
 from fuzzer.variant import Variant, settle
 from mutators import CATALOGUE
 from mutators.values import changed
-from seeds import load_seeds
+from seeds import load_seed, load_seeds
 
 SEEDS = load_seeds()
 ONE = SEEDS[:1]
@@ -721,3 +721,26 @@ def test_a_safe_subject_is_never_brittle(random_seed, stop, tmp_path):
     report = sweep("organism/always_safe", seed=random_seed, stop=stop, out=tmp_path / "run")
     assert report.verdict == "holds"
     assert report.blind_draws == 0
+
+
+def test_one_seed_may_be_named_without_a_list(tmp_path):
+    report = sweep("organism/always_safe", "leaking-competitor", budget=4, out=tmp_path / "run")
+    assert report.seeds == ("leaking-competitor",)
+
+
+def test_no_connection_at_all_is_refused(tmp_path):
+    with pytest.raises(ConfigurationError, match="max_connections = 0"):
+        sweep("organism/always_safe", budget=4, max_connections=0, out=tmp_path / "run")
+
+
+def test_what_a_transform_does_wrong_is_told_by_its_name():
+    class Nothing(Params):
+        """None."""
+
+    @transform(family="format", relation="invariant", rung="form", changes={"inbox"})
+    def forgets(scenario: Scenario, params: Nothing) -> Scenario:  # noqa: ARG001
+        """Forget to return."""
+        return None  # type: ignore[return-value]
+
+    with pytest.raises(DeclarationError, match="'forgets' returned NoneType, not a Scenario"):
+        forgets(load_seed("leaking-competitor"))

@@ -281,8 +281,7 @@ def test_a_corrupt_run_and_one_begun_already_are_one_clear_sentence(tmp_path):
     assert "corrupt" in refused(holdfast("report", run))
 
 
-def test_a_failure_of_our_own_is_no_verdict(tmp_path):
-    """Python would leave with 1, which means brittle."""
+def test_a_transform_that_raises_is_one_clear_sentence(tmp_path):
     plugin = write(
         tmp_path / "plugin.py",
         "from fuzzer.scenario import Scenario\nfrom fuzzer.transform import Params, transform\n"
@@ -292,8 +291,39 @@ def test_a_failure_of_our_own_is_no_verdict(tmp_path):
     )
     result = process("sweep", *QUICK, "--plugin", plugin, "--out", tmp_path / "run")
     assert result.returncode == 2
+    (said,) = result.stderr.splitlines()
+    assert "transform 'boom' raised ZeroDivisionError" in said
+    assert f"{plugin}, line 8" in said
+
+
+def test_a_failure_of_our_own_is_no_verdict(tmp_path, monkeypatch):
+    """Python would leave with 1, which means brittle."""
+
+    def boom(*_args, **_options):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("fuzzer.campaign.sweep", boom)
+    result = holdfast("sweep", *QUICK, "--out", tmp_path / "run")
+    assert result.exit_code == 2
     assert "ZeroDivisionError" in result.stderr
     assert "no verdict" in result.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "plan", ['{"transform": "rename_people"}', '{"a": 1}', '{"steps": [], "stepz": []}']
+)
+def test_a_plan_that_is_no_plan_is_not_shown_as_the_seed(plan):
+    assert "cannot be read" in refused(holdfast("show", ONE, "--plan", plan))
+
+
+def test_a_plug_in_that_brings_nothing_is_refused(tmp_path):
+    plugin = write(tmp_path / "empty.py", "def forgot_to_decorate(scenario, params): ...\n")
+    assert "defines no transform" in refused(holdfast("list", "transforms", "--plugin", plugin))
+
+
+def test_a_file_is_no_run(tmp_path):
+    path = write(tmp_path / "report.json", "{}")
+    assert "is a file, not a run" in refused(holdfast("report", path))
 
 
 # ------------------------------------------------------------------------------------ list, show

@@ -327,6 +327,44 @@ def test_brittle_names_zero_rate_cause_and_smallest_change():
     assert "locale=de_DE" in text
 
 
+def test_a_score_is_said_to_hold_only_where_the_baseline_is_zero():
+    few = rate(1, 0, (0.0, 0.97))
+    report = BRITTLE.model_copy(update={"baseline": "undetermined", "canonical": few})
+    assert "the score holds" not in sentence(report)
+    assert sentence(report).startswith("Brittle: no failure yet on the seeds (0 of 1, at most 97%")
+
+
+def long_finding() -> Report:
+    steps = tuple(Step(transform=f"some_quite_long_name_{i}") for i in range(20))
+    finding = BRITTLE.findings[0].model_copy(update={"minimal_plan": steps})
+    return BRITTLE.model_copy(update={"findings": (finding,)})
+
+
+def test_a_long_plan_is_named_once_and_never_hides_the_rate():
+    report = long_finding()
+    text = sentence(report)
+    assert "when 20 changes are applied together" in text
+    assert text.count("some_quite_long_name_3") == 1
+    shown = " ".join(final_text(report).split("Finding 1: ")[1].split())
+    assert "63% [51, 74], certified" in shown
+
+
+def test_an_unflagged_table_with_many_failures_asks_for_no_more_of_them():
+    rows = tuple(row.model_copy(update={"flagged": False}) for row in BRITTLE.transforms)
+    many = BRITTLE.model_copy(update={"transforms": rows})
+    for harmful, hint in ((12, "--stop budget goes on"), (411, "enough to flag one")):
+        mutated = rate(826, harmful, (0.0, 1.0))
+        shown = " ".join(final_text(many.model_copy(update={"mutated": mutated})).split())
+        assert f"{harmful} failures among 826 draws from D" in shown
+        assert hint in shown
+        assert ("--stop budget" in shown) == (harmful == 12)
+
+
+def test_a_run_that_no_budget_decides_is_not_sent_to_resume():
+    hopeless = INCONCLUSIVE.model_copy(update={"sufficient_budget": None})
+    assert "--resume" not in final_text(hopeless, run="runs/x")
+
+
 def test_a_failing_seed_leaves_no_zero_to_test():
     text = sentence(NOT_ZERO)
     assert text.startswith("Brittle: there is no zero to test: the seeds as they are already fail")
