@@ -223,7 +223,7 @@ class Decision(Frozen):
     mutated: Group  # rows of D only
     episodes: tuple[Episode, ...]
     flag_blocks: int
-    gaps: dict[str, bool]  # by seed: far rows of the flag's blocks failed more than canonical ones
+    block_failures: dict[str, tuple[int, int]]  # by seed: canonical and far, in the flag's blocks
     calls: int  # up to the deciding index
     after_stop: int  # proposed beyond it: in no rate
     calls_to_find: int | None  # on mutated variants, until E crossed

@@ -5,7 +5,9 @@ given an answer nobody can judge; only `HoldfastError` (nothing further can work
 """
 
 import asyncio
+import traceback
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Literal, Protocol
 
 from fuzzer.distribution import Distribution
@@ -122,7 +124,7 @@ class Evaluator:
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and task and task.cancelling():
                 raise  # by us, not from within the subject
-            return _failed(f"the subject raised {type(error).__name__}")
+            return _failed(f"the subject raised {type(error).__name__}{_place(error)}")
         if not isinstance(answer, Transcript):
             return _failed(f"the subject returned {type(answer).__name__}, not a Transcript")
         return answer if answer.actions else _with_actions(answer, variant)
@@ -173,6 +175,12 @@ def _with_actions(transcript: Transcript, variant: Variant) -> Transcript:
 
 def _failed(cause: str) -> Transcript:
     return Transcript(turns=(), stop="error", cause=cause)
+
+
+def _place(error: BaseException) -> str:
+    """Where it was raised, as `` (file, line n)``; never its message, which may hold a key."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
 
 
 def outcome_of(verdict: Verdict) -> Outcome:

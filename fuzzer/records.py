@@ -238,6 +238,8 @@ class FlagDetail(Record):
     needed: float = 20.0
     blocks: int = 0
     seeds_with_gap: int = 0  # K of the seeds swept show it
+    canonical_harmful: int = 0  # among the blocks' canonical halves, one a block
+    far_harmful: int = 0  # among their far halves
     memorised_seeds: int = 6  # with fewer seeds than this, "memorised" is never said
 
 
@@ -324,6 +326,7 @@ class Report(Record):
     judge: JudgeInfo = JudgeInfo()
     distribution: Distribution = Distribution()
     rules: Annotated[dict[str, Any], BeforeValidator(_as_json)] = Field(default_factory=dict)
+    calls_by_kind: dict[str, int] = Field(default_factory=dict)  # canonical, mutated, replay …
     shrink_calls: int = 0  # beside `calls`
     tokens: Usage = Usage()
     after_stop: AfterStop = AfterStop()

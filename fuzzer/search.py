@@ -379,9 +379,7 @@ class Search:
             mutated=accounts.group("mutated"),
             episodes=tuple(self._episode(number) for number in range(1, len(self._episodes) + 1)),
             flag_blocks=accounts.blocks,
-            gaps={s: far > first for s, (first, far) in accounts.block_failures.items()}
-            if accounts.blocks
-            else {},
+            block_failures={s: (one, far) for s, (one, far) in accounts.block_failures.items()},
             calls=calls,
             after_stop=self._next - calls if self.done else 0,
             calls_to_find=accounts.calls_to_find,

@@ -57,6 +57,7 @@ class _Table:
     rows: int = 0  # usable D rows
     harmful: int = 0
     drawn: Counter[str] = field(default_factory=Counter)  # rows by kind, as `Distribution` counts
+    kinds: Counter[str] = field(default_factory=Counter)  # the same, as a reader knows them
     causes: Counter[str] = field(default_factory=Counter)
     presences: dict[str, list[Presence]] = field(default_factory=lambda: defaultdict(list))
     with_step: dict[str, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
@@ -102,6 +103,7 @@ def report(
         threshold=rules.threshold,
         alpha=rules.alpha,
         calls=decision.calls,
+        calls_by_kind=dict(sorted(table.kinds.items())),
         canonical=_rate(decision.canonical),
         mutated=_rate(decision.mutated),
         evidence=EvidenceRow(
@@ -133,7 +135,9 @@ def report(
             e_far=decision.e_far,
             needed=decision.needed,
             blocks=decision.flag_blocks,
-            seeds_with_gap=sum(decision.gaps.values()),
+            seeds_with_gap=sum(far > one for one, far in decision.block_failures.values()),
+            canonical_harmful=sum(one for one, _ in decision.block_failures.values()),
+            far_harmful=sum(far for _, far in decision.block_failures.values()),
             memorised_seeds=rules.memorised_seeds,
         ),
         dose=tuple(
@@ -196,6 +200,7 @@ def _read(rows: Iterable[StoredRow], distribution: Distribution, alpha: float) -
         table.tokens[0] += row.usage.input
         table.tokens[1] += row.usage.output
         table.drawn["draw" if row.stratum in D_STRATA else row.stratum] += 1
+        table.kinds["mutated" if row.stratum in D_STRATA else row.stratum] += 1
         if row.value is None:
             continue
         if not _usable(row):
@@ -268,8 +273,15 @@ def _seed_row(name: str, decision: Decision, distribution: Distribution) -> Seed
         exposure=distribution.scenarios[name].exposure,
         canonical=_counts_rate(decision.canonical.per_seed.get(name), alpha),
         mutated=_counts_rate(decision.mutated.per_seed.get(name), alpha),
-        gap=decision.gaps.get(name),
+        gap=_gap(name, decision),
     )
+
+
+def _gap(name: str, decision: Decision) -> bool | None:
+    if not decision.flag_blocks or name not in decision.block_failures:
+        return None
+    canonical, far = decision.block_failures[name]
+    return far > canonical
 
 
 def _worst(groups: Iterable[tuple[str, int, int]], alpha: float) -> Bound | None:

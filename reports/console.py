@@ -335,8 +335,9 @@ def _starred(row: TransformRow) -> str:
 def _counts(report: Report) -> Text:
     causes = sum(report.unusable.by_cause.values())
     blind = max(report.blind_draws, len(report.blind))
+    kinds = ", ".join(f"{n:,} {kind.replace('_', '-')}" for kind, n in report.calls_by_kind.items())
     parts = [
-        plural(report.calls, "call"),
+        plural(report.calls, "call") + (f" ({kinds})" if kinds else ""),
         *([f"{report.shrink_calls:,} more to shrink"] if report.shrink_calls else []),
         "cost unknown" if report.cost_usd is None else money(report.cost_usd),
         f"unusable {causes:,}",

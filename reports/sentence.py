@@ -35,7 +35,8 @@ def flag_sentence(report: Report) -> str:
     if report.teaching_to_the_test == "flagged":
         text = (
             "Teaching to the test: flagged; the score holds on the seeds as they are and fails on "
-            f"variants far from them, {compared} (e {figure(flag.e_two_sample)} and "
+            f"variants far from them ({flag.far_harmful:,} of {plural(flag.blocks, 'far call')}), "
+            f"{compared} (e {figure(flag.e_two_sample)} and "
             f"{figure(flag.e_far)}, {figure(flag.needed)} needed)"
         )
         if swept >= flag.memorised_seeds:

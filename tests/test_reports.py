@@ -167,7 +167,7 @@ BRITTLE = Report(
     mutated=rate(150, 92, (0.5, 0.71), unusable=3),
     evidence=EvidenceRow(e_brittle=3.1e5, e_holds=1e-9),
     findings=(FINDING,),
-    flag=FlagDetail(e_two_sample=41.0, e_far=9e5, blocks=31, seeds_with_gap=3),
+    flag=FlagDetail(e_two_sample=41.0, e_far=9e5, blocks=31, seeds_with_gap=3, far_harmful=17),
     **COMMON,
 )
 HOLDS = Report(
