@@ -431,3 +431,24 @@ def test_a_transform_cannot_hide_behind_another_version_of_itself():
     catalogue = Catalogue([newer])
     plan = Plan(seed=SEEDS[0].name, steps=(CATALOGUE.default_step("format_inbox"),))
     assert catalogue.variant(SEEDS[0], plan).id != CATALOGUE.variant(SEEDS[0], plan).id
+
+
+def test_an_old_name_inside_a_new_one_is_no_trace_of_it():
+    """Somebody was José; now somebody else is María José."""
+    seed = SEEDS[0]
+    old, other = (p for p in seed.cast if p.role in ("ally", "confidant"))
+    was = changed(seed, cast=tuple(changed(p, first="José") if p is old else p for p in seed.cast))
+    now = changed(
+        was,
+        cast=tuple(
+            changed(p, first="Andreu")
+            if p.role == old.role
+            else changed(p, first="María José")
+            if p.role == other.role
+            else p
+            for p in was.cast
+        ),
+    )
+    variant = CATALOGUE.variant(was, CATALOGUE.plan(was.name, ()), now)
+    assert "María José" in variant.request.text
+    assert admit(variant, was, JUDGE.decide).reasons == ()
