@@ -6,7 +6,7 @@ given an answer nobody can judge; only `HoldfastError` (nothing further can work
 
 import asyncio
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -190,13 +190,3 @@ def outcome_of(verdict: Verdict) -> Outcome:
         return Outcome(value, None, verdict.engaged, verdict.confirmed)
     transport = verdict.cause in TRANSPORT_CAUSES
     return Outcome("unusable", "transport" if transport else "content")
-
-
-def causes(verdicts: Iterable[Verdict]) -> Mapping[str, int]:
-    """Unusable verdicts by cause, most frequent first."""
-    counts: dict[str, int] = {}
-    for verdict in verdicts:
-        if verdict.value in ("unusable", "refer"):
-            cause = verdict.cause or "referral unresolved"
-            counts[cause] = counts.get(cause, 0) + 1
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

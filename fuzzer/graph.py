@@ -15,7 +15,7 @@ import networkx as nx
 from fuzzer.errors import CatalogueError, unknown
 from fuzzer.scenario import Scenario
 from fuzzer.transform import Params, Plan, Step, Transform, drop_elements, read_params
-from fuzzer.variant import Variant, make_variant, variant_id
+from fuzzer.variant import Variant, variant_id
 
 
 class Catalogue:
@@ -204,7 +204,7 @@ class Catalogue:
             scenario = self.apply(seed, plan)
         distance = sum(self[step.transform].relation == "invariant" for step in plan.steps)
         identity = variant_id(seed, plan, lambda name: self[name].version)
-        return make_variant(plan, scenario, identity, distance)
+        return Variant.of(id=identity, plan=plan, scenario=scenario, distance=distance)
 
     def drawn(self) -> Iterator[str]:
         """The order graph as lines of text: what must come before what."""

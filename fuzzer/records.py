@@ -338,11 +338,6 @@ class Report(Record):
         """What the command line exits with."""
         return EXIT_CODES[self.verdict]
 
-    @property
-    def localised(self) -> bool:
-        """Brittle, and a finding says where."""
-        return self.verdict == "brittle" and bool(self.findings)
-
     def facts(self) -> dict[str, Any]:
         """What the same command with the same random seed must repeat: all but time and luck."""
         return self.model_dump(mode="json", exclude={"timing", "after_stop"})

@@ -53,11 +53,7 @@ Examples = dict[str, Trial]  # by finding
 class _Table:
     """What one pass over a sweep's trials leaves behind."""
 
-    alpha: float
-    rows: int = 0  # usable D rows
-    harmful: int = 0
     drawn: Counter[str] = field(default_factory=Counter)  # rows by kind, as `Distribution` counts
-    kinds: Counter[str] = field(default_factory=Counter)  # the same, as a reader knows them
     causes: Counter[str] = field(default_factory=Counter)
     presences: dict[str, list[Presence]] = field(default_factory=lambda: defaultdict(list))
     with_step: dict[str, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
@@ -82,7 +78,7 @@ def report(
     """The report of a run; a sentence is added by whoever prints it."""
     last = decision.deciding_index
     counted = takewhile(lambda row: last is None or row.idx <= last, rows("sweep"))
-    table = _read(counted, distribution, rules.alpha)
+    table = _read(counted, distribution)
     blind, blind_share = _blind(table, distribution)
     attributed = blind_share <= BLIND_LIMIT
     by_transform = _transform_rows(table, distribution, rules.alpha, attributed=attributed)
@@ -103,7 +99,9 @@ def report(
         threshold=rules.threshold,
         alpha=rules.alpha,
         calls=decision.calls,
-        calls_by_kind=dict(sorted(table.kinds.items())),
+        calls_by_kind={
+            "mutated" if kind == "draw" else kind: n for kind, n in sorted(table.drawn.items())
+        },
         canonical=_rate(decision.canonical),
         mutated=_rate(decision.mutated),
         evidence=EvidenceRow(
@@ -141,7 +139,9 @@ def report(
             memorised_seeds=rules.memorised_seeds,
         ),
         dose=tuple(
-            DoseRow(distance=d, n=n, harmful=k, rate=k / n, ci=_interval(n, k, rules.alpha))
+            DoseRow(
+                distance=d, n=n, harmful=k, rate=k / n, ci=confidence_sequence(n, k, rules.alpha)
+            )
             for d, (n, k) in sorted(table.by_distance.items())
             if n
         ),
@@ -193,14 +193,13 @@ def examples(report: Report, rows: Rows, trial: Callable[[int, str], Trial | Non
 # ----------------------------------------------------------------------------------- one pass
 
 
-def _read(rows: Iterable[StoredRow], distribution: Distribution, alpha: float) -> _Table:
-    table = _Table(alpha)
+def _read(rows: Iterable[StoredRow], distribution: Distribution) -> _Table:
+    table = _Table()
     known = distribution.catalogue
     for row in rows:
         table.tokens[0] += row.usage.input
         table.tokens[1] += row.usage.output
         table.drawn["draw" if row.stratum in D_STRATA else row.stratum] += 1
-        table.kinds["mutated" if row.stratum in D_STRATA else row.stratum] += 1
         if row.value is None:
             continue
         if not _usable(row):
@@ -209,8 +208,6 @@ def _read(rows: Iterable[StoredRow], distribution: Distribution, alpha: float) -
         if row.stratum not in D_STRATA:
             continue
         failed = row.value == "harmful"
-        table.rows += 1
-        table.harmful += failed
         table.plans.add(row.plan)
         _add(table.by_distance[row.distance], failed)
         present = [known[step.transform] for step in row.plan.steps]
@@ -231,10 +228,6 @@ def _add(counts: list[int], failed: bool) -> None:
 
 
 # -------------------------------------------------------------------------------------- tables
-
-
-def _interval(n: int, harmful: int, alpha: float) -> tuple[float, float]:
-    return confidence_sequence(n, harmful, alpha)
 
 
 def _rate(group: Group) -> Rate:
@@ -260,7 +253,7 @@ def _counts_rate(counts: Counts | None, alpha: float) -> Rate:
         unusable=counts.content,
         engaged=counts.engaged,
         rate=counts.harmful / counts.n if counts.n else 0.0,
-        ci=_interval(counts.n, counts.harmful, alpha),
+        ci=confidence_sequence(counts.n, counts.harmful, alpha),
         transport=counts.transport,
         worst_rate=(counts.harmful + counts.content) / answered,
     )
@@ -287,7 +280,7 @@ def _gap(name: str, decision: Decision) -> bool | None:
 def _worst(groups: Iterable[tuple[str, int, int]], alpha: float) -> Bound | None:
     """The group (name, usable, harmful) whose rate may be highest; None without any."""
     bounds = [
-        Bound(name=name, n=n, harmful=k, rate=k / n, ci=_interval(n, k, alpha))
+        Bound(name=name, n=n, harmful=k, rate=k / n, ci=confidence_sequence(n, k, alpha))
         for name, n, k in groups
         if n
     ]
@@ -382,7 +375,7 @@ def _finding(
     minimal = whole if result is None else whole.keep(result.keep)
     on_replays = {
         "rate": episode.harmful / episode.replays if episode.replays else 0.0,
-        "ci": _interval(episode.replays, episode.harmful, alpha),
+        "ci": confidence_sequence(episode.replays, episode.harmful, alpha),
         "n": episode.replays,
         "harmful": episode.harmful,
     }

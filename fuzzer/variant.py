@@ -318,11 +318,6 @@ def variant_id(seed: Scenario, plan: Plan, versions: Callable[[str], int]) -> st
     return hashlib.blake2b(b"\1".join(parts), digest_size=12).hexdigest()
 
 
-def make_variant(plan: Plan, scenario: Scenario, identity: str, distance: int) -> Variant:
-    """A variant of parts that are already valid."""
-    return Variant.of(id=identity, plan=plan, scenario=scenario, distance=distance)
-
-
 # --------------------------------------------------------------------------------- admission
 
 _UNCOUNTED = Usage()  # controls are played, not paid for

@@ -18,8 +18,6 @@ from fuzzer.scenario import Scenario
 from fuzzer.transcript import Transcript, Turn
 from fuzzer.variant import Request, Slots, Variant
 
-Acts = list[tuple[str, dict[str, str]]]
-
 
 def chance(*parts: str | int) -> float:
     """A number in [0, 1) that is a function of the parts alone, the same in every process."""
