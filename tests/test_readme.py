@@ -61,8 +61,9 @@ def test_every_command_in_the_readme_is_understood():
     assert len(lines) >= 6
     for line in lines:
         command, *arguments = shlex.split(line)
-        parser = main.commands[command]
-        parser.make_context(command, arguments, resilient_parsing=False)
+        # Below its group, as on a command line: a command remembers its first parent's settings.
+        with main.make_context("holdfast", [command, *arguments]) as parent:
+            main.commands[command].make_context(command, arguments, parent=parent)
 
 
 def test_the_figures_of_the_judge_are_those_its_test_holds():
