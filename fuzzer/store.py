@@ -265,7 +265,7 @@ class RunStore:
         return (
             *(trial.variant_id, self._subject, self._params_hash, trial.epoch, trial.phase),
             *(trial.idx, trial.stratum, trial.account, trial.state),
-            f"[{usage.input},{usage.output}]",
+            f"[{usage.input},{usage.output},{usage.cache_read},{usage.cache_write}]",
             _dumps(
                 {
                     "turns": transcript.turns,
@@ -674,8 +674,7 @@ def _load_transcript(text: str) -> Transcript:
     raw = _loads(text)  # a lone surrogate, which validation refuses: put together by hand
     return Transcript.of(
         turns=tuple(
-            Turn(t["role"], t["text"], tuple(Call(**call) for call in t["calls"]), t["reasoning"])
-            for t in raw["turns"]
+            Turn(**(t | {"calls": tuple(Call(**call) for call in t["calls"])})) for t in raw["turns"]
         ),
         actions=tuple(Action(**(a | {"span": tuple(a["span"])})) for a in raw["actions"]),
         stop=raw["stop"],

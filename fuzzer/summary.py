@@ -61,7 +61,7 @@ class _Table:
     by_distance: dict[int, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
     plans: set[Plan] = field(default_factory=set)
     with_sham: list[int] = field(default_factory=lambda: [0, 0])
-    tokens: list[int] = field(default_factory=lambda: [0, 0])  # input, output
+    tokens: Usage = Usage()
 
 
 def report(
@@ -158,10 +158,7 @@ def report(
         ),
         rules=rules.model_dump(mode="json"),
         shrink_calls=len(shrunk),
-        tokens=Usage(
-            table.tokens[0] + sum(row.usage.input for row in shrunk),
-            table.tokens[1] + sum(row.usage.output for row in shrunk),
-        ),
+        tokens=sum((row.usage for row in shrunk), table.tokens),
         after_stop=AfterStop(calls=decision.after_stop),
     )
 
@@ -197,8 +194,7 @@ def _read(rows: Iterable[StoredRow], distribution: Distribution) -> _Table:
     table = _Table()
     known = distribution.catalogue
     for row in rows:
-        table.tokens[0] += row.usage.input
-        table.tokens[1] += row.usage.output
+        table.tokens += row.usage
         table.drawn["draw" if row.stratum in D_STRATA else row.stratum] += 1
         if row.value is None:
             continue

@@ -6,6 +6,8 @@ from typing import Any, Literal
 from fuzzer.scenario import Frozen
 
 Stop = Literal["end", "declined", "max_tokens", "max_turns", "error"]
+#: How much of its reasoning a model let us see; "hidden" where any part of it is withheld.
+Shown = Literal["", "full", "summarised", "hidden"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,7 @@ class Turn:
     text: str
     calls: tuple[Call, ...] = ()
     reasoning: str = ""  # kept apart: it is never judged as an action
+    reasoning_shown: Shown = ""  # empty: it did not reason, or nobody can say
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +50,18 @@ class Action:
 class Usage:
     """Tokens as the provider counted them."""
 
-    input: int = 0
-    output: int = 0
+    input: int = 0  # all that was read, from a cache or not
+    output: int = 0  # reasoning included, also where it is hidden
+    cache_read: int = 0  # of `input`, read from the provider's cache
+    cache_write: int = 0  # of `input`, written to it
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            self.input + other.input,
+            self.output + other.output,
+            self.cache_read + other.cache_read,
+            self.cache_write + other.cache_write,
+        )
 
 
 class Transcript(Frozen):
