@@ -7,6 +7,7 @@
     ├── CatalogueError       an unknown transform, impossible parameters, contradictory order
     ├── DeclarationError     a transform changed what it did not declare (transform, facet, fix)
     ├── ConfigurationError   an unknown model, an impossible option, nothing left to draw
+    │   └── RequestRejected  a server refused the form of a request, before any was answered
     └── StoreError           a run on disk cannot be written, read or resumed (path, fix)
 
 Whatever a *subject* does is never an error: it is a verdict.
@@ -34,6 +35,14 @@ class DeclarationError(HoldfastError):
 
 class ConfigurationError(HoldfastError):
     """An option, a model or an environment that cannot work."""
+
+
+class RequestRejected(ConfigurationError):
+    """A server refuses the form of a request.
+
+    Before any call was answered nothing else can be expected of the next one; afterwards it is this
+    variant's matter alone.
+    """
 
 
 class StoreError(HoldfastError):

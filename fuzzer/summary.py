@@ -61,7 +61,7 @@ class _Table:
     by_distance: dict[int, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
     plans: set[Plan] = field(default_factory=set)
     with_sham: list[int] = field(default_factory=lambda: [0, 0])
-    tokens: Usage = Usage()
+    tokens: Usage = field(default_factory=Usage)
 
 
 def report(

@@ -1,31 +1,31 @@
 """Models behind the Messages API, through the official SDK; nothing else imports it.
 
-The SDK sends, retries and backs off. Answers are read here from the JSON they came as: what a
-server gets wrong is then data and no crash, and the subject's own blocks return to it as they came.
-The subject acts until it has nothing more to do, in every channel alike: were a text channel given
-one generation only, a change of channel would also change how often a subject may act, and would
-be no change of surface. The single generation of published protocols is ``max_turns=1``.
+The SDK sends, retries and backs off; how many requests fly at once is ours (`gate`), for the whole
+subject. Answers are read here from the JSON they came as: what a server gets wrong is then data and
+no crash, and the subject's own blocks return to it as they came.
 """
 
+import asyncio
 import os
 import re
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import anthropic
 import orjson
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 
-from fuzzer.environment import act as attempt
-from fuzzer.errors import ConfigurationError, unknown
+from fuzzer.errors import ConfigurationError, RequestRejected, unknown
 from fuzzer.scenario import Frozen
-from fuzzer.tools import read_turn
-from fuzzer.transcript import Action, Call, Stop, Transcript, Turn, Usage
+from fuzzer.secrets import Secrets
+from fuzzer.subjects.conversation import Answer, Lost, Memory, NoMemory, converse, refused
+from fuzzer.subjects.gate import Gate
+from fuzzer.transcript import Call, Shown, Transcript, Turn, Usage
 from fuzzer.variant import Request, Variant
 
 KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")  # the first one set is used
 _CONNECT = 10.0  # seconds for a connection to open, however long an answer may take
-_SECRET = 12  # characters; what is shorter ("ollama", "EMPTY") only fills the place of a key
+_MARK = {"cache_control": {"type": "ephemeral"}}
 
 
 class Settings(Frozen):
@@ -36,8 +36,12 @@ class Settings(Frozen):
     max_turns: Annotated[int, Field(ge=1)] = 8  # generations in one trial
     temperature: Annotated[float, Field(ge=0)] | None = None  # None: as the server does by default
     thinking: Literal["adaptive", "disabled"] | Annotated[int, Field(ge=1024)] | None = None
+    tool_choice: Literal["auto", "any", "none"] | None = None
+    parallel_tool_calls: bool | None = None
+    cache: bool | None = None  # mark the shared prefix; None: only for Anthropic's own servers
     timeout: Annotated[float, Field(gt=0)] = 120  # seconds without a byte of the answer
-    max_retries: Annotated[int, Field(ge=0)] = 4
+    trial_timeout: Annotated[float, Field(gt=0)] = 900  # seconds for one trial, retries included
+    max_retries: Annotated[int, Field(ge=0)] = 4  # of one request
 
 
 class AnthropicSubject:
@@ -56,61 +60,49 @@ class AnthropicSubject:
         self.settings = _settings(settings)
         self.base_url = _base_url(self.settings.base_url)
         self._key_name, self._key = _key(self.name, self.base_url)
+        self._secrets = Secrets((self._key.get_secret_value(),))
+        self._cached = self.base_url is None if self.settings.cache is None else self.settings.cache
+        # Anthropic's servers summarise the reasoning of all but the first models that reasoned.
+        whole = self.base_url is not None or model.startswith("claude-3")
+        self._told: Shown = "full" if whole else "summarised"
         self._client: anthropic.AsyncAnthropic | None = None
         self._life: AsyncGenerator[anthropic.AsyncAnthropic] | None = None
+        self.gate = Gate()
 
-    async def act(self, variant: Variant, epoch: int) -> Transcript:  # noqa: ARG002 - no seed to set
+    async def act(self, variant: Variant, epoch: int) -> Transcript:
         """One conversation, from the request until the subject has nothing more to do."""
-        scenario, request, world = variant.scenario, variant.request, variant.world
-        messages: list[Any] = list(request.messages)
-        turns: list[Turn] = []
-        actions: list[Action] = []
-        usage = Usage()
+        return await self.converse(variant, epoch, NoMemory())
 
-        def ended(stop: Stop, cause: str = "") -> Transcript:
-            return Transcript(
-                turns=tuple(turns), actions=tuple(actions), stop=stop, cause=cause, usage=usage
+    async def converse(
+        self,
+        variant: Variant,
+        epoch: int,  # noqa: ARG002 - no seed to set
+        memory: Memory,
+    ) -> Transcript:
+        """The same; generations that an earlier process paid for are taken from `memory`."""
+        return await converse(
+            self,
+            variant,
+            memory,
+            max_turns=self.settings.max_turns,
+            timeout=self.settings.trial_timeout,
+        )
+
+    async def count_tokens(self, request: Request) -> int:
+        """How many tokens a request is, by the provider's own free count.
+
+        Raises `ConfigurationError` where the server cannot say.
+        """
+        params = self._params(request, self.opening(request))
+        wanted = ("system", "tools", "tool_choice", "thinking", "messages", "model")
+        try:
+            counted = await (await self._connected()).messages.count_tokens(
+                **{name: params[name] for name in wanted if name in params}
             )
-
-        for _ in range(self.settings.max_turns):
-            try:
-                body = await self._ask(request, messages)
-            except anthropic.APIError as error:
-                return ended("error", self._cause(error, first=not turns))
-            try:
-                answer = self._read(body)
-                turn = _turn(answer.content)
-            except ValueError:
-                return ended("error", "malformed answer")
-            if not _same_model(self.model, answer.model):
-                raise ConfigurationError(
-                    f"{self.name!r} was answered by {_short(answer.model)!r}; give --model the "
-                    "name of the model that is meant, as the server knows it"
-                )
-            usage = answer.add_to(usage)
-            attempts = read_turn(turn, scenario.offered, scenario.channel, len(turns))
-            turns.append(turn)
-            actions += attempts
-
-            match answer.stop_reason:
-                case "refusal":
-                    return ended("declined", "refusal")
-                case "max_tokens" | "model_context_window_exceeded" as cause:
-                    return ended("max_tokens", cause)
-                case "end_turn" | "stop_sequence" | "tool_use" if attempts:
-                    answers = []
-                    for action in attempts:
-                        world, said = attempt(world, action)
-                        answers.append(said)
-                    turns.append(Turn("environment", "\n".join(answers)))
-                    messages += [_echo(answer.content), _results(turn.calls, answers)]
-                case "pause_turn" if not attempts:
-                    messages.append(_echo(answer.content))
-                case "end_turn" | "stop_sequence" if answer.content or actions:
-                    return ended("end")  # an empty answer to results: nothing to add to them
-                case _:  # nothing at all, or nobody can say whether that was all
-                    return ended("error", "malformed answer")
-        return ended("max_turns")
+        except anthropic.APIError as error:
+            said = _short(self._secrets.scrub(str(error)))
+            raise ConfigurationError(f"{self.name!r} cannot count tokens: {said}") from None
+        return counted.input_tokens
 
     async def close(self) -> None:
         """Close the connections; a later call opens them again."""
@@ -118,52 +110,132 @@ class AnthropicSubject:
         if life is not None:
             await life.aclose()
 
-    async def _ask(self, request: Request, messages: list[Any]) -> bytes:
-        """One generation, as the server wrote it."""
+    # ---- a provider's side of the conversation
+
+    def opening(self, request: Request) -> list[Any]:
+        """The request's messages, as they are."""
+        return list(request.messages)
+
+    async def generate(
+        self,
+        request: Request,
+        messages: Sequence[Any],
+        label: str,  # noqa: ARG002 - a direct call needs no name
+    ) -> str:
+        """One generation as the server wrote it, without the key; `Lost` when there is none.
+
+        Raises `ConfigurationError` when no other call could have one either.
+        """
+        params = self._params(request, messages)
+        temperature = params.pop("temperature", None)  # the SDK has no parameter for it any more
+        extra = None if temperature is None else {"temperature": temperature}
+        try:
+            response = await (await self._connected()).messages.with_raw_response.create(
+                **params, extra_body=extra
+            )
+        except anthropic.APIError as error:
+            raise Lost(self._cause(error, first=len(messages) == 1)) from None
+        return self._plain(response.http_response.content)
+
+    def read(self, raw: str) -> Answer:
+        """A generation, read; `ValueError` when it is none.
+
+        Raises `ConfigurationError` when another model than the one asked for has answered.
+        """
+        body = _Body.model_validate_json(raw)
+        turn = _turn(body.content, self._told)
+        if not _same_model(self.model, body.model):
+            raise ConfigurationError(
+                f"{self.name!r} was answered by {_short(body.model)!r}; give --model the "
+                "name of the model that is meant, as the server knows it"
+            )
+        cause = body.stop_reason or ""
+        ending = _ENDINGS.get(cause, "malformed")
+        told = cause if ending in ("declined", "max_tokens") else ""
+        return Answer(turn, ending, told, body.used(), _echo(body.content))
+
+    def results(self, calls: Sequence[Call], answers: Sequence[str]) -> list[Any]:
+        """What the world said, as one user message."""
+        blocks: list[dict[str, Any]] = [
+            {
+                "type": "tool_result",
+                "tool_use_id": call.id,
+                "content": said,
+                "is_error": refused(said),
+            }
+            for call, said in zip(calls, answers, strict=False)
+        ]
+        if written := answers[len(calls) :]:
+            blocks.append({"type": "text", "text": "\n\n".join(written)})
+        return [{"role": "user", "content": blocks}]
+
+    # ---- requests
+
+    def _params(self, request: Request, messages: Sequence[Any]) -> dict[str, Any]:
+        """The body of a request, as the Messages API has it."""
+        settings = self.settings
+        params: dict[str, Any] = {
+            "model": self.model,
+            "max_tokens": settings.max_tokens,
+            "messages": _marked(messages) if self._cached else messages,
+        }
+        if request.system:
+            params["system"] = [_text(request.system) | _MARK] if self._cached else request.system
+        if request.tools:
+            params["tools"] = request.tools
+            if settings.tool_choice or settings.parallel_tool_calls is not None:
+                choice: dict[str, Any] = {"type": settings.tool_choice or "auto"}
+                if settings.parallel_tool_calls is not None and choice["type"] != "none":
+                    choice["disable_parallel_tool_use"] = not settings.parallel_tool_calls
+                params["tool_choice"] = choice
+        if isinstance(thinking := settings.thinking, int):
+            params["thinking"] = {"type": "enabled", "budget_tokens": thinking}
+        elif thinking:
+            params["thinking"] = {"type": thinking}
+        if settings.temperature is not None:
+            params["temperature"] = settings.temperature
+        return params
+
+    async def _connected(self) -> anthropic.AsyncAnthropic:
+        """The client, opened when first asked for."""
         if self._client is None:
             self._life = self._open()
             self._client = await anext(self._life)  # waits for nothing: no second call gets between
-        options: dict[str, Any] = {"system": request.system} if request.system else {}
-        if request.tools:
-            options["tools"] = request.tools
-        if isinstance(thinking := self.settings.thinking, int):
-            options["thinking"] = {"type": "enabled", "budget_tokens": thinking}
-        elif thinking:
-            options["thinking"] = {"type": thinking}
-        if self.settings.temperature is not None:  # the SDK has no parameter for it any more
-            options["extra_body"] = {"temperature": self.settings.temperature}
-        response = await self._client.messages.with_raw_response.create(
-            model=self.model, max_tokens=self.settings.max_tokens, messages=messages, **options
-        )
-        body: bytes = response.http_response.content
-        return body
+        return self._client
 
     async def _open(self) -> AsyncGenerator[anthropic.AsyncAnthropic]:
         """The client. A loop that ends closes its generators, and so the connections."""
         key = self._key.get_secret_value()
+        timeout = anthropic.Timeout(self.settings.timeout, connect=_CONNECT)
         async with anthropic.AsyncAnthropic(
             api_key=key if self._key_name == KEYS[0] else None,
             auth_token=key if self._key_name == KEYS[1] else None,
             base_url=self.base_url,
-            timeout=anthropic.Timeout(self.settings.timeout, connect=_CONNECT),
+            timeout=timeout,
             max_retries=self.settings.max_retries,
+            http_client=anthropic.DefaultAioHttpClient(timeout=timeout),
+            middleware=[self._heard],
         ) as client:
             try:
                 yield client
             finally:
                 self._client = None
 
-    def _read(self, body: bytes) -> "_Answer":
-        """The answer; `ValueError` when it is none."""
+    async def _heard(self, request: Any, call_next: Any) -> Any:
+        """One attempt; what the server says of its load moves the gate."""
+        began = asyncio.get_running_loop().time()
+        response = await call_next(request)
+        if response.status_code in _BUSY:
+            self.gate.overloaded(_retry_after(response.headers), began)
+        return response
+
+    def _plain(self, body: bytes) -> str:
+        """JSON as text, without the key; what is no JSON stays as it is, for `read` to refuse."""
         try:
             plain = orjson.dumps(orjson.loads(body)).decode()  # no escape left for a key to hide in
-        except TypeError:  # nested too deep to be written, here or in a store
-            raise ValueError from None
-        return _Answer.model_validate_json(self._without_key(plain))
-
-    def _without_key(self, text: str) -> str:
-        key = self._key.get_secret_value()
-        return text.replace(key, "(key)") if len(key) >= _SECRET else text
+        except (ValueError, TypeError):  # TypeError: nested too deep to be written again
+            raise Lost("malformed answer") from None
+        return self._secrets.scrub(plain)
 
     def _cause(self, error: anthropic.APIError, first: bool) -> str:
         """Why this trial has no answer; `ConfigurationError` when no other could have one either.
@@ -175,19 +247,22 @@ class AnthropicSubject:
         if not isinstance(error, anthropic.APIStatusError):
             return "connection"
         status = error.status_code
-        if status >= 500:
-            return "server error"
         if status in _PASSING:
             return _PASSING[status]
-        if status in (400, 413, 422) and not first:
+        if status >= 500:
+            return "server error"
+        if status in _FORM and not first:
             return "request rejected"
         said = str(error.api_message or error.response.reason_phrase or "no reason given")
-        said = _short(self._without_key(said))
+        said = _short(self._secrets.scrub(said))
         check = _CHECK.get(status, "check the settings given with -M").format(key=self._key_name)
-        raise ConfigurationError(f"{self.name!r} answers {status} ({said}); {check}") from None
+        kind = RequestRejected if status in _FORM else ConfigurationError
+        raise kind(f"{self.name!r} answers {status} ({said}); {check}") from None
 
 
+_BUSY = (429, 529)
 _PASSING = {408: "timeout", 409: "server error", 429: "rate limited"}
+_FORM = (400, 413, 422)
 _CHECK = {
     401: "check the key in {key}",
     402: "check the credit of the account",
@@ -196,10 +271,30 @@ _CHECK = {
 }
 
 
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """The seconds a server asks to wait, if it says so in a way that can be read."""
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            return max(0.0, float(headers[name]) * unit)
+        except (KeyError, ValueError):  # absent, or a date: the SDK reads it for its own waiting
+            continue
+    return None
+
+
 # --------------------------------------------------------------------------------------- answers
 
+_ENDINGS: dict[str, Any] = {
+    "end_turn": "end",
+    "stop_sequence": "end",
+    "tool_use": "calls",
+    "pause_turn": "pause",
+    "refusal": "declined",
+    "max_tokens": "max_tokens",
+    "model_context_window_exceeded": "max_tokens",
+}
 
-class _Answer(BaseModel):
+
+class _Body(BaseModel):
     """What is needed of a Messages-API answer; whatever else stands in it is ignored."""
 
     model: str
@@ -207,50 +302,57 @@ class _Answer(BaseModel):
     stop_reason: str | None = None
     usage: dict[str, Any] | None = None
 
-    def add_to(self, sum_: Usage) -> Usage:
-        """The tokens so far and these, read from a cache or not."""
-        counts = {k: v for k, v in (self.usage or {}).items() if isinstance(v, int)}
-        read = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
-        tokens = sum(counts.get(name, 0) for name in read)
-        return Usage(sum_.input + tokens, sum_.output + counts.get("output_tokens", 0))
+    def used(self) -> Usage:
+        """Its tokens; the API counts those of the cache beside the others."""
+        counts = {k: v for k, v in (self.usage or {}).items() if isinstance(v, int) and v > 0}
+        read = counts.get("cache_read_input_tokens", 0)
+        written = counts.get("cache_creation_input_tokens", 0)
+        fresh = counts.get("input_tokens", 0)
+        return Usage(fresh + read + written, counts.get("output_tokens", 0), read, written)
 
 
-def _turn(content: Iterable[dict[str, Any]]) -> Turn:
+def _turn(content: Iterable[dict[str, Any]], told: Shown) -> Turn:
     """An answer's blocks as one turn; `ValueError` for a block that is not what its type says."""
-    said, thought, calls = [], [], []
+    said: list[str] = []
+    thought: list[str] = []
+    calls: list[Call] = []
+    shown: Shown = ""
     for block in content:
         match block:
             case {"type": "text", "text": str(text)}:
                 said.append(text)
             case {"type": "thinking", "thinking": str(text)}:
                 thought.append(text)
+                shown = "hidden" if not text or shown == "hidden" else told
+            case {"type": "redacted_thinking"}:
+                shown = "hidden"
             case {"type": "tool_use", "id": str(serial), "name": str(name), "input": given}:
                 given = given if isinstance(given, dict) else {"input": given}
                 calls.append(Call(name, given, serial))
             case {"type": str(kind)} if kind not in ("text", "thinking", "tool_use"):
-                pass  # hidden reasoning, or what a server did by itself: no act of the subject
+                pass  # what a server did by itself: no act of the subject
             case _:
                 raise ValueError("a block that is none")
-    return Turn("assistant", "\n\n".join(said), tuple(calls), "\n\n".join(thought))
+    thoughts = "\n\n".join(filter(None, thought))
+    return Turn("assistant", "\n\n".join(said), tuple(calls), thoughts, shown)
+
+
+def _text(text: str) -> dict[str, Any]:
+    return {"type": "text", "text": text}
+
+
+def _marked(messages: Sequence[Any]) -> list[Any]:
+    """The messages, with a cache mark on the last: the next generation reads up to it."""
+    *before, last = messages
+    content = last["content"]
+    blocks = [_text(content)] if isinstance(content, str) else list(content)
+    return [*before, last | {"content": [*blocks[:-1], blocks[-1] | _MARK]}]
 
 
 def _echo(content: Iterable[dict[str, Any]]) -> dict[str, Any]:
     """An answer as a message, without blank texts: servers give them and do not take them back."""
     kept = [block for block in content if block["type"] != "text" or block["text"].strip()]
     return {"role": "assistant", "content": kept}
-
-
-def _results(calls: tuple[Call, ...], answers: list[str]) -> dict[str, Any]:
-    """What the environment said, as a message: first to native calls, as `read_turn` has them."""
-    blocks: list[dict[str, Any]] = []
-    for call, said in zip(calls, answers, strict=False):
-        failed = said.startswith("Error:")
-        blocks.append(
-            {"type": "tool_result", "tool_use_id": call.id, "content": said, "is_error": failed}
-        )
-    if written := answers[len(calls) :]:
-        blocks.append({"type": "text", "text": "\n\n".join(written)})
-    return {"role": "user", "content": blocks}
 
 
 def _same_model(asked: str, answered: str) -> bool:
