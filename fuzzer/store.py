@@ -30,13 +30,17 @@ from fuzzer.errors import StoreError
 from fuzzer.proposal import Stratum
 from fuzzer.records import Evidence, Report, Trial, Verdict
 from fuzzer.scenario import canonical_json
+from fuzzer.secrets import Secrets
 from fuzzer.transcript import Action, Call, Transcript, Turn, Usage
 from fuzzer.transform import Plan
 
 DATABASE, LOCK = "run.sqlite", "run.lock"
 
 _APPLICATION_ID = 0x484F4C44  # "HOLD"
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
+_GENERATION = """CREATE TABLE IF NOT EXISTS generation (
+    phase TEXT NOT NULL, idx INTEGER NOT NULL, number INTEGER NOT NULL, answer TEXT NOT NULL,
+    PRIMARY KEY (phase, idx, number)) WITHOUT ROWID"""
 _SCHEMA = (
     "CREATE TABLE run (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE pool (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
@@ -54,12 +58,15 @@ _SCHEMA = (
         value TEXT NOT NULL, engaged INTEGER NOT NULL, confirmed INTEGER NOT NULL,
         cause TEXT NOT NULL, evidence TEXT NOT NULL, enters INTEGER NOT NULL,
         PRIMARY KEY (trial_id, judge, version)) WITHOUT ROWID""",
+    # What a trial in flight was given so far: paid for, and in no transcript yet.
+    _GENERATION,
 )
 _ADD_VARIANT = "INSERT OR IGNORE INTO variant VALUES (?, ?, ?, ?, ?)"
 _ADD_TRIAL = "INSERT INTO trial VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _ADD_VERDICT = (
     "INSERT INTO verdict SELECT id, ?, ?, ?, ?, ?, ?, ?, ? FROM trial WHERE phase = ? AND idx = ?"
 )
+_FORGET = "DELETE FROM generation WHERE phase = ? AND idx = ?"
 _FLUSH_AT = 64  # verdicts kept back at most: each further page in a commit costs time
 
 _SECRET = re.compile(r"(?i)api[-_]?key|auth[-_]?token|secret|password|authorization|credential")
@@ -73,6 +80,8 @@ class StoredOutcome(NamedTuple):
     cause: str | None
     engaged: bool
     confirmed: bool
+    variant_id: str
+    epoch: int
 
 
 class StoredRow(NamedTuple):
@@ -97,6 +106,8 @@ class RunStore:
         self._db = database
         self._lock = lock  # None: read only
         self._verdicts: list[tuple[Any, ...]] = []
+        self._begun: set[tuple[str, int]] = set()  # trials with generations in the store
+        self._secrets = Secrets.of()
         self.claim: dict[str, Any] = self.get("claim") or {}
         self._subject = str(self.claim.get("model", ""))
         settings = canonical_json(self.claim.get("settings"))
@@ -168,6 +179,16 @@ class RunStore:
             database.close()
             _explain(error, directory)
 
+    def discard(self) -> None:
+        """Remove a run in which nothing was ever answered, so that its directory is free again."""
+        if self._lock is None or next(self._rows("SELECT 1 FROM trial LIMIT 1"), None):
+            return
+        self._db.close()
+        for file in (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", LOCK):
+            (self.directory / file).unlink(missing_ok=True)
+        with suppress(OSError):  # it holds something else, or is somebody's mount
+            self.directory.rmdir()
+
     def close(self) -> None:
         """Commit what is kept back, and let the directory go."""
         try:
@@ -207,6 +228,24 @@ class RunStore:
             trials.append(self._trial_row(trial))
         self._commit(variants, trials)
 
+    def keep(self, phase: str, idx: int, number: int, answer: str) -> None:
+        """Store a generation of a trial that goes on; on disk when this returns.
+
+        It is forgotten when the trial's transcript is stored.
+        """
+        self._begun.add((phase, idx))
+        self._write(
+            "INSERT OR REPLACE INTO generation VALUES (?, ?, ?, ?)",
+            (phase, idx, number, _text(self._secrets.scrub(answer))),
+        )
+
+    def kept(self, phase: str = "sweep") -> dict[tuple[int, int], str]:
+        """The generations of trials that an earlier process began, by index and number."""
+        rows = self._rows("SELECT idx, number, answer FROM generation WHERE phase = ?", (phase,))
+        found = {(idx, number): answer for idx, number, answer in rows}
+        self._begun |= {(phase, idx) for idx, _ in found}
+        return found
+
     def save_verdict(
         self,
         idx: int,
@@ -220,7 +259,7 @@ class RunStore:
 
         A verdict of a later judge does not enter the accounts (``enters=False``).
         """
-        evidence = _dumps([[e.turn, e.quote, e.why] for e in verdict.evidence])
+        evidence = self._secrets.scrub(_dumps([[e.turn, e.quote, e.why] for e in verdict.evidence]))
         self._verdicts.append(
             (
                 *(verdict.judge, verdict.version, verdict.value, verdict.engaged),
@@ -248,7 +287,8 @@ class RunStore:
         if key == "claim":
             raise ValueError("a claim is fixed when a run is created")
         self._write(
-            "INSERT OR REPLACE INTO run VALUES (?, ?)", (key, _dumps(without_credentials(value)))
+            "INSERT OR REPLACE INTO run VALUES (?, ?)",
+            (key, self._secrets.scrub(_dumps(without_credentials(value)))),
         )
 
     def finish(self, report: Report) -> None:
@@ -256,7 +296,7 @@ class RunStore:
         self.flush()
         self._write(
             "INSERT OR REPLACE INTO run VALUES ('report', ?)",
-            (_dumps(report.model_dump(mode="json")),),
+            (self._secrets.scrub(_dumps(report.model_dump(mode="json"))),),
         )
 
     def _trial_row(self, trial: Trial) -> tuple[Any, ...]:
@@ -266,14 +306,16 @@ class RunStore:
             *(trial.variant_id, self._subject, self._params_hash, trial.epoch, trial.phase),
             *(trial.idx, trial.stratum, trial.account, trial.state),
             f"[{usage.input},{usage.output},{usage.cache_read},{usage.cache_write}]",
-            _dumps(
-                {
-                    "turns": transcript.turns,
-                    "actions": transcript.actions,
-                    "stop": transcript.stop,
-                    "cause": transcript.cause,
-                    "usage": usage,
-                }
+            self._secrets.scrub(
+                _dumps(
+                    {
+                        "turns": transcript.turns,
+                        "actions": transcript.actions,
+                        "stop": transcript.stop,
+                        "cause": transcript.cause,
+                        "usage": usage,
+                    }
+                )
             ),
         )
 
@@ -281,6 +323,7 @@ class RunStore:
         """One transaction: variants, trials, and the verdicts kept back if they are many."""
         database = self._db
         verdicts = self._verdicts if not trials or len(self._verdicts) >= _FLUSH_AT else []
+        over = [name for trial in trials if (name := (trial[4], trial[5])) in self._begun]
         try:
             database.execute("BEGIN IMMEDIATE")
             try:
@@ -288,6 +331,8 @@ class RunStore:
                     database.executemany(_ADD_VARIANT, variants)
                 if trials:
                     database.executemany(_ADD_TRIAL, trials)
+                if over:
+                    database.executemany(_FORGET, over)
                 if verdicts:
                     added = database.executemany(_ADD_VERDICT, verdicts).rowcount
                     if added != len(verdicts):
@@ -300,6 +345,7 @@ class RunStore:
         except sqlite3.Error as error:
             self._fail(error)
         verdicts.clear()
+        self._begun.difference_update(over)
 
     def _write(self, statement: str, values: tuple[Any, ...]) -> None:
         try:
@@ -334,13 +380,14 @@ class RunStore:
         """Outcomes in index order, transcripts left on disk: what a resumed search replays."""
         self._flush_if_writing()
         rows = self._rows(
-            """SELECT t.idx, v.value, v.cause, v.engaged, v.confirmed FROM trial t
+            """SELECT t.idx, v.value, v.cause, v.engaged, v.confirmed, t.variant_id, t.epoch
+            FROM trial t
             LEFT JOIN verdict v ON v.trial_id = t.id AND v.enters
             WHERE t.phase = ? ORDER BY t.idx""",
             (phase,),
         )
-        for idx, value, cause, engaged, confirmed in rows:
-            yield StoredOutcome(idx, value, cause, engaged != 0, confirmed != 0)
+        for idx, value, cause, engaged, confirmed, variant, epoch in rows:
+            yield StoredOutcome(idx, value, cause, engaged != 0, confirmed != 0, variant, epoch)
 
     def rows(self, phase: str = "sweep") -> Iterator[StoredRow]:
         """Trials in index order without what was said, which is most of the cost of reading one."""
@@ -386,6 +433,37 @@ class RunStore:
             (phase,),
         )
         return dict(rows)
+
+    def request_hash(self, variant_id: str) -> str:
+        """Hash of the request that a variant was run with; empty where none was recorded."""
+        rows = self._rows("SELECT request_hash FROM variant WHERE id = ?", (variant_id,))
+        return next((str(found) for (found,) in rows), "")
+
+    def verdict_by(
+        self, judge: str, version: int, idx: int, phase: str = "sweep"
+    ) -> Verdict | None:
+        """What a judge of this name and version said of a trial, whether it entered or not."""
+        self._flush_if_writing()
+        rows = self._rows(
+            """SELECT v.value, v.judge, v.version, v.engaged, v.confirmed, v.cause, v.evidence
+            FROM trial t JOIN verdict v ON v.trial_id = t.id AND v.judge = ? AND v.version = ?
+            WHERE t.phase = ? AND t.idx = ?""",
+            (judge, version, phase, idx),
+        )
+        found = next(rows, None)
+        return None if found is None else _verdict(*found)
+
+    def count_from(self, idx: int, phase: str = "sweep") -> int:
+        """How many trials have this index or a later one."""
+        query = "SELECT COUNT(*) FROM trial WHERE phase = ? AND idx >= ?"
+        ((count,),) = self._rows(query, (phase, idx))
+        return int(count)
+
+    def usage(self) -> Usage:
+        """The tokens of every stored trial, those in no rate included."""
+        parts = ", ".join(f"COALESCE(SUM(json_extract(usage, '$[{i}]')), 0)" for i in range(4))
+        (sums,) = self._rows(f"SELECT {parts} FROM trial")
+        return Usage(*sums)
 
     def _flush_if_writing(self) -> None:
         if self._lock is not None:
@@ -461,6 +539,9 @@ def _prepare(database: sqlite3.Connection) -> None:
     """Make a database ours to write in: not before it is known to be ours, for this changes it."""
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA synchronous = NORMAL")
+    if database.execute("PRAGMA user_version").fetchone() == (1,):  # all that format 2 adds
+        database.execute(_GENERATION)
+        database.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
 
 
 def _connect_reader(path: Path) -> sqlite3.Connection:
@@ -536,9 +617,9 @@ def _must_be_a_run(database: sqlite3.Connection, directory: Path) -> None:
             "it again without --resume"
         )
     (version,) = database.execute("PRAGMA user_version").fetchone()
-    if version != _SCHEMA_VERSION:
+    if not 1 <= version <= _SCHEMA_VERSION:
         raise StoreError(
-            f"{_shown(directory)} has run format {version} and this Holdfast reads "
+            f"{_shown(directory)} has run format {version} and this Holdfast reads up to "
             f"{_SCHEMA_VERSION}; use the Holdfast that wrote it"
         )
 
@@ -674,12 +755,29 @@ def _load_transcript(text: str) -> Transcript:
     raw = _loads(text)  # a lone surrogate, which validation refuses: put together by hand
     return Transcript.of(
         turns=tuple(
-            Turn(**(t | {"calls": tuple(Call(**call) for call in t["calls"])})) for t in raw["turns"]
+            Turn(**(t | {"calls": tuple(Call(**call) for call in t["calls"])}))
+            for t in raw["turns"]
         ),
         actions=tuple(Action(**(a | {"span": tuple(a["span"])})) for a in raw["actions"]),
         stop=raw["stop"],
         cause=raw["cause"],
         usage=Usage(**raw["usage"]),
+    )
+
+
+def _verdict(
+    value: Any, judge: str, version: int, engaged: int, confirmed: int, cause: str, evidence: str
+) -> Verdict:
+    return Verdict(
+        value=value,
+        evidence=tuple(
+            Evidence(turn=turn, quote=quote, why=why) for turn, quote, why in _loads(evidence)
+        ),
+        engaged=bool(engaged),
+        judge=judge,
+        version=version,
+        cause=cause,
+        confirmed=bool(confirmed),
     )
 
 
@@ -689,18 +787,7 @@ def _trial(row: tuple[Any, ...], directory: Path) -> Trial:
     try:
         verdict = None
         if value is not None:
-            verdict = Verdict(
-                value=value,
-                evidence=tuple(
-                    Evidence(turn=turn, quote=quote, why=why)
-                    for turn, quote, why in _loads(evidence)
-                ),
-                engaged=bool(engaged),
-                judge=judge,
-                version=version,
-                cause=cause,
-                confirmed=bool(confirmed),
-            )
+            verdict = _verdict(value, judge, version, engaged, confirmed, cause, evidence)
             state = "done" if state == "answered" else state
         return Trial(
             idx=idx,

@@ -1,0 +1,85 @@
+"""What `holdfast plan` shows on a terminal: the bill, what it buys, and what was assumed."""
+
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from reports.console import console
+from reports.text import at_most, line, money, percent, plural
+
+if TYPE_CHECKING:
+    from fuzzer.forecast import Bill, Forecast
+
+
+def show(forecast: "Forecast", *, stream: TextIO | None = None) -> None:
+    """Print a forecast, on standard output unless told otherwise."""
+    out = console(stream or sys.stdout)
+    out.print(Text(_head(forecast), style="bold"))
+    out.print()
+    out.print(_bills(forecast))
+    out.print(Text(_requests(forecast)))
+    out.print(Text(_reach(forecast)))
+    for note in forecast.notes:
+        out.print(Text(f"Note: {line(note, 400)}", style="yellow"))
+    out.print(Text("\nAssumed", style="bold"))
+    for sentence in forecast.assumptions:
+        out.print(Padding(Text(line(sentence, 400)), (0, 0, 0, 2), expand=False))
+
+
+def _head(forecast: "Forecast") -> str:
+    what = f"{line(forecast.model, 80)} on {plural(len(forecast.seeds), 'seed')}"
+    if forecast.price is None:
+        return f"{what}: cost unknown"
+    expected, most = money(forecast.expected.cost_usd), money(forecast.most.cost_usd)
+    return f"{what}: {expected} expected, {most} at most ({line(forecast.price.source, 80)})"
+
+
+def _bills(forecast: "Forecast") -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    columns = ("", "calls", "canonical", "mutated", "shrink", "tokens in", "out", "cost")
+    for column in columns:
+        table.add_column(column, justify="right" if column else "left", no_wrap=True)
+    for name, bill in (("expected", forecast.expected), ("at most", forecast.most)):
+        table.add_row(name, *_row(bill))
+    return table
+
+
+def _row(bill: "Bill") -> tuple[str, ...]:
+    calls = bill.calls
+    counts = (calls.total, calls.canonical, calls.mutated, calls.shrink)
+    tokens = (bill.input_tokens, bill.output_tokens)
+    return (*(f"{n:,}" for n in counts), *map(_short, tokens), money(bill.cost_usd))
+
+
+def _short(tokens: int) -> str:
+    """Tokens in few characters.
+
+    >>> _short(950), _short(48_200), _short(24_800_400)
+    ('950', '48k', '24.8M')
+    """
+    if tokens < 1_000:
+        return str(tokens)
+    return f"{tokens / 1_000:.0f}k" if tokens < 1_000_000 else f"{tokens / 1_000_000:,.1f}M"
+
+
+def _requests(forecast: "Forecast") -> str:
+    sizes = (("canonical", forecast.canonical), ("mutated", forecast.mutated))
+    told = ", ".join(f"{kind} {size.mean:,.0f} (largest {size.most:,})" for kind, size in sizes)
+    counted = sum(size.n for _, size in sizes)
+    how = "counted by the provider" if forecast.counted_by == "count_tokens" else "estimated"
+    return f"First request, in tokens: {told}; {how} from {plural(counted, 'request')}."
+
+
+def _reach(forecast: "Forecast") -> str:
+    reach, sure = forecast.reach, percent(1 - forecast.alpha)
+    text = (
+        f"The budget of {plural(forecast.budget, 'call')} gives {plural(reach.rows, 'row')} of D: "
+        f"without a failure, a mean rate of at most {at_most(reach.rate)} [{sure}]"
+    )
+    if not reach.reachable or reach.least_budget is None:
+        return f"{text}."
+    threshold = percent(forecast.threshold)
+    return f"{text}. Holds at {threshold} takes {reach.least_budget:,} calls without a failure."
