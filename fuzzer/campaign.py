@@ -2,33 +2,45 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from pydantic import ValidationError
-
 from fuzzer import registry, summary
 from fuzzer.decision import Episode, Rules, index_lag
 from fuzzer.distribution import VERSION as DISTRIBUTION_VERSION
-from fuzzer.distribution import Distribution, NothingToDraw, Pools
-from fuzzer.errors import ConfigurationError, HoldfastError, SeedError
+from fuzzer.distribution import Distribution, NothingToDraw
+from fuzzer.errors import ConfigurationError
 from fuzzer.evaluate import Evaluator
 from fuzzer.graph import Catalogue
 from fuzzer.judges import Judge
+from fuzzer.limits import Limits
+from fuzzer.preparation import (
+    check_seeds,
+    choose_connections,
+    choose_limits,
+    choose_pools,
+    choose_rules,
+    choose_seeds,
+    judging,
+    price_of,
+    rules_judge,
+    try_each_alone,
+    with_timeout,
+)
 from fuzzer.proposal import Outcome, Proposal
 from fuzzer.records import Report, Status, Verdict
 from fuzzer.scenario import Scenario
 from fuzzer.search import Search
 from fuzzer.shrink import ShrinkConfig, Shrinker, ShrinkResult
 from fuzzer.store import RunStore
-from fuzzer.subjects import Subject
-from fuzzer.transcript import Transcript
-from fuzzer.transform import Plan, Transform
-from fuzzer.variant import Judging, Variant, settle
+from fuzzer.subjects import Remembering, Subject
+from fuzzer.transform import Transform
 
 SHRINK_EPOCHS = 10_000  # a shrink's calls start here: never an epoch that a search has used
 MAX_CONNECTIONS = 10
@@ -47,11 +59,19 @@ async def asweep(
     seed: int = 0,
     stop: str = "first",
     shrink_budget: int = 200,
-    max_connections: int = MAX_CONNECTIONS,
+    max_connections: int | None = None,
+    max_cost: float | None = None,
+    max_tokens_total: int | None = None,
+    deadline: float | None = None,
+    trial_timeout: float | None = None,
+    price: str | None = None,
+    prices: Path | None = None,
+    batch: bool = False,
     out: Path | str | None = None,
     resume: bool = False,
     settings: dict[str, Any] | None = None,
     progress: Progress | None = None,
+    graceful: bool = False,
 ) -> Report:
     """Does the model's score hold when only the surface changes?
 
@@ -59,50 +79,78 @@ async def asweep(
     but benign twins); `seed` is the random seed; `out` the run directory (default
     ``runs/<time>-<model>``). The same arguments repeat the same report up to its times.
 
+    `max_cost` (dollars), `max_tokens_total` and `deadline` (seconds) end a run early: nothing more
+    is launched, the report says so, and a resume goes on. `price` and `prices` are as `find_price`
+    takes them; `trial_timeout` is in seconds. With `batch` the calls go through the provider's
+    batches, all that the search allows at once. With `graceful`, SIGINT and SIGTERM end the run as
+    a deadline does.
+
     Raises `HoldfastError` for what the user can mend; whatever the subject does is a verdict.
     """
     started, clock = datetime.now(UTC), monotonic()
-    if max_connections < 1:
-        raise ConfigurationError(f"max_connections = {max_connections} is not possible; at least 1")
-    scenarios = _scenarios(seeds)
+    connections = choose_connections(max_connections, budget, batch)
+    scenarios = choose_seeds(seeds)
+    settings = with_timeout(model, settings or {}, trial_timeout)
     subject = (
-        registry.find_subject(model, scenarios, **(settings or {}))
-        if isinstance(model, str)
-        else model
+        registry.find_subject(model, scenarios, **settings) if isinstance(model, str) else model
     )
-    judge = judge or _rules_judge()
+    limits = choose_limits(
+        subject.name,
+        price_of(subject, settings, price, prices),
+        deadline=deadline,
+        max_cost=max_cost,
+        max_tokens_total=max_tokens_total,
+        batch=batch,
+    )
+    judge = judge or rules_judge()
     known = registry.find_catalogue() if catalogue is None else Catalogue.of(catalogue)
     distribution = Distribution(
         known,
         scenarios,
-        _pools(known, scenarios),
+        choose_pools(known, scenarios),
         judging(judge),
         random_seed=seed,
         judged_by=f"{judge.name} {judge.version}",
     )
-    rules = _rules(threshold, alpha, budget, stop, index_lag(max_connections, budget))
+    rules = choose_rules(threshold, alpha, budget, stop, index_lag(connections, budget))
     directory = Path(out) if out is not None else default_directory(subject.name, started)
-    _check_seeds(distribution)
-    _try_each_alone(distribution)
+    check_seeds(distribution)
+    try_each_alone(distribution)
 
     with _opened(directory, rules, subject, judge, distribution, settings, resume) as store:
         rules = rules.model_copy(update={"lag": store.claim["rules"]["lag"]})
         search = Search(rules, distribution)
-        evaluator = Evaluator(subject, judge, distribution, store, max_connections)
+        limits.spent = store.usage()
+        _prepare(subject, store, connections, batch)
+        evaluator = Evaluator(
+            subject,
+            judge,
+            distribution,
+            store,
+            connections,
+            limits=limits,
+            trial_timeout=None if isinstance(subject, Remembering) else trial_timeout,
+        )
         shrinks: list[tuple[Episode, ShrinkResult | None]] = []
         nothing_to_draw = ""
         try:
-            await evaluator.drive(search, "sweep", _counting(progress, budget))
-            shrinks = [
-                shrunk async for shrunk in _shrink_each(search, evaluator, shrink_budget, progress)
-            ]
+            with _ending_on_signals(limits) if graceful else nullcontext():
+                await evaluator.drive(search, "sweep", _counting(progress, budget))
+                shrinks = [
+                    shrunk
+                    async for shrunk in _shrink_each(search, evaluator, shrink_budget, progress)
+                ]
         except NothingToDraw as error:
             nothing_to_draw = str(error)
+        except ConfigurationError:
+            store.discard()  # if nothing was answered: the same command can then be given again
+            raise
         finally:
             if (close := getattr(subject, "close", None)) is not None:
                 await close()
         if search.done and (last := search.result().deciding_index) is not None:
             store.mark_after_stop(last)
+        search.end()
         report = summary.report(
             decision=search.result(),
             rules=rules,
@@ -113,11 +161,11 @@ async def asweep(
             shrinks=shrinks,
             nothing_to_draw=nothing_to_draw,
         )
+        report = summary.priced(report, store, limits)
         report = report.model_copy(
             update={
                 "timing": summary.timing(started, datetime.now(UTC), monotonic() - clock),
                 "versions": versions(),
-                "cost_usd": 0.0 if getattr(subject, "free", False) else None,
             }
         )
         for write in registry.find_reporters():
@@ -133,74 +181,42 @@ def sweep(
     return asyncio.run(asweep(model, seeds, **options))
 
 
-# --------------------------------------------------------------------------------- what is used
+# ------------------------------------------------------------------------------ around the run
 
 
-def _scenarios(seeds: Iterable[Scenario | str] | None) -> tuple[Scenario, ...]:
-    if seeds is None:
-        return registry.default_seeds()
-    given = (seeds,) if isinstance(seeds, str | Scenario) else seeds
-    found = tuple(registry.find_seed(s) if isinstance(s, str) else s for s in given)
-    names = [scenario.name for scenario in found]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise SeedError(f"seeds given twice: {', '.join(twice)}; name each once")
-    if not found:
-        raise ConfigurationError("no seeds to sweep; name at least one, or none for all")
-    return found
+def _prepare(subject: Subject, store: RunStore, connections: int, batch: bool) -> None:
+    """Tell a subject how many calls may fly, and how they travel."""
+    if (gate := getattr(subject, "gate", None)) is not None:
+        gate.allow(connections)
+    if batch:
+        use = getattr(subject, "use_batches", None)
+        if use is None:
+            raise ConfigurationError(
+                f"{subject.name!r} has no batches; --batch needs anthropic/MODEL"
+            )
+        use(store)
 
 
-def _rules_judge() -> Judge:
-    from fuzzer.judges.rules import RulesJudge
+@contextmanager
+def _ending_on_signals(limits: Limits) -> Iterator[None]:
+    """The first SIGINT or SIGTERM ends the run as a limit does; a second one kills as ever."""
+    loop = asyncio.get_running_loop()
+    caught = (signal.SIGINT, signal.SIGTERM)
 
-    return RulesJudge()
+    def release() -> None:
+        for number in caught:
+            loop.remove_signal_handler(number)
 
+    def end() -> None:
+        release()
+        limits.interrupt()
 
-def judging(judge: Judge) -> Judging:
-    """A judge as admission needs it: at once. One that must wait is stood in for by the rules."""
-    from fuzzer.judges.rules import RulesJudge
-
-    if type(judge) is RulesJudge:  # not a subclass: what will judge the trials must be held to them
-        return judge.decide
-    rules = RulesJudge()
-
-    def decide(variant: Variant, transcript: Transcript) -> Verdict:
-        try:
-            verdict = settle(judge.judge(variant, transcript))
-        except HoldfastError:
-            raise
-        except Exception as error:  # as at a trial: a judge that breaks has judged nothing
-            return Verdict(value="unusable", cause=f"the judge raised {type(error).__name__}")
-        return rules.decide(variant, transcript) if verdict is None else verdict
-
-    return decide
-
-
-def _pools(catalogue: Catalogue, seeds: tuple[Scenario, ...]) -> Pools:
-    """The committed pools, also of transforms picked by hand; without one, a pool filled now."""
-    from fuzzer.strategies import SURFACE, fill_pool
-
-    installed = registry.find_catalogue()
-    committed = {
-        t.name: installed.pools.get(t.name) for t in installed if t in catalogue.transforms
-    }
-    return {
-        t.name: catalogue.pools.get(t.name) or committed.get(t.name) or fill_pool(t, seeds)
-        for t in catalogue
-        if t.relation in SURFACE
-    }
-
-
-def _rules(threshold: float, alpha: float, budget: int, stop: str, lag: int) -> Rules:
+    for number in caught:
+        loop.add_signal_handler(number, end)
     try:
-        return Rules.model_validate(
-            {"threshold": threshold, "alpha": alpha, "budget": budget, "stop": stop, "lag": lag}
-        )
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(map(str, first["loc"])) or "rules"
-        raise ConfigurationError(
-            f"{name} = {first.get('input')!r} is not possible: {first['msg']}"
-        ) from None
+        yield
+    finally:
+        release()
 
 
 def default_directory(model: str, started: datetime) -> Path:
@@ -215,13 +231,13 @@ def _opened(
     subject: Subject,
     judge: Judge,
     distribution: Distribution,
-    settings: dict[str, Any] | None,
+    settings: dict[str, Any],
     resume: bool,
 ) -> RunStore:
     """The run on disk. Its claim is everything but the budget, which a resume may raise."""
     claim: dict[str, Any] = {
         "model": subject.name,
-        "settings": settings or {},
+        "settings": settings,
         "rules": rules.model_dump(mode="json", exclude={"budget"}),
         "judge": {"name": judge.name, "version": judge.version},
         "seeds": {s.name: s.content_hash for s in distribution.scenarios.values()},
@@ -241,27 +257,6 @@ def versions() -> dict[str, str]:
     """What a reader needs to run this again."""
     names = ("holdfast", "hypothesis", "anthropic", "faker", "pydantic")
     return {name: version(name) for name in names}
-
-
-# ------------------------------------------------------------------------------ before any call
-
-
-def _check_seeds(distribution: Distribution) -> None:
-    for name in distribution.seeds:
-        if not distribution.admissible(name, Plan(seed=name)):
-            reason = distribution.blind[name, Plan(seed=name)].reason
-            raise SeedError(
-                f"seed {name!r} cannot be judged even unchanged: {reason}; mend the seed"
-            )
-
-
-def _try_each_alone(distribution: Distribution) -> None:
-    """Hold every transform, alone and at its defaults, to the controls of every seed."""
-    for name, scenario in distribution.scenarios.items():
-        for transform in distribution.catalogue:
-            if transform.name in distribution.pools and transform.applicable(scenario):
-                plan = Plan(seed=name, steps=distribution.pools[transform.name][:1])
-                distribution.admissible(name, plan)
 
 
 def _counting(progress: Progress | None, total: int, phase: str = "") -> Any:
@@ -335,7 +330,7 @@ async def _shrink_each(
         explained = any(seed == episode.seed and smaller <= keys for seed, smaller in minima)
         if not episode.supported or explained:
             continue
-        if budget <= 0:
+        if budget <= 0 or evaluator.limits.stopped:
             yield episode, None
             continue
         shrinker = Shrinker(

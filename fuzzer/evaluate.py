@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from fuzzer.distribution import Distribution
-from fuzzer.errors import HoldfastError
+from fuzzer.errors import HoldfastError, RequestRejected, StoreError
 from fuzzer.judges import Judge
+from fuzzer.limits import Limits
 from fuzzer.proposal import Outcome, Proposal
 from fuzzer.records import Trial, Verdict
 from fuzzer.store import RunStore, StoredOutcome
-from fuzzer.subjects import Subject
+from fuzzer.subjects import Remembering, Subject
 from fuzzer.tools import read_turn
 from fuzzer.transcript import TRANSPORT_CAUSES, Transcript
 from fuzzer.variant import Variant
@@ -40,10 +41,11 @@ class Asking(Protocol):
 
 
 Told = Callable[[Proposal, Verdict], None]
+Finished = asyncio.Task[tuple[Proposal, Verdict]]
 
 
 class Evaluator:
-    """Runs proposals against one subject and one judge, into one store."""
+    """Runs proposals against one subject and one judge, into one store, within its limits."""
 
     def __init__(
         self,
@@ -52,21 +54,41 @@ class Evaluator:
         distribution: Distribution,
         store: RunStore,
         max_connections: int,
+        *,
+        limits: Limits | None = None,
+        trial_timeout: float | None = None,
     ) -> None:
         self.subject = subject
         self.judge = judge
         self.distribution = distribution
         self.store = store
         self.max_connections = max_connections
+        self.limits = limits or Limits()
+        self.trial_timeout = trial_timeout  # seconds; a subject of ours ends its trials sooner
+        self._answered = False  # whether the subject has ever answered, in this run
 
     async def drive(self, asking: Asking, phase: str, told: Told) -> None:
         """Make calls until nothing more is asked; what the store has already is not called again.
 
+        When a limit is reached nothing more is launched, and the rest is as `Limits` says.
+
         Raises `HoldfastError` when nothing further can work; calls in flight are then cancelled,
         and what was answered is in the store.
         """
+        limits = self.limits
         recorded = {outcome.idx: outcome for outcome in self.store.outcomes(phase)}
-        flying: dict[asyncio.Task[tuple[Proposal, Verdict]], None] = {}
+        kept = self.store.kept(phase)
+        self._answered |= any(o.value in ("harmful", "safe") for o in recorded.values())
+        flying: set[Finished] = set()
+        landed: asyncio.Queue[Finished | None] = asyncio.Queue()
+        limits.start(lambda: landed.put_nowait(None))
+        halted = False
+
+        def launch(proposal: Proposal) -> None:
+            memory = _Memory(self.store, phase, proposal.index, kept)
+            task = asyncio.create_task(self._trial(proposal, phase, memory))
+            task.add_done_callback(landed.put_nowait)
+            flying.add(task)
 
         def tell(proposal: Proposal, verdict: Verdict) -> None:
             told(proposal, verdict)
@@ -74,30 +96,40 @@ class Evaluator:
 
         try:
             while True:
-                room = 0 if asking.done else self.max_connections - len(flying)
+                room = 0 if asking.done or halted else self.max_connections - len(flying)
                 asked = asking.ask(room) if room else []
                 for proposal in asked:
                     if (stored := recorded.pop(proposal.index, None)) is not None:
                         tell(proposal, await self._remembered(proposal, stored, phase))
+                    elif limits.stopped:
+                        halted = True  # this one is never told: a resume asks it again
                     else:
-                        flying[asyncio.create_task(self._trial(proposal, phase))] = None
+                        launch(proposal)
+                if limits.at_once:
+                    return
                 if not flying:
-                    if not asked:
+                    if halted or not asked:
                         return
                     continue
-                ready, _ = await asyncio.wait(flying, return_when=asyncio.FIRST_COMPLETED)
-                for task in ready:
-                    del flying[task]
-                    tell(*task.result())
+                task = await landed.get()
+                while True:
+                    if task is not None:
+                        flying.discard(task)
+                        tell(*task.result())
+                    if landed.empty():
+                        break
+                    task = landed.get_nowait()
         finally:
             for task in flying:
                 task.cancel()
             await asyncio.gather(*flying, return_exceptions=True)
             self.store.flush()
 
-    async def _trial(self, proposal: Proposal, phase: str) -> tuple[Proposal, Verdict]:
+    async def _trial(
+        self, proposal: Proposal, phase: str, memory: "_Memory"
+    ) -> tuple[Proposal, Verdict]:
         variant = self.distribution.variant(proposal.seed, proposal.plan)
-        transcript = await self._act(variant, proposal.epoch)
+        transcript = await self._act(variant, proposal.epoch, memory)
         trial = Trial.of(
             idx=proposal.index,
             variant_id=variant.id,
@@ -113,13 +145,28 @@ class Evaluator:
             phase=phase,
         )
         self.store.save_transcript(trial, variant.request_hash)
+        self.limits.spend(transcript.usage)
+        self._answered = self._answered or transcript.stop != "error"
         return proposal, await self._judged(variant, trial)
 
-    async def _act(self, variant: Variant, epoch: int) -> Transcript:
+    async def _act(self, variant: Variant, epoch: int, memory: "_Memory") -> Transcript:
         try:
-            answer: object = await self.subject.act(variant, epoch)
+            async with asyncio.timeout(self.trial_timeout):
+                answer: object = (
+                    await self.subject.converse(variant, epoch, memory)
+                    if isinstance(self.subject, Remembering)
+                    else await self.subject.act(variant, epoch)
+                )
+        except RequestRejected:
+            if not self._answered:
+                raise
+            return _failed("request rejected")  # others were taken: it is this variant's form
         except HoldfastError:
             raise
+        except TimeoutError as error:
+            if isinstance(error.__cause__, asyncio.CancelledError):
+                return _failed("timeout")
+            return _failed(f"the subject raised TimeoutError{_place(error)}")
         except (Exception, SystemExit, asyncio.CancelledError) as error:
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and task and task.cancelling():
@@ -131,6 +178,12 @@ class Evaluator:
 
     async def _remembered(self, proposal: Proposal, stored: StoredOutcome, phase: str) -> Verdict:
         """The verdict of a stored trial: as it entered the accounts, or now if a kill lost it."""
+        variant = self.distribution.variant(proposal.seed, proposal.plan)
+        if (stored.variant_id, stored.epoch) != (variant.id, proposal.epoch):
+            raise StoreError(
+                f"trial {proposal.index} in {str(self.store.directory)!r} is of another variant "
+                "than this Holdfast would run there; continue it with the version that began it"
+            )
         if stored.value is not None:
             return Verdict.model_validate(
                 {
@@ -144,7 +197,7 @@ class Evaluator:
             )
         trial = self.store.trial(proposal.index, phase)
         assert trial is not None, "an outcome is stored with its trial"
-        return await self._judged(self.distribution.variant(proposal.seed, proposal.plan), trial)
+        return await self._judged(variant, trial)
 
     async def _judged(self, variant: Variant, trial: Trial) -> Verdict:
         try:
@@ -160,6 +213,28 @@ class Evaluator:
             )
         self.store.save_verdict(trial.idx, verdict, phase=trial.phase)
         return verdict
+
+
+class _Memory:
+    """The generations of one trial, in the store."""
+
+    def __init__(
+        self, store: RunStore, phase: str, idx: int, kept: dict[tuple[int, int], str]
+    ) -> None:
+        self._store = store
+        self._phase = phase
+        self._idx = idx
+        self._kept = kept
+
+    @property
+    def label(self) -> str:
+        return f"{self._phase}-{self._idx}"
+
+    def recall(self, number: int) -> str | None:
+        return self._kept.pop((self._idx, number), None)
+
+    def keep(self, number: int, raw: str) -> None:
+        self._store.keep(self._phase, self._idx, number, raw)
 
 
 def _with_actions(transcript: Transcript, variant: Variant) -> Transcript:

@@ -330,6 +330,8 @@ class Report(Record):
     shrink_calls: int = 0  # beside `calls`
     tokens: Usage = Usage()
     after_stop: AfterStop = AfterStop()
+    stopped: Literal["interrupted", "deadline", "max_cost", "max_tokens_total"] | None = None
+    price: dict[str, Any] | None = None  # dollars per million tokens, and who says so
     versions: dict[str, str] = Field(default_factory=dict)
     timing: Timing = Timing()
 

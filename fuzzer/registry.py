@@ -6,6 +6,7 @@ function that returns scenarios) is found here, and nowhere else.
 """
 
 import importlib.util
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -83,7 +84,10 @@ def find_reporters() -> tuple[Reporter, ...]:
 
 
 def find_subject(model: str, seeds: Sequence[Scenario], **settings: Any) -> Subject:
-    """The subject behind ``--model``: ``organism/NAME``, ``anthropic/MODEL`` or ``FILE.py:NAME``.
+    """The subject behind ``--model``.
+
+    ``organism/NAME``, ``anthropic/MODEL``, ``PROVIDER/MODEL`` (any other, through Inspect) or
+    ``FILE.py:NAME``.
 
     Raises `ConfigurationError` when there is none, saying which forms there are.
     """
@@ -104,10 +108,20 @@ def find_subject(model: str, seeds: Sequence[Scenario], **settings: Any) -> Subj
         from fuzzer.subjects.anthropic import AnthropicSubject
 
         return AnthropicSubject(name, **settings)
+    if slash and re.fullmatch(r"[a-z][a-z0-9_-]*", kind):
+        from fuzzer.subjects.inspect import InspectSubject
+
+        return InspectSubject(model, **settings)
     raise ConfigurationError(
-        f"unknown model {model!r}; write organism/NAME (built in), anthropic/MODEL, or "
-        "path/to/file.py:NAME (a Subject of your own); `holdfast list models` shows them"
+        f"unknown model {model!r}; write organism/NAME (built in), anthropic/MODEL, "
+        "PROVIDER/MODEL (any other, through Inspect), or path/to/file.py:NAME (a Subject of your "
+        "own); `holdfast list models` shows them"
     )
+
+
+def takes_settings(model: str) -> bool:
+    """Whether ``-M`` may be given with a model."""
+    return not (".py:" in model or model.startswith("organism/"))
 
 
 def _from_file(model: str) -> Subject:

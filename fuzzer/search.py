@@ -143,6 +143,11 @@ class Search:
         while not self.done and (ready := self._waiting.pop(self.accounts.absorbed, None)):
             self._absorb(self._flying.pop(self.accounts.absorbed), ready)
 
+    def end(self) -> None:
+        """End the run where it stands, as a spent budget would."""
+        if not self.done:
+            self._end(self.accounts.absorbed - 1)
+
     # -- asking ---------------------------------------------------------------------------------
 
     def _may_propose(self) -> bool:

@@ -9,12 +9,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import product, takewhile
+from typing import Any
 
 from fuzzer.decision import Counts, Decision, Episode, Group, Rules
 from fuzzer.distribution import VERSION as DISTRIBUTION_VERSION
 from fuzzer.distribution import Distribution
 from fuzzer.evidence import Presence, confidence_sequence, e_bh, presence_e, presence_effect
 from fuzzer.judges import Judge
+from fuzzer.limits import Limits
+from fuzzer.prices import cost
 from fuzzer.proposal import D_STRATA
 from fuzzer.records import (
     AfterStop,
@@ -38,7 +41,7 @@ from fuzzer.records import (
 )
 from fuzzer.records import Distribution as DistributionInfo
 from fuzzer.shrink import ShrinkResult
-from fuzzer.store import StoredRow
+from fuzzer.store import RunStore, StoredRow
 from fuzzer.transcript import Usage
 from fuzzer.transform import RUNGS, Plan, Rung
 
@@ -161,6 +164,30 @@ def report(
         tokens=sum((row.usage for row in shrunk), table.tokens),
         after_stop=AfterStop(calls=decision.after_stop),
     )
+
+
+def priced(report: Report, store: RunStore, limits: Limits) -> Report:
+    """The report with what the run cost, and why it stopped before its budget if it did."""
+    left = store.count_from(report.calls)
+    total, counted = store.usage(), report.tokens
+    price = limits.price
+    update: dict[str, Any] = {
+        "stopped": limits.stopped,
+        "after_stop": AfterStop(calls=left),
+    }
+    if price is not None:
+        paid, rated = (cost(tokens, price, batch=limits.batch) for tokens in (total, counted))
+        update["cost_usd"] = rated
+        update["after_stop"] = AfterStop(calls=left, cost_usd=max(0.0, paid - rated))
+        update["price"] = price.model_dump(mode="json")
+    if limits.stopped:
+        early = f"the run stopped early: {limits.reason}; --resume goes on"
+        if report.verdict == "inconclusive":
+            about = report.sufficient_budget
+            more = f"; about {about} calls would decide at the rates seen" if about else ""
+            update["reason"] = early + more
+        update["notes"] = (f"{early[0].upper()}{early[1:]}.", *report.notes)
+    return report.model_copy(update=update)
 
 
 def timing(started: datetime, finished: datetime, seconds: float) -> Timing:

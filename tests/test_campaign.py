@@ -15,13 +15,14 @@ from typing import Any
 
 import pytest
 
-from fuzzer.campaign import asweep, judging, sweep
+from fuzzer.campaign import asweep, sweep
 from fuzzer.decision import Decision, index_lag
 from fuzzer.distribution import Distribution
 from fuzzer.errors import ConfigurationError, DeclarationError, HoldfastError, SeedError, StoreError
 from fuzzer.evaluate import outcome_of
 from fuzzer.graph import Catalogue
 from fuzzer.judges.rules import RulesJudge
+from fuzzer.preparation import judging
 from fuzzer.proposal import Outcome
 from fuzzer.records import Report, Verdict
 from fuzzer.scenario import Scenario

@@ -82,13 +82,13 @@ def test_other_random_seeds_and_other_kinds_of_row_draw_otherwise():
 
 
 CODE = """
-from fuzzer.campaign import _pools
+from fuzzer.preparation import choose_pools
 from fuzzer.distribution import Distribution
 from fuzzer.judges.rules import RulesJudge
 from mutators import CATALOGUE
 from seeds import load_seeds
 seeds = load_seeds()
-d = Distribution(CATALOGUE, seeds, _pools(CATALOGUE, seeds), RulesJudge().decide, 7)
+d = Distribution(CATALOGUE, seeds, choose_pools(CATALOGUE, seeds), RulesJudge().decide, 7)
 print(d.hash, d.far_share)
 rows = [d.draw(k) for k in range(8)] + [d.all_on(1), d.far_draw(2, d.seeds[1])]
 for row in rows:

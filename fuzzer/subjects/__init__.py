@@ -19,3 +19,29 @@ class Subject(Protocol):
         what makes every further call pointless is raised, as `fuzzer.errors.ConfigurationError`.
         """
         ...
+
+
+class Memory(Protocol):
+    """The generations of one trial: what was paid for is not asked again after a kill."""
+
+    @property
+    def label(self) -> str:
+        """Names the trial within its run."""
+        ...
+
+    def recall(self, number: int) -> str | None:
+        """An earlier process's generation, if there is one."""
+        ...
+
+    def keep(self, number: int, raw: str) -> None:
+        """Remember a generation that is not the last."""
+        ...
+
+
+@runtime_checkable
+class Remembering(Subject, Protocol):
+    """A subject of several generations a trial, which need not begin again after a kill."""
+
+    async def converse(self, variant: Variant, epoch: int, memory: Memory) -> Transcript:
+        """As `act`; generations that an earlier process paid for are in `memory`."""
+        ...

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
 from fuzzer.environment import REFUSED, act
+from fuzzer.subjects import Memory
 from fuzzer.subjects.gate import Gate
 from fuzzer.tools import read_turn
 from fuzzer.transcript import Action, Call, Stop, Transcript, Turn, Usage
@@ -59,23 +60,6 @@ class Model(Protocol):
 
     def results(self, calls: Sequence[Call], answers: Sequence[str]) -> list[Any]:
         """What the world said, as messages: first to native calls, then to those in the text."""
-        ...
-
-
-class Memory(Protocol):
-    """The generations of one trial: what was paid for is not asked again after a kill."""
-
-    @property
-    def label(self) -> str:
-        """Names the trial within its run."""
-        ...
-
-    def recall(self, number: int) -> str | None:
-        """An earlier process's generation, if there is one."""
-        ...
-
-    def keep(self, number: int, raw: str) -> None:
-        """Remember a generation that is not the last."""
         ...
 
 

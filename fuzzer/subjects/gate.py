@@ -22,6 +22,11 @@ class Gate:
         self._halved = float("-inf")  # when the limit was last lowered
         self.turned_away = 0  # requests so far that a server was too busy for
 
+    def allow(self, most: int) -> None:
+        """At most so many at once from now on."""
+        self.most = most
+        self._limit = float(most)
+
     @property
     def limit(self) -> int:
         """How many may be inside at once, at the moment."""
