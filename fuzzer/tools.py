@@ -8,7 +8,7 @@ a wrong argument, an unclosed tag or an unknown tool is still an attempt.
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from html import unescape
 from typing import Any
@@ -234,18 +234,136 @@ def _action(
     flat = dict(_flatten(raw))
     tool = by_name.get(name)
     if tool is None:
-        return Action(UNKNOWN, flat, name, span, f"unknown tool {name!r}")
+        return Action(UNKNOWN, flat, name, span, f"unknown tool {_quoted(name)}")
     args: dict[str, Any] = {}
-    missing = []
+    others: dict[str, Any] = {}  # that no role explains
+    missing, mistaken, nested = [], [], set()
     for param in tool.params:
         path = ".".join(param.path)
         if path in flat:
-            args[param.role or path] = flat.pop(path)
+            value = flat.pop(path)
+            if param.role:
+                args[param.role] = value
+            else:
+                others[path] = value
+            if problem := _mistake(path, value, param, raw):
+                mistaken.append(problem)
+        elif inside := [key for key in flat if key.startswith(f"{path}.")]:
+            nested.update(inside)  # an object where the parameter stands: judged, never dropped
+            if not _accepts(param.schema, {}):
+                mistaken.append(f"{_quoted(path)} should be {_wanted(param.schema)}, not an object")
         elif param.required:
-            missing.append(path)
-    args.update(flat)
-    problems = [f"missing {path!r}" for path in missing] + [f"unexpected {path!r}" for path in flat]
+            missing.append(f"missing {_quoted(path)}")
+    for path, value in (*others.items(), *flat.items()):
+        while path in args:  # called like a role: neither may hide what the other says
+            path += "'"
+        args[path] = value
+    unexpected = [f"unexpected {_quoted(path)}" for path in flat if path not in nested]
+    problems = [*missing, *mistaken, *unexpected]
+    if len(problems) > _TOLD:
+        problems[_TOLD:] = [f"and {len(problems) - _TOLD} more"]
     return Action(tool.role, args, name, span, "; ".join(problems))
+
+
+_TOLD = 6  # problems of one call; a subject may have written thousands
+
+
+def _quoted(name: str) -> str:
+    return repr(name if len(name) <= 100 else f"{name[:100]}…")
+
+
+_NUMBER = re.compile(r"[+-]?(\d{1,300}(\.\d{0,300})?|\.\d{1,300})([eE][+-]?\d{1,2})?", re.A)
+_TRUTHS = frozenset({"true", "false", "yes", "no", "1", "0"})
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str | int | float) and not isinstance(value, bool)
+
+
+def _number(value: Any) -> bool:
+    return _text(value) and _NUMBER.fullmatch(str(value).strip()) is not None
+
+
+def _integer(value: Any) -> bool:
+    return _number(value) and float(value).is_integer()
+
+
+def _boolean(value: Any) -> bool:
+    return isinstance(value, bool) or str(value).strip().lower() in _TRUTHS
+
+
+# Each type as it is told, and whether a value fits it. Lenient where servers are: digits are a
+# number and a number is text (in a text channel everything is text), and a list of words has become
+# one text by now.
+_TYPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "string": ("a string", _text),
+    "integer": ("an integer", _integer),
+    "number": ("a number", _number),
+    "boolean": ("a boolean", _boolean),
+    "array": ("an array", lambda value: isinstance(value, str)),
+    "object": ("an object", lambda value: isinstance(value, dict | str)),
+    "null": ("null", lambda value: value is None),
+}
+_KINDS: dict[type, str] = {
+    bool: "a boolean",
+    int: "an integer",
+    float: "a number",
+    str: "a string",
+    list: "an array",
+    dict: "an object",
+    type(None): "null",
+}
+
+
+def _types(schema: Mapping[str, Any]) -> list[str]:
+    """The types a schema names; none where it says nothing of them."""
+    named = schema.get("type") or ()
+    return [kind for kind in ([named] if isinstance(named, str) else named) if kind in _TYPES]
+
+
+def _accepts(schema: Mapping[str, Any], value: Any) -> bool:
+    types = _types(schema)
+    return not types or any(_TYPES[kind][1](value) for kind in types)
+
+
+def _wanted(schema: Mapping[str, Any]) -> str:
+    return " or ".join(_TYPES[kind][0] for kind in _types(schema))
+
+
+def _mistake(path: str, value: Any, param: Param, raw: dict[str, Any]) -> str:
+    """What is wrong with an argument; empty when it is what the schema asks for."""
+    schema = param.schema
+    if value is None and not param.required:
+        return ""  # as good as left out
+    # A list of objects has become a text; only a string that looks like one needs a second look.
+    listed = isinstance(value, str) and value[:1] == "["
+    if type(value) is str and schema.get("type") == "string" and not ("enum" in schema or listed):
+        return ""  # as nearly every argument is
+    written = _written(raw, param.path) if listed else value
+    objects = isinstance(written, list) and any(isinstance(item, dict) for item in written)
+    if not _accepts(schema, value) or (objects and _types(schema) == ["string"]):
+        kind = _KINDS.get(type(_written(raw, param.path)), "that")
+        return f"{_quoted(path)} should be {_wanted(schema)}, not {kind}"
+    choices = schema.get("enum")
+    if choices and "array" not in _types(schema):
+        allowed = [_choice(choice) for choice in choices]
+        if _choice(value) not in allowed:
+            told = ", ".join(map(repr, choices[:12]))
+            return f"{_quoted(path)} should be one of {told}, not {_quoted(str(value))}"
+    return ""
+
+
+def _choice(value: Any) -> str:
+    """A value as it is compared with those allowed."""
+    return str(value).strip().lower() if isinstance(value, bool) else str(value).strip()
+
+
+def _written(raw: dict[str, Any], path: tuple[str, ...]) -> Any:
+    """What stands at a path of the input, before anything was flattened."""
+    value: Any = raw
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
 
 
 def _flatten(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -276,7 +276,11 @@ class Variant(Frozen):
     @cached_property
     def world(self) -> World:
         """The environment's first state: the inbox as the subject is shown it."""
-        return World(inbox_of(self.scenario, self.slots))
+        return World(
+            inbox_of(self.scenario, self.slots),
+            now=self.scenario.clock.now,
+            owner=self.slots.person("agent"),
+        )
 
     def perform(self, text: str, acts: Iterable[tuple[str, dict[str, str]]]) -> Transcript:
         """Say `text` and attempt `acts` (tool role, arguments by parameter role).
