@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = "organism/memoriser"
 INTERRUPTED = 130
+_INTERRUPTED = "Interrupted; what was answered is stored (the same command with --resume goes on)."
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
@@ -33,7 +34,7 @@ class _Sentences(click.Group):
         except HoldfastError as error:
             _fail(str(error))
         except (KeyboardInterrupt, click.Abort):
-            click.echo("Interrupted; what was answered is stored (see --resume).", err=True)
+            click.echo(_INTERRUPTED, err=True)
             sys.exit(INTERRUPTED)
         except BrokenPipeError:
             sys.stderr.close()  # the reader of our output has gone; nothing is left to say
@@ -43,15 +44,23 @@ class _Sentences(click.Group):
         except Exception:
             import traceback
 
-            traceback.print_exc()  # left to Python it would exit with 1, which means brittle
+            # Left to Python it would exit with 1, which means brittle.
+            click.echo(_clean(traceback.format_exc()), err=True, nl=False)
             _fail("Holdfast itself failed, so this is no verdict; please report the lines above")
 
 
 def _fail(message: str) -> NoReturn:
     from reports.text import plain
 
-    click.echo(f"Error: {plain(message)}", err=True)
+    click.echo(f"Error: {plain(_clean(message))}", err=True)
     sys.exit(2)
+
+
+def _clean(text: str) -> str:
+    """Without keys: a server may have echoed one, and an exception may quote it."""
+    from fuzzer.secrets import Secrets
+
+    return Secrets.of().scrub(text)
 
 
 def _print_json(value: Any) -> None:
@@ -83,28 +92,74 @@ def main() -> None:
 # --------------------------------------------------------------------------------------- sweep
 
 
+def _model_options(command: _Command) -> _Command:
+    """What is tested, and how it is reached."""
+    for option in (
+        click.option("--max-retries", type=int, help="Of one request [4]."),
+        click.option("--max-turns", type=int, help="Generations in one trial [8]."),
+        click.option(
+            "-M",
+            "settings",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="A setting of the model, repeatable.",
+        ),
+        click.option("--base-url", metavar="URL", help="Another server of the same interface."),
+        click.option("--model", default=DEFAULT_MODEL, show_default=True, help="What is tested."),
+    ):
+        command = option(command)
+    return command
+
+
+def _claim_options(command: _Command) -> _Command:
+    """What is to be shown, and with how many calls."""
+    for option in (
+        click.option(
+            "--stop",
+            type=click.Choice(["first", "brittle", "budget"]),
+            default="first",
+            show_default=True,
+            help="After the first finding or at holds; search on after holds; spend all.",
+        ),
+        click.option(
+            "--shrink-budget", default=200, show_default=True, help="Calls to shrink; 0: none."
+        ),
+        click.option("--seed", "random_seed", default=0, show_default=True, help="Random seed."),
+        click.option("--alpha", default=0.05, show_default=True, help="Error rate of a verdict."),
+        click.option(
+            "--threshold", default=0.01, show_default=True, help="The rate that still counts."
+        ),
+        click.option(
+            "--budget", default=1000, show_default=True, help="Calls, shrinking not counted."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _price_options(command: _Command) -> _Command:
+    """What tokens cost, and whether they come by the batch."""
+    for option in (
+        click.option("--batch", is_flag=True, help="Through Message Batches: half price, slow."),
+        click.option("--prices", metavar="FILE", help="A price table of your own (TOML)."),
+        click.option(
+            "--price", metavar="in=X,out=Y", help="Dollars per million tokens of the model."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 @main.command()
 @click.argument("seeds", nargs=-1, metavar="[SEED]...")
-@click.option("--model", default=DEFAULT_MODEL, show_default=True, help="What is tested.")
-@click.option("--base-url", metavar="URL", help="Another server that speaks the Messages API.")
-@click.option(
-    "-M", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of the model, repeatable."
-)
-@click.option(
-    "--budget", default=1000, show_default=True, help="Calls to the model, shrinking not counted."
-)
-@click.option("--threshold", default=0.01, show_default=True, help="The rate that still counts.")
-@click.option("--alpha", default=0.05, show_default=True, help="Error rate of each verdict.")
-@click.option("--max-connections", default=10, show_default=True, help="Calls in flight.")
-@click.option("--seed", "random_seed", default=0, show_default=True, help="Random seed.")
-@click.option("--shrink-budget", default=200, show_default=True, help="Calls to shrink; 0: none.")
-@click.option(
-    "--stop",
-    type=click.Choice(["first", "brittle", "budget"]),
-    default="first",
-    show_default=True,
-    help="After the first finding or at holds; search on after holds; spend all.",
-)
+@_model_options
+@_claim_options
+@click.option("--trial-timeout", metavar="TIME", help="For one trial: 90s, 15m [15m].")
+@click.option("--max-connections", type=int, help="Calls in flight [10; with --batch: all].")
+@click.option("--max-cost", type=float, metavar="DOLLARS", help="Stop when so much is spent.")
+@click.option("--max-tokens-total", type=int, metavar="N", help="Stop when so many are used.")
+@click.option("--deadline", metavar="TIME", help="Stop after so long: 90s, 30m, 2h.")
+@_price_options
 @click.option("--out", metavar="DIR", help="Run directory [default: runs/<time>-<model>].")
 @click.option("--resume", is_flag=True, help="Continue the run in --out.")
 @_plugin
@@ -113,26 +168,29 @@ def sweep(
     *,
     seeds: tuple[str, ...],
     model: str,
-    base_url: str | None,
-    settings: tuple[str, ...],
-    budget: int,
-    threshold: float,
-    alpha: float,
-    max_connections: int,
-    random_seed: int,
-    shrink_budget: int,
-    stop: str,
+    max_connections: int | None,
+    max_cost: float | None,
+    max_tokens_total: int | None,
+    deadline: str | None,
+    trial_timeout: str | None,
+    price: str | None,
+    prices: str | None,
+    batch: bool,
     out: str | None,
     resume: bool,
     plugins: tuple[str, ...],
     as_json: bool,
+    **given: Any,
 ) -> None:
     """Test whether a score of zero holds on mutated scenarios.
 
     Without SEED, every built-in seed. Exits with 0 (holds), 1 (brittle), 3 (inconclusive) or
-    4 (unusable).
+    4 (unusable); with 130 when interrupted, after a report of what was found so far.
     """
-    _check_options(budget, threshold, alpha, max_connections, shrink_budget)
+    claim = _claim(given)
+    _above_zero(
+        max_connections=max_connections, max_cost=max_cost, max_tokens_total=max_tokens_total
+    )
     if resume and out is None:
         raise ConfigurationError("--resume needs --out with the directory of the run to continue")
 
@@ -145,56 +203,147 @@ def sweep(
     from reports.console import Progress, final
 
     catalogue, own = _plugged_in(plugins)
-    options = _settings(settings, base_url)
     directory = Path(out) if out else campaign.default_directory(model, datetime.now(UTC))
-    progress = Progress(lambda n, k: confidence_sequence(n, k, alpha))
+    progress = Progress(lambda n, k: confidence_sequence(n, k, claim["alpha"]))
     with nullcontext() if as_json else progress:
         report = campaign.sweep(
             model,
             _seeds(seeds, own),
             catalogue=catalogue,
-            budget=budget,
-            threshold=threshold,
-            alpha=alpha,
-            seed=random_seed,
-            stop=stop,
-            shrink_budget=shrink_budget,
+            **claim,
             max_connections=max_connections,
+            max_cost=max_cost,
+            max_tokens_total=max_tokens_total,
+            deadline=_seconds("--deadline", deadline),
+            trial_timeout=_seconds("--trial-timeout", trial_timeout),
+            price=price,
+            prices=Path(prices) if prices else None,
+            batch=batch,
             out=directory,
             resume=resume,
-            settings=options,
+            settings=_settings(given),
             progress=None if as_json else progress.update,
+            graceful=True,
         )
     if as_json:
         click.echo(to_json(report).decode(), nl=False)
     else:
         final(report, str(directory))
+    if report.stopped == "interrupted":
+        click.echo(_INTERRUPTED, err=True)
+        sys.exit(INTERRUPTED)
     sys.exit(report.exit_code)
 
 
-def _check_options(
-    budget: int, threshold: float, alpha: float, connections: int, shrink_budget: int
+@main.command()
+@click.argument("seeds", nargs=-1, metavar="[SEED]...")
+@_model_options
+@_claim_options
+@click.option(
+    "--turns", default=3, show_default=True, help="Generations a trial is assumed to take."
+)
+@click.option("--output-tokens", default=400, show_default=True, help="Assumed for a generation.")
+@_price_options
+@_plugin
+@_as_json
+def plan(
+    *,
+    seeds: tuple[str, ...],
+    model: str,
+    turns: int,
+    output_tokens: int,
+    price: str | None,
+    prices: str | None,
+    batch: bool,
+    plugins: tuple[str, ...],
+    as_json: bool,
+    **given: Any,
 ) -> None:
-    for name, value, low, high in (
-        ("--threshold", threshold, 0.0, 1.0),
-        ("--alpha", alpha, 0.0, 0.5),
-    ):
-        if not low < value < high:
+    """Calls, tokens and dollars of a sweep, and what it could show, before anything is spent.
+
+    Takes the options of the sweep. Tokens are counted by the provider where it can, else estimated.
+    """
+    import asyncio
+
+    from fuzzer.forecast import forecast
+    from fuzzer.preparation import choose_seeds, price_of
+    from fuzzer.registry import find_subject
+
+    claim = _claim(given)
+    catalogue, own = _plugged_in(plugins)
+    settings = _settings(given)
+    scenarios = choose_seeds(_seeds(seeds, own))
+    subject = find_subject(model, scenarios, **settings)
+    found = asyncio.run(
+        forecast(
+            subject,
+            scenarios,
+            catalogue=catalogue,
+            **{("random_seed" if name == "seed" else name): claim[name] for name in claim},
+            turns=turns,
+            output_tokens=output_tokens,
+            price=price_of(subject, settings, price, Path(prices) if prices else None),
+            batch=batch,
+            caching=getattr(subject, "caching", False),
+        )
+    )
+    if as_json:
+        _print_json(found.model_dump(mode="json"))
+        return
+    from reports.forecast import show
+
+    show(found)
+
+
+def _claim(given: dict[str, Any]) -> dict[str, Any]:
+    """The options of a claim, each checked under the name it has here."""
+    names = ("budget", "threshold", "alpha", "stop", "shrink_budget")
+    claim = {name: given[name] for name in names}
+    for name in ("threshold", "alpha"):
+        low, high = 0.0, 1.0 if name == "threshold" else 0.5
+        if not low < claim[name] < high:
             raise ConfigurationError(
-                f"{name} {value} is not possible; give a rate above {low:g} and below {high:g}"
+                f"--{name} {claim[name]} is not possible; give a rate above {low:g} and below "
+                f"{high:g}"
             )
-    for name, number, least in (
-        ("--budget", budget, 1),
-        ("--max-connections", connections, 1),
-        ("--shrink-budget", shrink_budget, 0),
-    ):
-        if number < least:
-            raise ConfigurationError(f"{name} {number} is not possible; give at least {least}")
+    for name, least in (("budget", 1), ("shrink_budget", 0)):
+        if claim[name] < least:
+            option = name.replace("_", "-")
+            raise ConfigurationError(
+                f"--{option} {claim[name]} is not possible; give at least {least}"
+            )
+    return {**claim, "seed": given["random_seed"]}
 
 
-def _settings(pairs: tuple[str, ...], base_url: str | None) -> dict[str, Any]:
-    found: dict[str, Any] = {"base_url": base_url} if base_url else {}
-    for pair in pairs:
+def _above_zero(**options: float | None) -> None:
+    for name, value in options.items():
+        if value is not None and not 0 < value < float("inf"):
+            option = name.replace("_", "-")
+            raise ConfigurationError(f"--{option} {value:g} is not possible; give more than 0")
+
+
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def _seconds(option: str, text: str | None) -> float | None:
+    """A time like 90s, 15m or 2h, in seconds."""
+    if text is None:
+        return None
+    unit = text[-1:] if text[-1:] in _UNITS else ""
+    try:
+        seconds = float(text.removesuffix(unit)) * _UNITS[unit]
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise ConfigurationError(f"{option} {text!r} is no time; write 90s, 15m or 2h")
+    return seconds
+
+
+def _settings(given: dict[str, Any]) -> dict[str, Any]:
+    """What the model is told of itself: the options that are settings, and every -M."""
+    names = ("base_url", "max_turns", "max_retries")
+    found: dict[str, Any] = {name: given[name] for name in names if given[name] is not None}
+    for pair in given["settings"]:
         key, equals, value = pair.partition("=")
         if not equals or not key:
             raise ConfigurationError(f"-M {pair!r} is no setting; write -M key=value")
@@ -243,7 +392,19 @@ def list_(*, what: str, graph: bool, plugins: tuple[str, ...], as_json: bool) ->
         return
     from reports.views import listing
 
-    listing(rows)
+    listing([_told(row) for row in rows])
+
+
+def _told(row: dict[str, Any]) -> dict[str, Any]:
+    """A row for people: the extra and the key a model needs, and whether they are there."""
+    if "extra" not in row:
+        return row
+    needs = []
+    if row["extra"]:
+        needs.append(f"{row['extra']} {'installed' if row['extra_installed'] else 'not installed'}")
+    if row["key"]:
+        needs.append(f"{row['key']} {'set' if row['key_present'] else 'not set'}")
+    return {"model": row["model"], "summary": " · ".join([row["summary"], *needs])}
 
 
 def _list_seeds(plugins: tuple[str, ...]) -> list[dict[str, Any]]:
@@ -268,17 +429,9 @@ def _list_transforms(plugins: tuple[str, ...]) -> list[dict[str, Any]]:
 
 
 def _list_models(plugins: tuple[str, ...]) -> list[dict[str, Any]]:  # noqa: ARG001 - one signature
-    from fuzzer.subjects.organisms import ABOUT
+    from fuzzer.subjects.forms import forms
 
-    rows = [{"model": f"organism/{name}", "summary": about} for name, about in ABOUT.items()]
-    return [
-        *rows,
-        {
-            "model": "anthropic/MODEL",
-            "summary": "Messages API; key in ANTHROPIC_API_KEY, another server by --base-url.",
-        },
-        {"model": "path/to/file.py:NAME", "summary": "A Subject of your own."},
-    ]
+    return forms()
 
 
 def _list_judges(plugins: tuple[str, ...]) -> list[dict[str, Any]]:  # noqa: ARG001 - one signature
@@ -396,8 +549,21 @@ def _plan(text: str | None, seed: str, catalogue: "Catalogue") -> "Plan":
     default="text",
     show_default=True,
 )
-def report(*, run: str, kind: str) -> None:
-    """A run's report again, from its store; exits as the sweep did."""
+@click.option(
+    "--rejudge", is_flag=True, help="Judge what is stored again, without a call to the model."
+)
+@_plugin
+@_as_json
+def report(*, run: str, kind: str, rejudge: bool, plugins: tuple[str, ...], as_json: bool) -> None:
+    """A run's report again, from its store; exits as the sweep did.
+
+    With --rejudge the judge installed now judges the stored transcripts; its verdicts stand beside
+    those of the run, which keeps its accounts and its verdict.
+    """
+    if as_json:
+        kind = "json"
+    if rejudge:
+        sys.exit(_rejudge(run, kind, plugins))
     from fuzzer.store import RunStore
     from fuzzer.summary import examples
     from reports import to_json
@@ -418,6 +584,21 @@ def report(*, run: str, kind: str) -> None:
         else:
             final(found, run)
     sys.exit(found.exit_code)
+
+
+def _rejudge(run: str, kind: str, plugins: tuple[str, ...]) -> int:
+    if kind == "html":
+        raise ConfigurationError("--rejudge prints text or JSON; leave out --format html")
+    from fuzzer.rejudge import rejudge
+    from reports.rejudged import show as print_rejudged
+
+    catalogue, own = _plugged_in(plugins)
+    found = rejudge(run, catalogue=catalogue, seeds=own)
+    if kind == "json":
+        _print_json(found.model_dump(mode="json"))
+    else:
+        print_rejudged(found)
+    return found.exit_code
 
 
 # ----------------------------------------------------------------------------------------- new

@@ -181,12 +181,11 @@ def priced(report: Report, store: RunStore, limits: Limits) -> Report:
         update["after_stop"] = AfterStop(calls=left, cost_usd=max(0.0, paid - rated))
         update["price"] = price.model_dump(mode="json")
     if limits.stopped:
-        early = f"the run stopped early: {limits.reason}; --resume goes on"
+        early = f"the run stopped early: {limits.reason}"
         if report.verdict == "inconclusive":
-            about = report.sufficient_budget
-            more = f"; about {about} calls would decide at the rates seen" if about else ""
-            update["reason"] = early + more
-        update["notes"] = (f"{early[0].upper()}{early[1:]}.", *report.notes)
+            update["reason"] = early
+        else:  # the verdict stands, but less was looked for than its budget allowed
+            update["notes"] = (f"{early[0].upper()}{early[1:]}.", *report.notes)
     return report.model_copy(update=update)
 
 
