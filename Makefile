@@ -4,7 +4,11 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: sweep test test-full lint bench lock clean
+EXTRAS ?= .venv-extras
+EXTRAS_READY := $(EXTRAS)/.ready
+INSTALL := -m pip install --quiet --disable-pip-version-check
+
+.PHONY: sweep test test-full test-extras lint bench lock clean
 
 # The demonstration: a model organism whose zero does not hold. A sweep that finds it brittle exits
 # with 1, so that is what success is here; anything else fails.
@@ -15,7 +19,10 @@ test: $(READY)
 	$(BIN)/python -m pytest -q
 
 test-full: $(READY)
-	$(BIN)/python -m pytest -q -m "slow or not slow"
+	$(BIN)/python -m pytest -q -m "not extras"
+
+test-extras: $(EXTRAS_READY)
+	$(EXTRAS)/bin/python -m pytest -q -m extras
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -29,14 +36,22 @@ bench: $(READY)
 # then built by that locked backend, without a second look at a registry.
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	$(BIN)/python $(INSTALL) --require-hashes --only-binary :all: -r requirements.lock
+	$(BIN)/python $(INSTALL) --no-build-isolation --no-deps --editable .
 	@touch $(READY)
+
+$(EXTRAS_READY): requirements-extras.lock pyproject.toml
+	$(PYTHON) -m venv $(EXTRAS)
+	$(EXTRAS)/bin/python $(INSTALL) --require-hashes -r requirements-extras.lock
+	$(EXTRAS)/bin/python $(INSTALL) --no-build-isolation --no-deps --editable .
+	@touch $(EXTRAS_READY)
 
 # Deliberate: new versions are a decision, not a side effect of an installation. Needs uv.
 lock:
 	uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-header --extra dev \
 	  --no-emit-index-url pyproject.toml locks.in --output-file requirements.lock
+	uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-header --extra dev \
+	  --extra inspect --no-emit-index-url pyproject.toml locks.in --output-file requirements-extras.lock
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis runs
+	rm -rf $(VENV) $(EXTRAS) .mypy_cache .pytest_cache .ruff_cache .hypothesis runs

@@ -142,5 +142,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.shutdown(socket.SHUT_RDWR)
             self.close_connection = True
 
+    do_GET = do_POST  # a request without a body
+
     def log_message(self, format: str, *args: object) -> None:
         """Print nothing."""

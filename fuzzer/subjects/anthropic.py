@@ -8,17 +8,21 @@ no crash, and the subject's own blocks return to it as they came.
 import asyncio
 import os
 import re
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import anthropic
 import orjson
-from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic import AwareDatetime, BaseModel, Field, SecretStr, ValidationError
 
 from fuzzer.errors import ConfigurationError, RequestRejected, unknown
 from fuzzer.scenario import Frozen
 from fuzzer.secrets import Secrets
-from fuzzer.subjects.conversation import Answer, Lost, Memory, NoMemory, converse, refused
+from fuzzer.subjects import Memory
+from fuzzer.subjects.batches import Batcher, Notebook, Result
+from fuzzer.subjects.conversation import Answer, Lost, NoMemory, converse, refused
 from fuzzer.subjects.gate import Gate
 from fuzzer.transcript import Call, Shown, Transcript, Turn, Usage
 from fuzzer.variant import Request, Variant
@@ -68,6 +72,21 @@ class AnthropicSubject:
         self._client: anthropic.AsyncAnthropic | None = None
         self._life: AsyncGenerator[anthropic.AsyncAnthropic] | None = None
         self.gate = Gate()
+        self._batcher: Batcher | None = None
+
+    def use_batches(self, notebook: Notebook, *, linger: float = 1.0, poll: float = 5.0) -> None:
+        """Generate through the Batches API from now on; what was sent is remembered in `notebook`.
+
+        A batch takes hours: no number of waiting trials and no time is then too much.
+        """
+        self._batcher = Batcher(
+            _MessageBatches(self),
+            notebook,
+            linger=linger,
+            poll=poll,
+            max_retries=self.settings.max_retries,
+        )
+        self.gate = Gate(most=1_000_000_000)
 
     async def act(self, variant: Variant, epoch: int) -> Transcript:
         """One conversation, from the request until the subject has nothing more to do."""
@@ -85,7 +104,7 @@ class AnthropicSubject:
             variant,
             memory,
             max_turns=self.settings.max_turns,
-            timeout=self.settings.trial_timeout,
+            timeout=None if self._batcher else self.settings.trial_timeout,
         )
 
     async def count_tokens(self, request: Request) -> int:
@@ -106,6 +125,8 @@ class AnthropicSubject:
 
     async def close(self) -> None:
         """Close the connections; a later call opens them again."""
+        if self._batcher is not None:
+            await self._batcher.aclose()
         life, self._life = self._life, None
         if life is not None:
             await life.aclose()
@@ -120,13 +141,15 @@ class AnthropicSubject:
         self,
         request: Request,
         messages: Sequence[Any],
-        label: str,  # noqa: ARG002 - a direct call needs no name
+        label: str,
     ) -> str:
         """One generation as the server wrote it, without the key; `Lost` when there is none.
 
         Raises `ConfigurationError` when no other call could have one either.
         """
         params = self._params(request, messages)
+        if self._batcher is not None:
+            return await self._batcher.generation(label, params)
         temperature = params.pop("temperature", None)  # the SDK has no parameter for it any more
         extra = None if temperature is None else {"temperature": temperature}
         try:
@@ -279,6 +302,152 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         except (KeyError, ValueError):  # absent, or a date: the SDK reads it for its own waiting
             continue
     return None
+
+
+# --------------------------------------------------------------------------------------- batches
+
+_HOPELESS = (  # errors of a request that it would meet again
+    "invalid_request_error",
+    "authentication_error",
+    "billing_error",
+    "permission_error",
+    "not_found_error",
+    "request_too_large",
+)
+
+
+class _Listed(BaseModel):
+    """A batch, as the list of batches has it."""
+
+    id: str
+    created_at: AwareDatetime
+    request_counts: dict[str, int]
+
+
+class _Page(BaseModel):
+    data: list[_Listed]
+    has_more: bool = False
+
+
+class _MessageBatches:
+    """The Batches API, for a `Batcher`; read from the JSON it sends, like every answer."""
+
+    def __init__(self, subject: AnthropicSubject) -> None:
+        self._subject = subject
+
+    async def create(self, requests: list[tuple[str, dict[str, Any]]]) -> str:
+        """A batch of messages."""
+        client = await self._subject._connected()
+        once = client.with_options(max_retries=0)  # sent again, it could be there, and paid, twice
+        entries: Any = [{"custom_id": name, "params": params} for name, params in requests]
+        said = await self._said(once.messages.batches.with_raw_response.create(requests=entries))
+        if not isinstance(batch_id := said.get("id"), str):
+            raise Lost("malformed answer")
+        return self._subject._secrets.scrub(batch_id)
+
+    async def ended(self, batch_id: str) -> bool:
+        """Whether it says so."""
+        batches = (await self._subject._connected()).messages.batches
+        said = await self._said(batches.with_raw_response.retrieve(batch_id))
+        return said.get("processing_status") == "ended"
+
+    async def results(self, batch_id: str) -> AsyncGenerator[Result]:
+        """Line by line: a batch's results may be larger than memory."""
+        batches = (await self._subject._connected()).messages.batches
+        try:
+            async with (
+                batches.with_streaming_response.results(batch_id) as response,
+                aclosing(_lines(response.iter_bytes())) as lines,
+            ):
+                async for line in lines:
+                    if (result := self._result(line)) is not None:
+                        yield result
+        except anthropic.APIError as error:
+            raise self._lost(error) from None
+        except anthropic.AnthropicError:  # the SDK's, of a batch that has ended without results
+            raise ConfigurationError(
+                f"{self._subject.name!r} no longer keeps the results of batch {batch_id!r}; start "
+                "the run anew, into another directory"
+            ) from None
+
+    async def recent(self, since: datetime, size: int) -> list[str]:
+        """The newest stand first in the list."""
+        batches = (await self._subject._connected()).messages.batches
+        found: list[str] = []
+        last: Any = anthropic.omit
+        while True:
+            said = await self._said(batches.with_raw_response.list(limit=100, after_id=last))
+            try:
+                page = _Page.model_validate(said)
+            except ValidationError:
+                raise Lost("malformed answer") from None
+            young = [batch for batch in page.data if batch.created_at >= since]
+            found += [b.id for b in young if sum(b.request_counts.values()) == size]
+            if not young or len(young) < len(page.data) or not page.has_more:
+                return [self._subject._secrets.scrub(batch_id) for batch_id in found]
+            last = young[-1].id
+
+    async def _said(self, request: Awaitable[Any]) -> dict[str, Any]:
+        try:
+            response = await request
+            said = orjson.loads(response.http_response.content)
+        except anthropic.APIError as error:
+            raise self._lost(error) from None
+        except ValueError:
+            raise Lost("malformed answer") from None
+        if not isinstance(said, dict):
+            raise Lost("malformed answer")
+        return said
+
+    def _lost(self, error: anthropic.APIError) -> Exception:
+        if isinstance(error, anthropic.NotFoundError):
+            return ConfigurationError(
+                f"{self._subject.name!r} answers 404: it has no message batches, or not this one; "
+                "check --base-url and the key, or leave --batch away"
+            )
+        return Lost(self._subject._cause(error, first=True))
+
+    def _result(self, line: bytes) -> Result | None:
+        """A line of the results; None for one that names no request."""
+        try:
+            entry = orjson.loads(line)
+        except ValueError:
+            return None
+        match entry:
+            case {"custom_id": str(name), "result": {"type": "succeeded", "message": message}}:
+                return Result(name, "succeeded", self._body(message))
+            case {
+                "custom_id": str(name),
+                "result": {"type": "errored", "error": {"error": {"type": str(kind)} as error}},
+            } if kind in _HOPELESS:
+                said = _short(self._subject._secrets.scrub(str(error.get("message"))))
+                why = f"{self._subject.name!r} answers {kind} ({said}); check the settings"
+                return Result(name, "rejected", f"{why} given with -M")
+            case {"custom_id": str(name), "result": {"type": "canceled" | "expired" as kind}}:
+                return Result(name, kind, "")
+            case {"custom_id": str(name)}:
+                return Result(name, "errored", "")
+        return None
+
+    def _body(self, message: Any) -> str:
+        try:
+            return self._subject._plain(orjson.dumps(message))
+        except (TypeError, Lost):  # nested too deep to be written again
+            return ""  # which `read` refuses
+
+
+async def _lines(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+    """Lines as JSON has them: a text's own line separators end none."""
+    rest = b""
+    try:
+        async for chunk in chunks:
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                yield line
+    except Exception:  # the transport's own: the SDK translates none of a body read in parts
+        raise Lost("connection") from None
+    if rest:
+        yield rest
 
 
 # --------------------------------------------------------------------------------------- answers

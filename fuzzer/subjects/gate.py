@@ -9,6 +9,9 @@ import asyncio
 from collections import deque
 
 
+_LONGEST = 900.0  # seconds; a server that named more is asked again after so many
+
+
 class Gate:
     """Admits requests, first come first served; use it as ``async with``."""
 
@@ -41,7 +44,11 @@ class Gate:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # let in and cancelled at the same moment
+            if turn in self._waiting:
+                self._waiting.remove(turn)
+                if not self._waiting:
+                    self._reopen()  # nobody needs the timer, and its loop may be about to end
+            elif turn.done() and not turn.cancelled():  # let in and cancelled at the same moment
                 self._leave()
             raise
 
@@ -64,8 +71,8 @@ class Gate:
         if began >= self._halved:
             self._limit = max(1.0, self._limit / 2)
             self._halved = now
-        if wait is not None and now + wait > self._closed_until:
-            self._closed_until = now + wait
+        if wait is not None and now + min(wait, _LONGEST) > self._closed_until:
+            self._closed_until = now + min(wait, _LONGEST)
 
     def _may_enter(self) -> bool:
         if self._inside >= self.limit:
@@ -78,7 +85,9 @@ class Gate:
         return True
 
     def _reopen(self) -> None:
-        self._opening = None
+        if self._opening is not None:
+            self._opening.cancel()
+            self._opening = None
         self._admit()
 
     def _leave(self) -> None:
