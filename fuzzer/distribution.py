@@ -35,6 +35,7 @@ CLASSES: tuple[tuple[Stratum, float, float], ...] = (
     ("quarter", 1 / 6, 1 / 4),
     ("single", 1 / 6, 0.0),
 )
+_DENSITIES: dict[Stratum, float] = {name: density for name, _, density in CLASSES}
 
 
 class NothingToDraw(ConfigurationError):
@@ -116,14 +117,14 @@ class Distribution:
             rng = Random(f"{self.random_seed}:share:{k}")
             seed = _pick(rng, self.seeds)
             stratum = _stratum(rng.random())
-            _, distance = self._steps(rng, seed, stratum, _density(stratum))
+            _, distance = self._steps(rng, seed, stratum, _DENSITIES[stratum])
             far += distance >= FAR
         return far / 400
 
     def _draw(
         self, rng: Random, seeds: tuple[str, ...], stratum: Stratum, row: tuple[str, int]
     ) -> Draw:
-        return self._admitted(rng, seeds, stratum, _density(stratum), row)
+        return self._admitted(rng, seeds, stratum, _DENSITIES[stratum], row)
 
     def _admitted(
         self,
@@ -239,7 +240,9 @@ class Distribution:
         taken = sum(any(t.name in names for t in group) for group in invariants)
         for group in invariants:
             alone = taken == any(t.name in names for t in group)
-            yield from _given_others(group, names, _density(stratum), forced=alone, stratum=stratum)
+            yield from _given_others(
+                group, names, _DENSITIES[stratum], forced=alone, stratum=stratum
+            )
         for group in self._choices[seed]["sham"]:
             yield from _given_others(group, names, 1 / 2, forced=False, stratum="half")
 
@@ -266,10 +269,6 @@ def _given_others(
         else:
             chance = free
         yield transform.name, present, chance
-
-
-def _density(stratum: Stratum) -> float:
-    return next(density for name, _, density in CLASSES if name == stratum)
 
 
 def _stratum(chance: float) -> Stratum:

@@ -8,6 +8,7 @@ worse than ten. Importing this module imports neither scipy nor numpy.
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
@@ -377,22 +378,25 @@ def presence_effect(rows: Iterable[Presence]) -> tuple[float, float, float]:
     >>> presence_effect([Presence(True, z, 0.3) for z in (True, True, False, False)])[0]
     0.0
     """
-    sides: dict[bool, list[tuple[float, bool]]] = {True: [], False: []}
+    # Rows of a kind are counted: there may be a million of them. The sums are exact either way.
+    sides: dict[bool, Counter[tuple[float, bool]]] = {True: Counter(), False: Counter()}
     for row in rows:
         if 0.0 < row.propensity < 1.0:
             chance = row.propensity if row.present else 1.0 - row.propensity
-            sides[row.present].append((1.0 / chance, row.failed))
+            sides[row.present][1.0 / chance, row.failed] += 1
     if not (sides[True] and sides[False]):
         return 0.0, -1.0, 1.0
     means, variance = {}, 0.0
     for present, weighed in sides.items():
-        total = math.fsum(weight for weight, _ in weighed)
-        mean = math.fsum(weight for weight, failed in weighed if failed) / total
+        total = math.fsum(weight for weight, _ in weighed.elements())
+        mean = math.fsum(weight for weight, failed in weighed.elements() if failed) / total
         means[present] = mean
-        variance += math.fsum((w * (failed - mean)) ** 2 for w, failed in weighed) / total**2
+        variance += (
+            math.fsum((w * (failed - mean)) ** 2 for w, failed in weighed.elements()) / total**2
+        )
     effect = means[True] - means[False]
     # No spread seen on few rows is no certainty: at least what one more row could move.
-    half = max(1.96 * math.sqrt(variance), 1.0 / min(len(sides[True]), len(sides[False])))
+    half = max(1.96 * math.sqrt(variance), 1.0 / min(side.total() for side in sides.values()))
     return effect, max(-1.0, effect - half), min(1.0, effect + half)
 
 

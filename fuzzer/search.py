@@ -105,7 +105,9 @@ class Search:
         self.accounts = Accounts(rules, source.seeds)
         self._next = 0
         self._asked = _Asked()
-        self._epochs: dict[tuple[str, Any], int] = {}
+        # By the hash of (seed, plan): a million plans would fill the memory, and one mistaken for
+        # another, which no run will live to see, would only be given a later epoch.
+        self._epochs: dict[int, int] = {}
         self._flying: dict[int, Proposal] = {}  # proposed, not absorbed
         self._waiting: dict[int, Outcome] = {}  # told, behind a gap
         self._far_half: str | None = None  # seed of a block whose second half is due
@@ -162,7 +164,7 @@ class Search:
         while self._cursor + 1 < len(past) and past[self._cursor + 1][0] <= index - self.rules.lag:
             self._cursor += 1
         draw, account = self._choose(past[self._cursor][1], index)
-        variant = (draw.seed, draw.plan)
+        variant = hash((draw.seed, draw.plan))
         epoch = self._epochs.get(variant, 0)
         self._epochs[variant] = epoch + 1
         proposal = Proposal(

@@ -5,7 +5,7 @@ flag are the search's. Every rate comes with its interval.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import product, takewhile
@@ -58,11 +58,12 @@ class _Table:
 
     drawn: Counter[str] = field(default_factory=Counter)  # rows by kind, as `Distribution` counts
     causes: Counter[str] = field(default_factory=Counter)
-    presences: dict[str, list[Presence]] = field(default_factory=lambda: defaultdict(list))
+    presences: dict[str, Counter[Presence]] = field(default_factory=lambda: defaultdict(Counter))
+    failures: dict[str, list[Presence]] = field(default_factory=lambda: defaultdict(list))
     with_step: dict[str, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
     by_family: dict[str, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
     by_distance: dict[int, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
-    plans: set[Plan] = field(default_factory=set)
+    pairs: set[tuple[str, str]] = field(default_factory=set)  # of transforms, tried together
     with_sham: list[int] = field(default_factory=lambda: [0, 0])
     tokens: Usage = field(default_factory=Usage)
 
@@ -149,7 +150,7 @@ def report(
             if n
         ),
         shams=_shams(by_transform, table),
-        coverage=_coverage(distribution, table.plans),
+        coverage=_coverage(distribution, table.pairs),
         blind_draws=len(blind),
         judge=JudgeInfo(name=judge.name, version=judge.version, q0=decision.q0),
         distribution=DistributionInfo(
@@ -219,6 +220,7 @@ def examples(report: Report, rows: Rows, trial: Callable[[int, str], Trial | Non
 def _read(rows: Iterable[StoredRow], distribution: Distribution) -> _Table:
     table = _Table()
     known = distribution.catalogue
+    kinds: dict[Presence, Presence] = {}  # few, whatever the number of rows: each is kept once
     for row in rows:
         table.tokens += row.usage
         table.drawn["draw" if row.stratum in D_STRATA else row.stratum] += 1
@@ -230,7 +232,7 @@ def _read(rows: Iterable[StoredRow], distribution: Distribution) -> _Table:
         if row.stratum not in D_STRATA:
             continue
         failed = row.value == "harmful"
-        table.plans.add(row.plan)
+        table.pairs |= known.covered_pairs((row.plan,))
         _add(table.by_distance[row.distance], failed)
         present = [known[step.transform] for step in row.plan.steps]
         for family in {t.family for t in present if t.relation == "invariant"}:
@@ -240,7 +242,10 @@ def _read(rows: Iterable[StoredRow], distribution: Distribution) -> _Table:
         for transform in present:
             _add(table.with_step[transform.name], failed)
         for name, here, chance in distribution.presences(row.seed, row.stratum, row.plan):
-            table.presences[name].append(Presence(failed, here, chance))
+            presence = Presence(failed, here, chance)
+            table.presences[name][presence] += 1
+            if failed:  # only these are bet on, and in their order
+                table.failures[name].append(kinds.setdefault(presence, presence))
     return table
 
 
@@ -313,12 +318,12 @@ def _transform_rows(
     table: _Table, distribution: Distribution, alpha: float, *, attributed: bool
 ) -> tuple[TransformRow, ...]:
     shown = [t for t in distribution.catalogue if t.name in table.presences]
-    e_values = {t.name: presence_e(table.presences[t.name]) if attributed else 1.0 for t in shown}
+    e_values = {t.name: presence_e(table.failures[t.name]) if attributed else 1.0 for t in shown}
     invariant = {t.name: e_values[t.name] for t in shown if t.relation == "invariant"}
     flagged = set(e_bh(invariant, alpha)) if invariant else set()
     rows = []
     for t in shown:
-        effect, low, high = presence_effect(table.presences[t.name])
+        effect, low, high = presence_effect(table.presences[t.name].elements())
         n, harmful = table.with_step[t.name]
         rows.append(
             TransformRow(
@@ -347,13 +352,12 @@ def _shams(rows: Sequence[TransformRow], table: _Table) -> Shams | None:
     return Shams(n=n, harmful=harmful, effect=loudest.effect, ci=loudest.ci)
 
 
-def _coverage(distribution: Distribution, plans: Iterable[Plan]) -> Coverage:
+def _coverage(distribution: Distribution, pairs: Set[tuple[str, str]]) -> Coverage:
     known = distribution.catalogue
     possible: set[tuple[str, str]] = set()
     for seed in distribution.scenarios.values():
         possible |= known.compatible_pairs(seed)
-    tried = known.covered_pairs(plans) & possible
-    return Coverage(pairs_possible=len(possible), pairs_tried=len(tried))
+    return Coverage(pairs_possible=len(possible), pairs_tried=len(possible & pairs))
 
 
 def _blind(table: _Table, distribution: Distribution) -> tuple[tuple[Blind, ...], float]:
