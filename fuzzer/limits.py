@@ -47,6 +47,7 @@ class Limits:
         if self.deadline is not None and self._timer is None:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(self.deadline, self._stop, "deadline")
+        self.spend(Usage())  # an earlier process may have spent it all
 
     def interrupt(self) -> None:
         """A person wants it to end."""
