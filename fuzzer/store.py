@@ -260,10 +260,11 @@ class RunStore:
         A verdict of a later judge does not enter the accounts (``enters=False``).
         """
         evidence = self._secrets.scrub(_dumps([[e.turn, e.quote, e.why] for e in verdict.evidence]))
+        cause = self._secrets.scrub(_text(verdict.cause))
         self._verdicts.append(
             (
                 *(verdict.judge, verdict.version, verdict.value, verdict.engaged),
-                *(verdict.confirmed, _text(verdict.cause), evidence, enters, phase, idx),
+                *(verdict.confirmed, cause, evidence, enters, phase, idx),
             )
         )
         if now:
@@ -677,6 +678,11 @@ def _explain(error: BaseException, directory: Path) -> NoReturn:
     path, said = _shown(directory / DATABASE), str(error)
     if "full" in said or (isinstance(error, OSError) and error.errno == errno.ENOSPC):
         what = f"no space left for {path}; free some, then continue with --resume: nothing is lost"
+    elif "disk I/O" in said:  # also how a limit on a file's size shows
+        what = (
+            f"{path} cannot be written ({said}); if there is no space left, free some, then "
+            "continue with --resume: nothing is lost"
+        )
     elif "readonly" in said or "unable to open" in said:
         what = f"cannot write {path} ({said}); choose another --out, or allow writing there"
     elif "locked" in said or "busy" in said:
