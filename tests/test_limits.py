@@ -171,9 +171,9 @@ def test_a_limit_that_cannot_be_is_refused_before_any_request(option, value, sai
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("many", [10**9, 10**15])
-def test_usage_nobody_would_believe_is_counted_as_it_was_said(many, tmp_path):
-    """A server may say anything: counts that are no numbers are nothing, and huge ones do stop."""
+@pytest.mark.parametrize(("many", "stops"), [(10**15, True), (10**30, False), (-5, False)])
+def test_usage_nobody_would_believe_breaks_nothing(many, stops, tmp_path):
+    """A server may say anything: what is no count is nothing, and what is a huge one does stop."""
 
     def script(asked: Asked) -> Reply:
         used = {"input_tokens": many, "output_tokens": "many"} if asked.number == 9 else None
@@ -181,5 +181,5 @@ def test_usage_nobody_would_believe_is_counted_as_it_was_said(many, tmp_path):
 
     with Hostile(script) as server:
         report = swept(server.url, tmp_path / "run", max_tokens_total=10**9)
-    assert report.stopped == "max_tokens_total"
-    assert len(stored(tmp_path / "run")) <= 10 + AT_ONCE
+    assert report.stopped == ("max_tokens_total" if stops else None)
+    assert len(stored(tmp_path / "run")) in (range(10, 10 + AT_ONCE) if stops else [40])
