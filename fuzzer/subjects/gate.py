@@ -55,6 +55,18 @@ class Gate:
     async def __aexit__(self, *_: object) -> None:
         self._leave()
 
+    async def again(self) -> None:
+        """Give one's place up and wait for one again: before a request is repeated.
+
+        What was turned away would otherwise keep knocking, as many at once as before.
+        """
+        self._leave()
+        try:
+            await self.__aenter__()
+        except BaseException:
+            self._inside += 1  # whoever is inside leaves by `__aexit__`, and so must we
+            raise
+
     def answered(self) -> None:
         """A request was served: one more may fly for every round of them."""
         if self._limit < self.most:

@@ -139,6 +139,7 @@ class InspectSubject:
             if attempt > self.settings.max_retries:
                 raise Lost(failure.cause)
             await asyncio.sleep(_backoff(attempt) if failure.wait is None else failure.wait)
+            await self.gate.again()
         raise AssertionError("counting does not end")
 
     def read(self, raw: str) -> Answer:
