@@ -1,4 +1,4 @@
-"""Whole sweeps through a server that does everything wrong: what comes out adds up, or ends at once.
+"""Whole sweeps through a server that does everything wrong: all adds up, or it ends at once.
 
 Each fault is injected into real sockets as bytes; the SDK, its transport and its retries are real.
 """

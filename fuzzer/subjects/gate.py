@@ -8,7 +8,6 @@ only by the request that was told: the others would only be turned away too.
 import asyncio
 from collections import deque
 
-
 _LONGEST = 900.0  # seconds; a server that named more is asked again after so many
 
 
