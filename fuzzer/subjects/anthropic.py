@@ -28,6 +28,7 @@ from fuzzer.transcript import Call, Shown, Transcript, Turn, Usage
 from fuzzer.variant import Request, Variant
 
 KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")  # the first one set is used
+_PATH = "/v1/messages"
 _CONNECT = 10.0  # seconds for a connection to open, however long an answer may take
 _MARK = {"cache_control": {"type": "ephemeral"}}
 
@@ -150,15 +151,14 @@ class AnthropicSubject:
         params = self._params(request, messages)
         if self._batcher is not None:
             return await self._batcher.generation(label, params)
-        temperature = params.pop("temperature", None)  # the SDK has no parameter for it any more
-        extra = None if temperature is None else {"temperature": temperature}
+        client = await self._connected()
         try:
-            response = await (await self._connected()).messages.with_raw_response.create(
-                **params, extra_body=extra
-            )
+            # `messages.create` would copy the body twice and write it with the slower `json`, which
+            # is a sixth of what a request costs; nor does it know `temperature` any more.
+            answer = await client.post(_PATH, cast_to=bytes, content=orjson.dumps(params))
         except anthropic.APIError as error:
             raise Lost(self._cause(error, first=len(messages) == 1)) from None
-        return self._plain(response.http_response.content)
+        return self._plain(answer)
 
     def read(self, raw: str) -> Answer:
         """A generation, read; `ValueError` when it is none.
@@ -238,6 +238,7 @@ class AnthropicSubject:
             max_retries=self.settings.max_retries,
             http_client=anthropic.DefaultAioHttpClient(timeout=timeout),
             middleware=[self._heard],
+            open_telemetry=False,  # an environment variable could send what is said, keys and all
         ) as client:
             try:
                 yield client
@@ -246,7 +247,7 @@ class AnthropicSubject:
 
     async def _heard(self, request: Any, call_next: Any) -> Any:
         """One attempt; what the server says of its load moves the gate."""
-        if request.retries_taken and request.url.endswith("/messages"):
+        if request.retries_taken and request.url == _PATH:
             await self.gate.again()
         began = asyncio.get_running_loop().time()
         response = await call_next(request)
