@@ -8,7 +8,7 @@ and a resumed run draws again what it drew. Draws that change nothing, have dist
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from random import Random
 from typing import TypeVar
 
@@ -70,6 +70,10 @@ class Distribution:
         self._choices = {
             name: {r: catalogue.choices(seed, r) for r in ("invariant", "sham")}
             for name, seed in self.scenarios.items()
+        }
+        self._names = {  # of each choice group's members, invariant and sham
+            seed: [[tuple(t.name for t in group) for group in groups] for groups in both.values()]
+            for seed, both in self._choices.items()
         }
         self._variants: OrderedDict[tuple[str, Plan], Variant] = OrderedDict()
         self._effective: set[tuple[str, Plan]] = set()  # those whose every step does something
@@ -139,13 +143,14 @@ class Distribution:
             if stratum == "all_on" and attempt:
                 density = max(0.5, density - 0.05)
             steps, distance = self._steps(rng, seed, stratum, density)
+            scenario: Scenario | None = None
             if stratum == "all_on":
-                steps = self.catalogue.effective(self.scenarios[seed], steps)
+                steps, scenario = self.catalogue.effective(self.scenarios[seed], steps)
                 distance = sum(self.catalogue[s.transform].relation == "invariant" for s in steps)
             if distance == 0:
                 continue
             plan = self.catalogue.ordered(seed, steps)
-            variant = self._built(seed, plan)
+            variant = self._built(seed, plan, scenario)
             if variant is None:
                 continue
             if self._admits(variant):
@@ -182,12 +187,16 @@ class Distribution:
         """Whether a plan on a seed may be run; a blind one is recorded with its reason."""
         return self._admits(self.variant(seed, plan))
 
-    def _built(self, seed: str, plan: Plan) -> Variant | None:
-        """The variant of a draw, or None when one of its steps changes nothing."""
+    def _built(self, seed: str, plan: Plan, scenario: Scenario | None = None) -> Variant | None:
+        """The variant of a draw, or None when one of its steps changes nothing.
+
+        `scenario` when the plan has been applied already.
+        """
         key = (seed, plan)
         if key in self._effective:
             return self._variants[key]
-        scenario = self.catalogue.applied(self.scenarios[seed], plan)
+        if scenario is None:
+            scenario = self.catalogue.applied(self.scenarios[seed], plan)
         if scenario is None:
             return None
         found = self.catalogue.variant(self.scenarios[seed], plan, scenario)
@@ -228,38 +237,41 @@ class Distribution:
             digest.update(seed.content_hash.encode())
         return digest.hexdigest()
 
-    def presences(
-        self, seed: str, stratum: Stratum, plan: Plan
-    ) -> Iterator[tuple[str, bool, float]]:
+    def presences(self, seed: str, stratum: Stratum, plan: Plan) -> Iterator["Presences"]:
         """For each step a D row might hold: (transform, in the plan, chance given the other steps).
 
-        A step that its group or the rest of the plan forces in or out has chance 1 or 0.
+        In one tuple for each choice group. A step that its group or the rest of the plan forces in
+        or out has chance 1 or 0.
         """
-        names = {step.transform for step in plan.steps}
-        invariants = self._choices[seed]["invariant"]
-        taken = sum(any(t.name in names for t in group) for group in invariants)
-        for group in invariants:
-            alone = taken == any(t.name in names for t in group)
-            yield from _given_others(
-                group, names, _DENSITIES[stratum], forced=alone, stratum=stratum
-            )
-        for group in self._choices[seed]["sham"]:
-            yield from _given_others(group, names, 1 / 2, forced=False, stratum="half")
+        held = {step.transform for step in plan.steps}
+        invariants, shams = (
+            [(members, next((name for name in members if name in held), "")) for members in groups]
+            for groups in self._names[seed]
+        )
+        taken = sum(bool(present) for _, present in invariants)
+        for members, present in invariants:
+            forced = taken == bool(present)
+            yield _given_others(members, present, _DENSITIES[stratum], forced, stratum)
+        for members, present in shams:
+            yield _given_others(members, present, 1 / 2, False, "half")
 
 
+Presences = tuple[tuple[str, bool, float], ...]
+
+
+@lru_cache(maxsize=4096)  # every row of a run asks, and there are few different answers
 def _given_others(
-    group: tuple[Transform, ...],
-    names: set[str],
+    members: tuple[str, ...],
+    taken: str,  # the one that is in the plan, if any
     density: float,
-    *,
     forced: bool,
     stratum: Stratum,
-) -> Iterator[tuple[str, bool, float]]:
-    taken = any(t.name in names for t in group)
-    share = density / len(group)
+) -> Presences:
+    share = density / len(members)
     free = share / (1 - density + share)
-    for transform in group:
-        present = transform.name in names
+    found = []
+    for name in members:
+        present = name == taken
         if taken and not present:
             chance = 0.0  # another member has the group's place
         elif stratum == "single":
@@ -268,7 +280,8 @@ def _given_others(
             chance = 1.0  # a draw of distance 0 would have been drawn again
         else:
             chance = free
-        yield transform.name, present, chance
+        found.append((name, present, chance))
+    return tuple(found)
 
 
 def _stratum(chance: float) -> Stratum:

@@ -44,6 +44,9 @@ Told = Callable[[Proposal, Verdict], None]
 Finished = asyncio.Task[tuple[Proposal, Verdict]]
 
 
+_AT_ONCE = 4  # proposals asked for before what they launched gets to run
+
+
 class Evaluator:
     """Runs proposals against one subject and one judge, into one store, within its limits."""
 
@@ -97,7 +100,8 @@ class Evaluator:
         try:
             while True:
                 room = 0 if asking.done or halted else self.max_connections - len(flying)
-                asked = asking.ask(room) if room else []
+                # A few at a time: drawing takes a while, and those before can be on their way.
+                asked = asking.ask(min(room, _AT_ONCE)) if room else []
                 for proposal in asked:
                     if (stored := recorded.pop(proposal.index, None)) is not None:
                         tell(proposal, await self._remembered(proposal, stored, phase))
@@ -107,6 +111,10 @@ class Evaluator:
                         launch(proposal)
                 if limits.at_once:
                     return
+                if asked and room > len(asked) and not halted:
+                    await asyncio.sleep(0)
+                    if landed.empty():
+                        continue
                 if not flying:
                     if halted or not asked:
                         return

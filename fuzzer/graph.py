@@ -124,7 +124,7 @@ class Catalogue:
         covered: set[tuple[str, str]] = set()
         for plan in plans:
             names = [s.transform for s in plan.steps if self[s.transform].relation == "invariant"]
-            covered.update(self._ordered_pair(*pair) for pair in combinations(names, 2))
+            covered.update(combinations(sorted(names, key=self.order.__getitem__), 2))
         return frozenset(covered)
 
     # ------------------------------------------------------------------------------- plans
@@ -180,8 +180,11 @@ class Catalogue:
             scenario = after
         return drop_elements(scenario, plan.drop)
 
-    def effective(self, seed: Scenario, steps: Iterable[Step]) -> list[Step]:
-        """The steps, in the total order, without those that change nothing where they stand."""
+    def effective(self, seed: Scenario, steps: Iterable[Step]) -> tuple[list[Step], Scenario]:
+        """The steps, in the total order, without those that change nothing where they stand.
+
+        And the scenario after them.
+        """
         kept = []
         scenario = seed
         for step in sorted(steps, key=lambda step: self.order[step.transform]):
@@ -189,8 +192,8 @@ class Catalogue:
             after = transform(scenario, self._read(transform, step))
             if transform.relation == "sham" or not _unchanged(scenario, after, transform):
                 kept.append(step)
-            scenario = after
-        return kept
+                scenario = after
+        return kept, scenario
 
     def _read(self, transform: Transform, step: Step) -> Params:
         params = self._params.get(step.key)

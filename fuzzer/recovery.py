@@ -96,7 +96,9 @@ def _told(units: list[str], cues: Mapping[str, tuple[str, ...]]) -> Iterable[str
 
     A set for each facet: a seed's own serve every variant and only the threat's change with its
     wording. One set for all would be compiled, and its automaton filled, for every wording anew.
+    Long units come first: what matters is told at length.
     """
+    units.sort(key=len, reverse=True)
     for facet, patterns in cues.items():
         looked_for = pattern_set(patterns)
         if patterns and any(len(looked_for.found(unit)) == len(patterns) for unit in units):

@@ -13,7 +13,7 @@ from typing import Any
 
 from fuzzer.decision import Counts, Decision, Episode, Group, Rules
 from fuzzer.distribution import VERSION as DISTRIBUTION_VERSION
-from fuzzer.distribution import Distribution
+from fuzzer.distribution import Distribution, Presences
 from fuzzer.evidence import Presence, confidence_sequence, e_bh, presence_e, presence_effect
 from fuzzer.judges import Judge
 from fuzzer.limits import Limits
@@ -221,6 +221,7 @@ def _read(rows: Iterable[StoredRow], distribution: Distribution) -> _Table:
     table = _Table()
     known = distribution.catalogue
     kinds: dict[Presence, Presence] = {}  # few, whatever the number of rows: each is kept once
+    groups: Counter[tuple[Presences, bool]] = Counter()
     for row in rows:
         table.tokens += row.usage
         table.drawn["draw" if row.stratum in D_STRATA else row.stratum] += 1
@@ -241,11 +242,14 @@ def _read(rows: Iterable[StoredRow], distribution: Distribution) -> _Table:
             _add(table.with_sham, failed)
         for transform in present:
             _add(table.with_step[transform.name], failed)
-        for name, here, chance in distribution.presences(row.seed, row.stratum, row.plan):
-            presence = Presence(failed, here, chance)
-            table.presences[name][presence] += 1
-            if failed:  # only these are bet on, and in their order
+        for group in distribution.presences(row.seed, row.stratum, row.plan):
+            groups[group, failed] += 1
+            for name, here, chance in group if failed else ():  # these are bet on, in their order
+                presence = Presence(True, here, chance)
                 table.failures[name].append(kinds.setdefault(presence, presence))
+    for (group, failed), count in groups.items():
+        for name, here, chance in group:
+            table.presences[name][Presence(failed, here, chance)] += count
     return table
 
 

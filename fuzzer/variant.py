@@ -398,9 +398,9 @@ def _recovery_reasons(variant: Variant, seed: Scenario) -> list[str]:
     ]
     if gone := seed.surface - scenario.surface:
         suspects = frozenset(occurring(request.text, seed.surface)) & gone
-        # A word of a new name ("José" of "María José") is no trace of an old one.
-        suspects -= frozenset(traces(" | ".join(sorted(scenario.surface)), suspects))
-        if old := traces(request.text, suspects):
+        if suspects:  # a word of a new name ("José" of "María José") is no trace of an old one
+            suspects -= frozenset(traces(" | ".join(sorted(scenario.surface)), suspects))
+        if suspects and (old := traces(request.text, suspects)):
             reasons.append(f"the old surface is still there: {', '.join(old)}")
     return reasons
 

@@ -71,6 +71,7 @@ class AnthropicSubject:
         whole = self.base_url is not None or model.startswith("claude-3")
         self._told: Shown = "full" if whole else "summarised"
         self._client: anthropic.AsyncAnthropic | None = None
+        self._url = _PATH  # whole once a client is open, or it would be put together each time
         self._life: AsyncGenerator[anthropic.AsyncAnthropic] | None = None
         self.gate = Gate()
         self._batcher: Batcher | None = None
@@ -155,7 +156,7 @@ class AnthropicSubject:
         try:
             # `messages.create` would copy the body twice and write it with the slower `json`, which
             # is a sixth of what a request costs; nor does it know `temperature` any more.
-            answer = await client.post(_PATH, cast_to=bytes, content=orjson.dumps(params))
+            answer = await client.post(self._url, cast_to=bytes, content=orjson.dumps(params))
         except anthropic.APIError as error:
             raise Lost(self._cause(error, first=len(messages) == 1)) from None
         return self._plain(answer)
@@ -240,6 +241,7 @@ class AnthropicSubject:
             middleware=[self._heard],
             open_telemetry=False,  # an environment variable could send what is said, keys and all
         ) as client:
+            self._url = f"{str(client.base_url).rstrip('/')}{_PATH}"
             try:
                 yield client
             finally:
@@ -247,7 +249,7 @@ class AnthropicSubject:
 
     async def _heard(self, request: Any, call_next: Any) -> Any:
         """One attempt; what the server says of its load moves the gate."""
-        if request.retries_taken and request.url == _PATH:
+        if request.retries_taken and request.url == self._url:
             await self.gate.again()
         began = asyncio.get_running_loop().time()
         response = await call_next(request)
