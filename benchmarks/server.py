@@ -136,6 +136,8 @@ class _Connection(asyncio.Protocol):
         self._transport: Any = transport
 
     def data_received(self, data: bytes) -> None:
+        loop = asyncio.get_running_loop()
+        came = loop.time()  # its latency counts from here, whatever an answer takes to make
         buffer = self._buffer
         buffer += data
         while (end := buffer.find(b"\r\n\r\n")) >= 0:
@@ -146,7 +148,7 @@ class _Connection(asyncio.Protocol):
             said = answer(bytes(buffer[end + 4 : end + 4 + size]))
             del buffer[: end + 4 + size]
             if wait := self._latency():
-                asyncio.get_running_loop().call_later(wait, self._transport.write, said)
+                loop.call_at(came + wait, self._transport.write, said)
             else:
                 self._transport.write(said)
 

@@ -245,14 +245,20 @@ class Distribution:
         """
         held = {step.transform for step in plan.steps}
         invariants, shams = (
-            [(members, next((name for name in members if name in held), "")) for members in groups]
+            [
+                (
+                    "" if held.isdisjoint(members) else next(filter(held.__contains__, members)),
+                    members,
+                )
+                for members in groups
+            ]
             for groups in self._names[seed]
         )
-        taken = sum(bool(present) for _, present in invariants)
-        for members, present in invariants:
+        taken = sum(bool(present) for present, _ in invariants)
+        for present, members in invariants:
             forced = taken == bool(present)
             yield _given_others(members, present, _DENSITIES[stratum], forced, stratum)
-        for members, present in shams:
+        for present, members in shams:
             yield _given_others(members, present, 1 / 2, False, "half")
 
 

@@ -44,7 +44,7 @@ Told = Callable[[Proposal, Verdict], None]
 Finished = asyncio.Task[tuple[Proposal, Verdict]]
 
 
-_AT_ONCE = 4  # proposals asked for before what they launched gets to run
+_AT_ONCE = 1  # proposals asked for before what they launched gets to run
 
 
 class Evaluator:

@@ -221,7 +221,8 @@ def _read(rows: Iterable[StoredRow], distribution: Distribution) -> _Table:
     table = _Table()
     known = distribution.catalogue
     kinds: dict[Presence, Presence] = {}  # few, whatever the number of rows: each is kept once
-    groups: Counter[tuple[Presences, bool]] = Counter()
+    # By identity: `presences` gives the same few tuples again and again, and they are long to hash.
+    groups: dict[int, tuple[Presences, list[int]]] = {}
     for row in rows:
         table.tokens += row.usage
         table.drawn["draw" if row.stratum in D_STRATA else row.stratum] += 1
@@ -243,13 +244,14 @@ def _read(rows: Iterable[StoredRow], distribution: Distribution) -> _Table:
         for transform in present:
             _add(table.with_step[transform.name], failed)
         for group in distribution.presences(row.seed, row.stratum, row.plan):
-            groups[group, failed] += 1
+            _add(groups.setdefault(id(group), (group, [0, 0]))[1], failed)
             for name, here, chance in group if failed else ():  # these are bet on, in their order
                 presence = Presence(True, here, chance)
                 table.failures[name].append(kinds.setdefault(presence, presence))
-    for (group, failed), count in groups.items():
+    for group, (n, harmful) in groups.values():
         for name, here, chance in group:
-            table.presences[name][Presence(failed, here, chance)] += count
+            table.presences[name][Presence(False, here, chance)] += n - harmful
+            table.presences[name][Presence(True, here, chance)] += harmful
     return table
 
 
