@@ -198,3 +198,34 @@ def test_without_pages_left_the_store_says_so_and_stays_whole(tmp_path):
         store._db.execute("PRAGMA max_page_count = 100000")
         assert store._db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         store.put("small", 1)
+
+
+def test_a_run_in_use_refuses_a_second_sweep_and_lets_itself_be_read(tmp_path):
+    """The server stalls until everything has been looked at, so that no machine is too slow."""
+    run, open_gate = tmp_path / "run", [40]
+
+    def script(asked: Asked) -> Reply:
+        return Reply(two_turns(asked).body, delay=0 if asked.number < open_gate[0] else 30)
+
+    def read() -> list[int]:
+        with RunStore.read(run) as store:
+            return [row.idx for row in store.rows()]
+
+    with Hostile(script) as server:
+        running = started(server.url, run, 60)
+        until(lambda: len(server.asked) > 40)
+        before = read()
+        assert before
+        code, out, err = ended(started(server.url, run, 60, "--resume"))
+        assert (code, out) == (2, "")
+        (sentence,) = [line for line in err.splitlines() if line.startswith("Error: ")]
+        assert "in use" in sentence
+        assert len(server.asked) <= 40 + AT_ONCE, "the second asked for nothing"
+        assert running.poll() is None
+        assert set(before) <= set(read())
+        running.send_signal(signal.SIGINT)
+        assert ended(running)[0] == 130
+        open_gate[0] = 10_000
+        code, _, err = ended(started(server.url, run, 60, "--resume"))
+        assert code == 3, err
+    assert indices(run) == list(range(60))
