@@ -92,7 +92,7 @@ def bare(job: dict[str, Any], *, raw: bool) -> dict[str, float]:
         ) as client:
 
             async def generation(prompt: dict[str, Any], messages: list[Any]) -> list[Any]:
-                body = {"model": MODEL, "max_tokens": 4096, "messages": messages}
+                body: Any = {"model": MODEL, "max_tokens": 4096, "messages": messages}
                 body["system"] = prompt["system"]
                 if prompt["tools"]:
                     body["tools"] = prompt["tools"]
@@ -224,7 +224,7 @@ def predrawn(job: dict[str, Any]) -> dict[str, float]:
 
     catalogue, seeds = registry.find_catalogue(), registry.default_seeds()
     Ready(catalogue, seeds, catalogue.pools, RulesJudge().decide).prepare(job["trials"])
-    campaign.Distribution = Ready  # type: ignore[misc]
+    vars(campaign)["Distribution"] = Ready
     return swept(job, f"anthropic/{MODEL}", base_url=job["url"])
 
 

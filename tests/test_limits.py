@@ -35,7 +35,12 @@ def environment(monkeypatch):
 
 
 def swept(url: str, out: Path, **options: Any) -> Report:
-    given = {"budget": 40, "shrink_budget": 0, "stop": "budget", "max_connections": AT_ONCE}
+    given: dict[str, Any] = {
+        "budget": 40,
+        "shrink_budget": 0,
+        "stop": "budget",
+        "max_connections": AT_ONCE,
+    }
     settings = {"base_url": url, "max_retries": 0}
     run = asweep("anthropic/test-model", [SEED], settings=settings, out=out, **given | options)
 
