@@ -342,8 +342,9 @@ def test_a_date_after_the_models_name_is_no_other_model():
 
 def test_without_a_key_the_sentence_names_the_variable(monkeypatch):
     monkeypatch.delenv("ANTHROPIC_API_KEY")
+    subject = find_subject("anthropic/test-model", [])
     with pytest.raises(ConfigurationError, match="ANTHROPIC_API_KEY"):
-        find_subject("anthropic/test-model", [])
+        asyncio.run(subject.act(variant(), 0))
     with Loopback([message(text("Hello."))]) as server:
         assert against(server).stop == "end", "a local server may need none"
 

@@ -5,6 +5,7 @@ import io
 import json
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -17,6 +18,7 @@ from fuzzer.evidence import confidence_sequence
 from fuzzer.forecast import Bill, Calls, Forecast, forecast
 from fuzzer.prices import FREE, Price
 from fuzzer.proposal import Draw, Outcome
+from fuzzer.registry import find_subject
 from fuzzer.search import Search
 from fuzzer.subjects.organisms import built_in
 from fuzzer.transcript import Transcript
@@ -114,6 +116,16 @@ def test_a_provider_that_does_not_count_is_estimated_and_said(fails):
     assert subject.asked <= fails + 2 * module.AT_ONCE  # a refusal ends the others
     assert any("no such endpoint" in note for note in found.notes)
     assert any("bytes" in sentence for sentence in found.assumptions)
+
+
+def test_a_sweep_of_a_real_model_is_planned_without_a_key(monkeypatch):
+    for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    subject: Any = find_subject("anthropic/claude-test", [])
+    found = run(subject, price=PRICE, caching=subject.caching)
+    assert found.counted_by == "estimate"
+    assert "ANTHROPIC_API_KEY" in found.notes[-1]
+    assert found.caching, "its provider caches what a conversation repeats"
 
 
 def test_another_error_while_counting_is_not_hidden():

@@ -64,9 +64,9 @@ class AnthropicSubject:
         self.name = f"anthropic/{model}"
         self.settings = _settings(settings)
         self.base_url = _base_url(self.settings.base_url)
-        self._key_name, self._key = _key(self.name, self.base_url)
+        self._key_name, self._key = _key(self.base_url)
         self._secrets = Secrets((self._key.get_secret_value(),))
-        self._cached = self.base_url is None if self.settings.cache is None else self.settings.cache
+        self.caching = self.base_url is None if self.settings.cache is None else self.settings.cache
         # Anthropic's servers summarise the reasoning of all but the first models that reasoned.
         whole = self.base_url is not None or model.startswith("claude-3")
         self._told: Shown = "full" if whole else "summarised"
@@ -201,10 +201,10 @@ class AnthropicSubject:
         params: dict[str, Any] = {
             "model": self.model,
             "max_tokens": settings.max_tokens,
-            "messages": _marked(messages) if self._cached else messages,
+            "messages": _marked(messages) if self.caching else messages,
         }
         if request.system:
-            params["system"] = [_text(request.system) | _MARK] if self._cached else request.system
+            params["system"] = [_text(request.system) | _MARK] if self.caching else request.system
         if request.tools:
             params["tools"] = request.tools
             if settings.tool_choice or settings.parallel_tool_calls is not None:
@@ -221,8 +221,16 @@ class AnthropicSubject:
         return params
 
     async def _connected(self) -> anthropic.AsyncAnthropic:
-        """The client, opened when first asked for."""
+        """The client, opened when first asked for; `ConfigurationError` without a key.
+
+        Only now: what a sweep would cost can be planned without one.
+        """
         if self._client is None:
+            if not self._key.get_secret_value():
+                raise ConfigurationError(
+                    f"no key for {self.name!r}; set the environment variable {KEYS[0]}, or give "
+                    "--base-url for a server that needs none"
+                )
             self._life = self._open()
             self._client = await anext(self._life)  # waits for nothing: no second call gets between
         return self._client
@@ -577,16 +585,11 @@ def _base_url(given: str | None) -> str | None:
     )
 
 
-def _key(model: str, base_url: str | None) -> tuple[str, SecretStr]:
-    """Which variable holds the key, and the key."""
+def _key(base_url: str | None) -> tuple[str, SecretStr]:
+    """Which variable holds the key, and the key; empty when there is none and one is needed."""
     for variable in KEYS:
         if key := os.environ.get(variable, "").strip():
             if re.fullmatch(r"[!#-\[\]-~]+", key):  # printable ASCII that JSON writes as it is
                 return variable, SecretStr(key)
             raise ConfigurationError(f"{variable} holds what no key can hold; set it again")
-    if base_url is None:
-        raise ConfigurationError(
-            f"no key for {model!r}; set the environment variable {KEYS[0]}, or give --base-url "
-            "for a server that needs none"
-        )
-    return KEYS[0], SecretStr("none")  # the SDK insists on one
+    return KEYS[0], SecretStr("none" if base_url else "")  # the SDK insists on one
