@@ -129,7 +129,7 @@ def _date(moment: datetime) -> str:
     return f"{day}, {moment.day} {month} {moment.year}, {hour}:{moment.minute:02d} {half}"
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=4096)
 def _when(date: str) -> tuple[int, ...]:
     """A header's date as something to sort by; what cannot be read counts as oldest."""
     match = _DATE.search(date)

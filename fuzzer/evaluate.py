@@ -6,6 +6,7 @@ given an answer nobody can judge; only `HoldfastError` (nothing further can work
 
 import asyncio
 import traceback
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, Protocol
@@ -44,7 +45,9 @@ Told = Callable[[Proposal, Verdict], None]
 Finished = asyncio.Task[tuple[Proposal, Verdict]]
 
 
-_AT_ONCE = 1  # proposals asked for before what they launched gets to run
+#: Proposals asked for in one go. Drawing takes a while: more would keep what is due from running,
+#: fewer are drawn slower, one by one between other work.
+_AT_ONCE = 8
 
 
 class Evaluator:
@@ -86,6 +89,7 @@ class Evaluator:
         landed: asyncio.Queue[Finished | None] = asyncio.Queue()
         limits.start(lambda: landed.put_nowait(None))
         halted = False
+        waiting: deque[Proposal] = deque()  # asked for; when nothing more is asked, dropped
 
         def launch(proposal: Proposal) -> None:
             memory = _Memory(self.store, phase, proposal.index, kept)
@@ -100,8 +104,9 @@ class Evaluator:
         try:
             while True:
                 room = 0 if asking.done or halted else self.max_connections - len(flying)
-                # A few at a time: drawing takes a while, and those before can be on their way.
-                asked = asking.ask(min(room, _AT_ONCE)) if room else []
+                if room and not waiting:
+                    waiting.extend(asking.ask(_AT_ONCE))
+                asked = [waiting.popleft() for _ in range(min(room, len(waiting)))]
                 for proposal in asked:
                     if (stored := recorded.pop(proposal.index, None)) is not None:
                         tell(proposal, await self._remembered(proposal, stored, phase))

@@ -61,7 +61,7 @@ def _leaves(tool: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     return tuple(tool["leaves"].items())
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=2048)
 def can_send(leaves: tuple[tuple[str, str], ...]) -> bool:
     """Whether a schema (dotted leaf path, description) can address somebody and say something.
 
@@ -81,12 +81,12 @@ def _speaks_of(pattern: str, path: str, about: str) -> bool:
     return _matches(pattern, _words(path.rsplit(".", 1)[-1])) or _matches(pattern, about)
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=4096)
 def _words(name: str) -> str:
     return " ".join(_SPLIT.split(name))
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=4096)
 def _matches(pattern: str, text: str) -> bool:
     return mentions(text, (pattern,))
 

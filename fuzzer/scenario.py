@@ -384,7 +384,7 @@ class Scenario(Frozen):
 _SLOT = re.compile(r"\s*([A-Za-z_][\w-]*)(?:\.([A-Za-z_][\w-]*))?\s*")
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=4096)
 def parse_slots(text: str) -> tuple[str | tuple[str, str], ...]:
     """Split a text into literals and slots ``(owner, field)``; ``{{{{`` is a literal ``{{``.
 
@@ -422,14 +422,14 @@ def _slot(inside: str) -> tuple[str, str] | None:
     return (match.group(1), match.group(2) or "") if match else None
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=4096)
 def slot_template(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
     """A text as a %-template with one ``%s`` for each slot, and the slots in order.
 
     >>> slot_template("100% {{target.first}}")
     ('100%% %s', (('target', 'first'),))
     """
-    parts = parse_slots(text)
+    parts = parse_slots.__wrapped__(text)  # long texts need not be kept twice
     slots = tuple(part for part in parts if isinstance(part, tuple))
     return "".join("%s" if isinstance(p, tuple) else p.replace("%", "%%") for p in parts), slots
 

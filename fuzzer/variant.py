@@ -165,7 +165,7 @@ def _clock(scenario: Scenario, name: str) -> str:
     return f"{_DAYS[now.weekday()]}, {now.day} {_MONTHS[now.month - 1]} {now.year}"
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=4096)
 def _stamp(now: datetime, ago: int) -> str:
     moment = now - timedelta(minutes=ago)
     day, month = _DAYS[moment.weekday()][:3], _MONTHS[moment.month - 1][:3]

@@ -42,7 +42,7 @@ def sign_mails(scenario: Scenario, params: SignMails) -> Scenario:
     return changed(scenario, inbox=tuple(inbox))
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=2048)
 def _signed(body: str, role: str, org: str, number: int, titled: bool) -> str:
     """The body with a signature; one that is there already gives way."""
     known = [layout for layout in banks.layouts() if titled or not layout.titled]
@@ -86,7 +86,7 @@ def add_footers(scenario: Scenario, params: AddFooters) -> Scenario:
     return changed(scenario, inbox=tuple(inbox))
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=2048)
 def _footed(body: str, org: str, number: int) -> str:
     lines = banks.footers()
     return f"{body}\n\n--\n{lines[number % len(lines)].replace('{{org.', f'{{{{{org}.')}"

@@ -72,7 +72,7 @@ def _spelled(style: str, first: str, last: str) -> str:
     return _STYLES[style](first, last)
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=4096)
 def _respelled(style: str, first: str, last: str, mailbox: str) -> str:
     if _style_of(first, last, mailbox):
         return _spelled(style, ascii_of(first), ascii_of(last)) or mailbox

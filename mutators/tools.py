@@ -200,7 +200,7 @@ def rename_tools(scenario: Scenario, params: RenameTools) -> Scenario:
     return _with_tools(scenario, renamed)
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=4096)
 def _styled(name: str, case: str, template: str, kind: str, draw: int) -> str:
     spaces = banks.namespaces(kind)
     styled = _restyled(name, case)
@@ -242,7 +242,7 @@ def rename_params(scenario: Scenario, params: RenameParams) -> Scenario:
     return _with_tools(scenario, renamed)
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=4096)
 def _renamed_path(path: tuple[str, ...], role: str, step: int, style: str) -> tuple[str, ...]:
     return (*path[:-1], _restyled(_synonym(role, path[-1], step), style))
 
