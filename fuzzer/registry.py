@@ -5,6 +5,7 @@ The engine knows no particular transform or seed: whoever is installed under the
 function that returns scenarios) is found here, and nowhere else.
 """
 
+import difflib
 import importlib.util
 import re
 import sys
@@ -108,6 +109,8 @@ def find_subject(model: str, seeds: Sequence[Scenario], **settings: Any) -> Subj
         from fuzzer.subjects.anthropic import AnthropicSubject
 
         return AnthropicSubject(name, **settings)
+    if near := difflib.get_close_matches(kind, ("organism", "anthropic") if slash else (), 1, 0.75):
+        raise ConfigurationError(f"unknown model {model!r}; did you mean {f'{near[0]}/{name}'!r}?")
     if slash and re.fullmatch(r"[a-z][a-z0-9_-]*", kind):
         from fuzzer.subjects.inspect import InspectSubject
 

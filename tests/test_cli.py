@@ -176,6 +176,7 @@ def test_interrupted_and_resumed(tmp_path):
         (["no/such/file.toml"], "No such file"),
         ([ONE, ONE], "given twice"),
         (["--model", "gpt-9"], "unknown model 'gpt-9'"),
+        (["--model", "organsim/rare"], "did you mean 'organism/rare'?"),
         (["--model", "organism/memorizer"], "did you mean 'memoriser'"),
         (["--model", "nothing.py:Subject"], "no file 'nothing.py'"),
         (["--budget", "0"], "--budget 0"),
