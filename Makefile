@@ -16,13 +16,13 @@ sweep: $(READY)
 	@$(BIN)/holdfast sweep; test $$? -eq 1
 
 test: $(READY)
-	$(BIN)/python -m pytest -q -n auto
+	$(BIN)/python -m pytest -q -n auto --dist worksteal
 
 test-full: $(READY)
-	$(BIN)/python -m pytest -q -n auto -m "not extras"
+	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not extras"
 
 test-extras: $(EXTRAS_READY)
-	$(EXTRAS)/bin/python -m pytest -q -n auto -m extras
+	$(EXTRAS)/bin/python -m pytest -q -n auto --dist worksteal -m extras
 
 lint: $(READY)
 	$(BIN)/ruff check .
