@@ -36,6 +36,7 @@ ORDER = (
     "fuzzer.subjects",
     "fuzzer.subjects.organisms",
     "fuzzer.subjects.forms",
+    "fuzzer.subjects.wire",
     "fuzzer.subjects.gate",
     "fuzzer.subjects.conversation",
     "fuzzer.subjects.batches",

@@ -136,9 +136,11 @@ def badly(body: bytes) -> Reply:
     return Reply(body)
 
 
+PAST = "Wed, 21 Oct 2015 07:28:00 GMT"
 LASTING: dict[str, tuple[Reply | Raw, str]] = {
     "429 with retry-after": (error(429, retry_after="0.03"), "rate limited"),
     "429 without retry-after": (error(429), "rate limited"),
+    "429 with a date to wait for": (error(429, retry_after=PAST), "rate limited"),
     "429 with a retry-after nobody can read": (error(429, retry_after="soon"), "rate limited"),
     "500": (error(500), "server error"),
     "529": (error(529), "server error"),

@@ -8,7 +8,7 @@ no crash, and the subject's own blocks return to it as they came.
 import asyncio
 import os
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable, Sequence
 from contextlib import aclosing
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -17,13 +17,14 @@ import anthropic
 import orjson
 from pydantic import AwareDatetime, BaseModel, Field, SecretStr, ValidationError
 
-from fuzzer.errors import ConfigurationError, RequestRejected, unknown
+from fuzzer.errors import ConfigurationError, RequestRejected
 from fuzzer.scenario import Frozen
 from fuzzer.secrets import Secrets
 from fuzzer.subjects import Memory
 from fuzzer.subjects.batches import Batcher, Notebook, Result
 from fuzzer.subjects.conversation import Answer, Lost, NoMemory, converse, refused
 from fuzzer.subjects.gate import Gate
+from fuzzer.subjects.wire import is_url, read_settings, retry_after, short
 from fuzzer.transcript import Call, Shown, Transcript, Turn, Usage
 from fuzzer.variant import Request, Variant
 
@@ -37,7 +38,7 @@ class Settings(Frozen):
     """What ``-M key=value`` and ``--base-url`` may say."""
 
     base_url: str | None = None  # the part before /v1/messages; else ANTHROPIC_BASE_URL
-    max_tokens: Annotated[int, Field(ge=1)] = 4096  # of one generation
+    max_tokens: Annotated[int, Field(ge=1)] = 8192  # of one generation, reasoning included
     max_turns: Annotated[int, Field(ge=1)] = 8  # generations in one trial
     temperature: Annotated[float, Field(ge=0)] | None = None  # None: as the server does by default
     thinking: Literal["adaptive", "disabled"] | Annotated[int, Field(ge=1024)] | None = None
@@ -62,7 +63,7 @@ class AnthropicSubject:
             raise ConfigurationError("--model anthropic/ names no model; write anthropic/MODEL")
         self.model = model
         self.name = f"anthropic/{model}"
-        self.settings = _settings(settings)
+        self.settings = read_settings(Settings, settings, Secrets.of())
         self.base_url = _base_url(self.settings.base_url)
         self._key_name, self._key = _key(self.base_url)
         self._secrets = Secrets((self._key.get_secret_value(),))
@@ -121,7 +122,7 @@ class AnthropicSubject:
                 **{name: params[name] for name in wanted if name in params}
             )
         except anthropic.APIError as error:
-            said = _short(self._secrets.scrub(str(error)))
+            said = short(self._secrets.scrub(str(error)))
             raise ConfigurationError(f"{self.name!r} cannot count tokens: {said}") from None
         return counted.input_tokens
 
@@ -170,7 +171,7 @@ class AnthropicSubject:
         turn = _turn(body.content, self._told)
         if not _same_model(self.model, body.model):
             raise ConfigurationError(
-                f"{self.name!r} was answered by {_short(body.model)!r}; give --model the "
+                f"{self.name!r} was answered by {short(body.model)!r}; give --model the "
                 "name of the model that is meant, as the server knows it"
             )
         cause = body.stop_reason or ""
@@ -262,7 +263,7 @@ class AnthropicSubject:
         began = asyncio.get_running_loop().time()
         response = await call_next(request)
         if response.status_code in _BUSY:
-            self.gate.overloaded(_retry_after(response.headers), began)
+            self.gate.overloaded(retry_after(response.headers), began)
         return response
 
     def _plain(self, body: bytes) -> str:
@@ -290,7 +291,7 @@ class AnthropicSubject:
         if status in _FORM and not first:
             return "request rejected"
         said = str(error.api_message or error.response.reason_phrase or "no reason given")
-        said = _short(self._secrets.scrub(said))
+        said = short(self._secrets.scrub(said))
         check = _CHECK.get(status, "check the settings given with -M").format(key=self._key_name)
         kind = RequestRejected if status in _FORM else ConfigurationError
         raise kind(f"{self.name!r} answers {status} ({said}); {check}") from None
@@ -305,16 +306,6 @@ _CHECK = {
     403: "check what the key in {key} may use",
     404: "check the model's name and --base-url, the part before /v1/messages",
 }
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """The seconds a server asks to wait, if it says so in a way that can be read."""
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            return max(0.0, float(headers[name]) * unit)
-        except (KeyError, ValueError):  # absent, or a date: the SDK reads it for its own waiting
-            continue
-    return None
 
 
 # --------------------------------------------------------------------------------------- batches
@@ -433,7 +424,7 @@ class _MessageBatches:
                 "custom_id": str(name),
                 "result": {"type": "errored", "error": {"error": {"type": str(kind)} as error}},
             } if kind in _HOPELESS:
-                said = _short(self._subject._secrets.scrub(str(error.get("message"))))
+                said = short(self._subject._secrets.scrub(str(error.get("message"))))
                 why = f"{self._subject.name!r} answers {kind} ({said}); check the settings"
                 return Result(name, "rejected", f"{why} given with -M")
             case {"custom_id": str(name), "result": {"type": "canceled" | "expired" as kind}}:
@@ -550,34 +541,12 @@ def _same_model(asked: str, answered: str) -> bool:
     return names[0] == names[1] or (bare[0] == bare[1] and bare[0] in names)
 
 
-def _short(text: str) -> str:
-    """Foreign text for a sentence of ours: one line, printable, not long."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return line if len(line) <= 200 else f"{line[:200]}…"
-
-
 # -------------------------------------------------------------------------------------- settings
-
-
-def _settings(given: Mapping[str, Any]) -> Settings:
-    for name in given:
-        if name not in Settings.model_fields:
-            raise ConfigurationError(unknown("setting", name, Settings.model_fields))
-    try:
-        return Settings.model_validate(given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise ConfigurationError(
-            f"setting {first['loc'][0]} = {first['input']!r:.60} is not possible: {first['msg']}"
-        ) from None
-
-
-_URL = re.compile(r"https?://([^\s/@:?#]+|\[[\da-fA-F:]+\])(:\d{1,5})?(/[^\s@?#]*)?")
 
 
 def _base_url(given: str | None) -> str | None:
     url = given or os.environ.get("ANTHROPIC_BASE_URL") or None
-    if url is None or _URL.fullmatch(url):
+    if url is None or is_url(url):
         return url
     raise ConfigurationError(
         "--base-url (or ANTHROPIC_BASE_URL) must look like http://localhost:8000, with no password "

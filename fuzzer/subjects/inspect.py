@@ -24,12 +24,13 @@ from pydantic import Field, PrivateAttr, ValidationError, model_serializer
 from pydantic_core import from_json
 
 from fuzzer.environment import REFUSED
-from fuzzer.errors import ConfigurationError, RequestRejected, unknown
+from fuzzer.errors import ConfigurationError, RequestRejected
 from fuzzer.scenario import Frozen
 from fuzzer.secrets import Secrets
 from fuzzer.subjects import Memory
 from fuzzer.subjects.conversation import Answer, Lost, NoMemory, converse, refused
 from fuzzer.subjects.gate import Gate
+from fuzzer.subjects.wire import is_url, read_settings, retry_after, short
 from fuzzer.transcript import Call, Shown, Transcript, Turn, Usage
 from fuzzer.variant import Request, Variant
 
@@ -260,7 +261,7 @@ class InspectSubject:
 
     def _refusal(self, error: Exception) -> str:
         """Why Inspect has no such model, in a sentence."""
-        said = _short(self._secrets.scrub(_words(error)))
+        said = short(self._secrets.scrub(_words(error)))
         if said.startswith("Model API") and "not recognized" in said:
             return (
                 f"unknown provider in model {self.name!r}; write PROVIDER/MODEL with one that "
@@ -282,7 +283,7 @@ class InspectSubject:
             return Lost(failure.cause)
         if failure.status in _FORM and not first:
             return Lost("request rejected")
-        said = _short(self._secrets.scrub(_words(failure.error))) or "no reason given"
+        said = short(self._secrets.scrub(_words(failure.error))) or "no reason given"
         check = _CHECK.get(failure.status, "check the settings given with -M")
         kind = RequestRejected if failure.status in _FORM else ConfigurationError
         return kind(
@@ -465,7 +466,7 @@ def _failure(error: BaseException) -> _Failure:
     assert isinstance(error, Exception)
     status = _status(error)
     cause = _passing(error, status, again)
-    wait = _retry_after(getattr(getattr(error, "response", None), "headers", None) or {})
+    wait = retry_after(getattr(getattr(error, "response", None), "headers", None) or {})
     return _Failure(error, cause or _lasting(error), bool(cause), status, wait)
 
 
@@ -498,16 +499,6 @@ def _status(error: Exception) -> int | None:
     return next((value for value in found if isinstance(value, int) and value >= 400), None)
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """The seconds a server asks to wait, if it says so in a way that can be read."""
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            return max(0.0, float(headers[name]) * unit)
-        except (KeyError, ValueError):
-            continue
-    return None
-
-
 def _backoff(attempt: int) -> float:
     """Seconds before the next attempt, when the server names none."""
     return min(0.5 * 2.0 ** (attempt - 1), 8.0) * random.uniform(0.75, 1.0)
@@ -523,31 +514,12 @@ def _words(error: Exception) -> str:
     return re.sub(r"\. +([A-Z])", lambda m: f"; {m[1].lower()}", ": ".join(filter(None, parts)))
 
 
-def _short(text: str) -> str:
-    """Foreign text for a sentence of ours: one line, printable, not long."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return line if len(line) <= 200 else f"{line[:200]}…"
-
-
 # -------------------------------------------------------------------------------------- settings
-
-_URL = re.compile(r"https?://([^\s/@:?#]+|\[[\da-fA-F:]+\])(:\d{1,5})?(/[^\s@?#]*)?")
 
 
 def _settings(given: Mapping[str, Any], secrets: Secrets) -> Settings:
-    for name in given:
-        if name not in Settings.model_fields:
-            hint = "; a key belongs in the environment" if "key" in name.lower() else ""
-            raise ConfigurationError(unknown("setting", name, Settings.model_fields) + hint)
-    try:
-        settings = Settings.model_validate(given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        said = secrets.scrub(repr(first["input"]))
-        raise ConfigurationError(
-            f"setting {first['loc'][0]} = {said:.60} is not possible: {first['msg']}"
-        ) from None
-    if settings.base_url is not None and not _URL.fullmatch(settings.base_url):
+    settings = read_settings(Settings, given, secrets)
+    if settings.base_url is not None and not is_url(settings.base_url):
         raise ConfigurationError(
             "--base-url must look like http://localhost:8000/v1, with no password in it; a key "
             "belongs in the environment"
