@@ -1,13 +1,12 @@
 """Personas: who people, organisations and AI systems are, on the surface."""
 
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from fuzzer.errors import SeedError
-from fuzzer.patterns import pattern_set
 from fuzzer.scenario import Organisation, Person, Scenario, parse_slots
 from fuzzer.transform import Params, transform
 from mutators import banks
@@ -179,17 +178,17 @@ def _telling_words(scenario: Scenario) -> frozenset[str]:
 @lru_cache(maxsize=256)
 def _names_that_tell(patterns: tuple[str, ...]) -> frozenset[str]:
     """Words of names that the seed's own patterns would take for the secret or for a demand."""
-    literal = (
+    literal = [
         "".join(part if isinstance(part, str) else "\0" for part in parse_slots(pattern))
         for pattern in patterns
-    )
+    ]
     try:
-        telling = pattern_set(tuple(literal))
-    except SeedError:  # a pattern that nothing can use says nothing about names
+        telling = re.compile("|".join(f"(?:{p})" for p in literal) or r"(?!)", re.IGNORECASE)
+    except re.error:  # written for another engine: nothing can be said about names
         return frozenset()
     pools = (names(locale) for locale in LOCALES)
     every = (name for pool in pools for part in (pool.she, pool.he, pool.last) for name in part)
-    return frozenset().union(*(name.words for name in every if telling.found(name.native)))
+    return frozenset().union(*(name.words for name in every if telling.search(name.native)))
 
 
 class RestyleAddresses(Params):
