@@ -486,7 +486,7 @@ def test_a_busy_server_gets_fewer_requests_at_once_and_later_more_again():
     assert len(server.asked) == 420 + len(refused)
     assert server.peak(until=16) >= 12, "it began with all it was allowed"
     settled = max(refused)
-    assert server.peak(since=80, until=settled) <= 10, "a busy server is asked for less"
+    assert server.peak(since=80, until=settled) <= 8, "a busy server is asked for less"
     assert len([n for n in refused if n >= 80]) < 0.4 * (settled - 80)
     assert server.peak(since=settled) >= 14, "and for all of it again when it has time"
 

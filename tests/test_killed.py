@@ -96,7 +96,7 @@ def test_killed_at_random_moments_every_trial_is_stored_once_and_paid_for_once(
 @pytest.mark.parametrize(
     "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
 )
-def test_a_signal_ends_a_run_cleanly_and_at_once(number, tmp_path):
+def test_a_signal_ends_a_run_cleanly_within_two_seconds(number, tmp_path):
     run, stuck = tmp_path / "run", [True]
 
     def script(asked: Asked) -> Reply:
@@ -113,7 +113,7 @@ def test_a_signal_ends_a_run_cleanly_and_at_once(number, tmp_path):
         assert code == 130
         assert "Traceback" not in err
         assert "it was interrupted" in out
-        assert took < 10, "it does not wait for the answers; alone on a machine it takes a second"
+        assert took < 2
         partial = json.loads((run / "report.json").read_text())
         assert (partial["stopped"], partial["verdict"]) == ("interrupted", "inconclusive")
         assert 0 < partial["calls"] < 40
