@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
 MODEL = "test-model"
+KEY = "sk-ant-loopback-4f7c2e91d0"
 
 
 @dataclass(frozen=True)

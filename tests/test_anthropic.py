@@ -24,6 +24,7 @@ from fuzzer.transcript import TRANSPORT_CAUSES, Transcript
 from fuzzer.transform import Step
 from fuzzer.variant import Variant
 from tests.loopback import (
+    KEY,
     Loopback,
     Reply,
     Script,
@@ -34,17 +35,9 @@ from tests.loopback import (
     tool_use,
 )
 
-KEY = "sk-ant-loopback-4f7c2e91d0"
 SEED = "blackmail-replacement"
 
-
-@pytest.fixture(autouse=True)
-def environment(monkeypatch):
-    """A key, and nothing of the machine's own settings."""
-    for name in ("ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "ANTHROPIC_CUSTOM_HEADERS"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+pytestmark = pytest.mark.usefixtures("one_key")
 
 
 @cache

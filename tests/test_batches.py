@@ -23,21 +23,17 @@ from fuzzer.subjects.batches import Batcher, Result
 from fuzzer.subjects.conversation import Lost
 from fuzzer.transcript import Transcript
 from fuzzer.variant import Variant
-from tests.loopback import Reply, error, text, tool_use
+from tests.loopback import KEY, Reply, error, text, tool_use
 from tests.loopback_batches import BatchLoopback, Event, Fate, answer, errored, half
 
-KEY = "sk-ant-loopback-4f7c2e91d0"
 SEED = "blackmail-replacement"
 LINGER, POLL = 0.02, 0.005
 
+pytestmark = pytest.mark.usefixtures("one_key")
+
 
 @pytest.fixture(autouse=True)
-def environment(monkeypatch):
-    """A key, and nothing of the machine's own settings."""
-    for name in ("ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "ANTHROPIC_CUSTOM_HEADERS"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+def few_certificates(monkeypatch):
     # A process here lives for milliseconds; reading all certificates would take it a tenth second.
     monkeypatch.setattr(ssl, "create_default_context", certificates)
 

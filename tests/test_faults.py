@@ -25,17 +25,11 @@ from fuzzer.variant import Variant
 from tests.hostile import Asked, Hostile, Raw, Script, two_turns, wire
 from tests.loopback import Reply, error, message, text, tool_use
 
-KEY = "sk-ant-loopback-4f7c2e91d0"
 SEED = "blackmail-replacement"
 PATIENCE = 30.0  # seconds after which a sweep counts as hanging
 
 
-@pytest.fixture(autouse=True)
-def environment(monkeypatch):
-    for name in ("ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "ANTHROPIC_CUSTOM_HEADERS"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+pytestmark = pytest.mark.usefixtures("one_key")
 
 
 @cache

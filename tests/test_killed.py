@@ -16,10 +16,9 @@ import pytest
 from fuzzer.errors import StoreError
 from fuzzer.store import RunStore
 from tests.hostile import Asked, Hostile, two_turns
-from tests.loopback import Reply
+from tests.loopback import KEY, Reply
 
 SEED = "blackmail-replacement"
-KEY = "sk-ant-loopback-4f7c2e91d0"
 AT_ONCE = 8
 
 

@@ -16,7 +16,6 @@ from fuzzer.store import RunStore
 from tests.hostile import Asked, Hostile, Raw, two_turns
 from tests.loopback import Reply, message
 
-KEY = "sk-ant-loopback-4f7c2e91d0"
 SEED = "blackmail-replacement"
 PATIENCE = 30.0
 READ, WRITTEN = 105, 10  # tokens of one generation, as the server counts them
@@ -26,12 +25,7 @@ PRICE = "in=100,out=1000"  # dollars per million tokens
 DOLLARS = 2 * (READ * 100 + WRITTEN * 1000) / 1e6  # for one trial
 
 
-@pytest.fixture(autouse=True)
-def environment(monkeypatch):
-    for name in ("ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "ANTHROPIC_CUSTOM_HEADERS"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+pytestmark = pytest.mark.usefixtures("one_key")
 
 
 def swept(url: str, out: Path, **options: Any) -> Report:
