@@ -125,12 +125,12 @@ def test_a_deadline_drops_what_is_in_flight_and_a_resume_asks_it_again(tmp_path)
 
     with Hostile(script) as server:
         began = time.monotonic()
-        report = swept(server.url, tmp_path / "run", deadline=1.5)
-        assert time.monotonic() - began < 5.0
+        report = swept(server.url, tmp_path / "run", deadline=3)
+        assert time.monotonic() - began < 6.5
         held = stored(tmp_path / "run")
         assert (report.stopped, report.calls) == ("deadline", len(held))
         assert report.reason is not None
-        assert "its deadline of 1.5 s passed" in report.reason
+        assert "its deadline of 3 s passed" in report.reason
         assert 9 <= len(held) <= 12
         served = len(server.asked)
         slow = False
@@ -147,7 +147,7 @@ def test_a_trial_that_outlasts_its_time_is_unusable_and_the_next_begins(tmp_path
         return two_turns(asked)
 
     with Hostile(script) as server:
-        report = swept(server.url, tmp_path / "run", budget=12, trial_timeout=0.3)
+        report = swept(server.url, tmp_path / "run", budget=12, trial_timeout=1)
     assert report.calls == 12
     assert report.unusable.by_cause == {"timeout": sum(a.number % 6 == 5 for a in server.asked)}
     assert report.canonical.transport + report.mutated.transport <= 12
