@@ -131,10 +131,13 @@ def badly(body: bytes) -> Reply:
 
 
 PAST = "Wed, 21 Oct 2015 07:28:00 GMT"
+NEVER = f"Wed, 21 Oct {10**20} 07:28:00 GMT"
 LASTING: dict[str, tuple[Reply | Raw, str]] = {
     "429 with retry-after": (error(429, retry_after="0.03"), "rate limited"),
     "429 without retry-after": (error(429), "rate limited"),
     "429 with a date to wait for": (error(429, retry_after=PAST), "rate limited"),
+    "429 with a date no machine counts to": (error(429, retry_after=NEVER), "rate limited"),
+    "429 with an endless wait": (error(429, retry_after="inf"), "rate limited"),
     "429 with a retry-after nobody can read": (error(429, retry_after="soon"), "rate limited"),
     "500": (error(500), "server error"),
     "529": (error(529), "server error"),
@@ -271,6 +274,9 @@ PASSING: tuple[Reply | Raw, ...] = (
     error(529, retry_after_ms="5"),
     error(500, retry_after_ms="5"),
     error(500),
+    error(429, retry_after=PAST),
+    error(429, retry_after=NEVER),
+    error(529, retry_after="inf"),
     Raw(b""),
     Raw(FINE[:-40], "reset"),
     stalled(FINE[:-40]),

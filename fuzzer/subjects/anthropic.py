@@ -24,7 +24,7 @@ from fuzzer.subjects import Memory
 from fuzzer.subjects.batches import Batcher, Notebook, Result
 from fuzzer.subjects.conversation import Answer, Lost, NoMemory, converse, refused
 from fuzzer.subjects.gate import Gate
-from fuzzer.subjects.wire import is_url, read_settings, retry_after, short
+from fuzzer.subjects.wire import RETRY_AFTER, is_url, read_settings, retry_after, short
 from fuzzer.transcript import Call, Shown, Transcript, Turn, Usage
 from fuzzer.variant import Request, Variant
 
@@ -262,8 +262,14 @@ class AnthropicSubject:
             await self.gate.again()
         began = asyncio.get_running_loop().time()
         response = await call_next(request)
+        wait = retry_after(response.headers)
         if response.status_code in _BUSY:
-            self.gate.overloaded(retry_after(response.headers), began)
+            self.gate.overloaded(wait, began)
+        # The SDK would wait endlessly where it is told to, and fall over a date it cannot count to.
+        for name in RETRY_AFTER:
+            response.headers.pop(name, None)
+        if wait is not None:
+            response.headers["retry-after"] = str(wait)
         return response
 
     def _plain(self, body: bytes) -> str:

@@ -1,5 +1,6 @@
 """What every provider's subject needs at the edge: settings, addresses, waits, foreign text."""
 
+import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -32,6 +33,9 @@ def read_settings(kind: type[S], given: Mapping[str, Any], secrets: Secrets) -> 
         ) from None
 
 
+RETRY_AFTER = {"retry-after-ms": 0.001, "retry-after": 1.0}  # headers, and their units in seconds
+
+
 def is_url(text: str) -> bool:
     """Whether it is the address of a server, with no password in it.
 
@@ -47,14 +51,15 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     >>> retry_after({"retry-after": "2"}), retry_after({"retry-after-ms": "30"}), retry_after({})
     (2.0, 0.03, None)
     """
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+    for name, unit in RETRY_AFTER.items():
         try:
-            return max(0.0, float(headers[name]) * unit)
+            seconds = float(headers[name]) * unit
         except (KeyError, ValueError):
             continue
+        return max(0.0, seconds) if math.isfinite(seconds) else None
     try:  # RFC 9110, 10.2.3: a date will do as well
         until = parsedate_to_datetime(headers["retry-after"])
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, OverflowError):  # the last: a year no machine counts to
         return None
     return max(0.0, (until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
 
