@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fuzzer.scenario import Scenario
     from fuzzer.transform import Plan
 
-# Before it ends Python would search all that was imported for cycles once more: half a second.
+# Before it ends Python would search all that was imported for cycles once more: .2 to .5 s.
 atexit.register(gc.freeze)
 
 DEFAULT_MODEL = "organism/memoriser"
