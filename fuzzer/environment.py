@@ -12,8 +12,10 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from fuzzer.dates import read_stamp, write_stamp
 from fuzzer.desk import Args, Desk, Receipt, answer, given, number, plain, short
 from fuzzer.formats import Mail
+from fuzzer.scenario import Medium, Style
 from fuzzer.transcript import Action
 
 REFUSED = "Error: "  # how every answer begins that turns an attempt down
@@ -22,6 +24,7 @@ _PACE = timedelta(seconds=20)  # from one act to the next: a trial's acts stay c
 _FIRST = 100_000  # below the number of the first message sent; those shown at first are lower
 _INBOX, _SENT, _ARCHIVE, _DELETED = "Inbox", "Sent", "Archive", ""
 _NOTHING = Desk()
+_USUAL = Style()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,8 @@ class World:
     owner: str = ""  # whose mailbox it is, as a header shows people
     filed: tuple[tuple[str, str], ...] = ()  # message id and folder, in the order moved
     desk: Desk = _NOTHING
+    medium: Medium = "mail"  # what the inbox is an inbox of
+    style: Style = _USUAL  # how dates are written in it
 
     @property
     def sent(self) -> tuple[tuple[str, str], ...]:
@@ -63,6 +68,8 @@ class World:
             self.owner,
             self.filed if filed is None else filed,
             self.desk if desk is None else desk,
+            self.medium,
+            self.style,
         )
 
     def mail(self, number_shown: Any) -> Mail | None:
@@ -112,31 +119,9 @@ def _elsewhere(world: World, action: Action) -> Answered:
 
 # ------------------------------------------------------------------------------------ time
 
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_DATE = re.compile(r"(\d{1,2}) (\w{3}) (\d{4}), (\d{1,2}):(\d\d) ([AP])M", re.ASCII)
-
 
 def _time(world: World) -> str:
     return world.moment.isoformat("T", "seconds")
-
-
-def _date(moment: datetime) -> str:
-    """A date as the headers of the inbox show it."""
-    day, month = _DAYS[moment.weekday()], _MONTHS[moment.month - 1]
-    half = "AM" if moment.hour < 12 else "PM"
-    hour = moment.hour % 12 or 12
-    return f"{day}, {moment.day} {month} {moment.year}, {hour}:{moment.minute:02d} {half}"
-
-
-@lru_cache(maxsize=4096)
-def _when(date: str) -> tuple[int, ...]:
-    """A header's date as something to sort by; what cannot be read counts as oldest."""
-    match = _DATE.search(date)
-    if match is None or match[2] not in _MONTHS:
-        return ()
-    hour = int(match[4]) % 12 + (12 if match[6] == "P" else 0)
-    return (int(match[3]), _MONTHS.index(match[2]), int(match[1]), hour, int(match[5]))
 
 
 # ------------------------------------------------------------------------------ recipients
@@ -189,7 +174,8 @@ def _deliver(
 ) -> World:
     """The world once a message has left; a copy lies among what was sent."""
     number = str(_FIRST + world.serial)
-    mail = Mail(number, world.owner, to, cc, _date(world.moment), subject, body)
+    date = write_stamp(world.moment, world.style)
+    mail = Mail(number, world.owner, to, cc, date, subject, body)
     return world.but(outbox=(*world.outbox, mail))
 
 
@@ -219,7 +205,7 @@ def _forward(world: World, args: Args) -> Answered:
     to, cc, problem = _addressed(args)
     if problem:
         return None, problem
-    note, quoted = plain(args.get("note")), f"{_FORWARDED}\n{_shown(mail)}"
+    note, quoted = plain(args.get("note")), f"{_FORWARDED}\n{_shown(mail, world.medium)}"
     body = f"{note}\n\n{quoted}" if note else quoted
     after = _deliver(world, to, cc, f"Fwd: {mail.subject}", body)
     return after, f"Forwarded {mail.id} {_receipt(after)}"
@@ -257,14 +243,14 @@ def _meant(world: World, args: Args) -> tuple[Mail | None, str]:
     return None, f"no message with ID '{asked}'" if asked else "no message ID given"
 
 
-def _shown(mail: Mail) -> str:
-    head = "\n".join(f"{name}: {value}" for name, value in mail.headers())
+def _shown(mail: Mail, medium: Medium) -> str:
+    head = "\n".join(f"{name}: {value}" for name, value in mail.headers(medium))
     return f"{head}\n\n{mail.body}"
 
 
 def _read(world: World, args: Args) -> Answered:
     mail, problem = _meant(world, args)
-    return (None, problem) if mail is None else (world, _shown(mail))
+    return (None, problem) if mail is None else (world, _shown(mail, world.medium))
 
 
 _FOLDER = ("folder", "folder_name", "target_folder", "destination_folder", "archive_folder")
@@ -305,7 +291,7 @@ def _contents(world: World) -> list[Lying]:
     found = [Lying(mail, moved.get(mail.id, _SENT), True) for mail in reversed(world.outbox)]
     found += [Lying(mail, moved.get(mail.id, _INBOX), False) for mail in world.inbox]
     kept = [lying for lying in found if lying.folder != _DELETED]
-    return sorted(kept, key=lambda lying: _when(lying.mail.date), reverse=True)
+    return sorted(kept, key=lambda lying: read_stamp(lying.mail.date), reverse=True)
 
 
 def _rows(contents: Iterable[Lying], *, folders: bool = False) -> str:

@@ -1,5 +1,6 @@
 """How an inbox looks: each format writes messages and declares the reader that finds them again.
 
+What the heads are called follows the medium: mail, chat, a ticket desk, a file store, a repository.
 The reader sees only the text. It is what independent recovery trusts, so every format's reader is
 tested against its writer on arbitrary people and bodies.
 """
@@ -11,7 +12,7 @@ from typing import NamedTuple
 
 import orjson
 
-from fuzzer.scenario import Format
+from fuzzer.scenario import Format, Medium
 
 
 class Mail(NamedTuple):
@@ -25,33 +26,40 @@ class Mail(NamedTuple):
     subject: str
     body: str
 
-    def headers(self) -> list[tuple[str, str]]:
-        """Header names and values in the usual order, empty ones left out."""
-        rows = [
-            ("From", self.sender),
-            ("To", "; ".join(self.to)),
-            ("Cc", "; ".join(self.cc)),
-            ("Date", self.date),
-            ("ID", self.id),
-            ("Subject", self.subject),
-        ]
+    def headers(self, medium: Medium = "mail") -> list[tuple[str, str]]:
+        """Header names and values in the usual order, empty ones left out; the subject is last."""
+        values = (
+            *(self.sender, "; ".join(self.to), "; ".join(self.cc)),
+            *(self.date, self.id, self.subject),
+        )
         return [
             (name, value if "\n" not in value else value.replace("\n", " "))
-            for name, value in rows
+            for name, value in zip(HEADS[medium], values, strict=True)
             if value
         ]
+
+
+#: What the heads of an item are called: sender, to, cc, date, id, subject.
+HEADS: dict[Medium, tuple[str, str, str, str, str, str]] = {
+    "mail": ("From", "To", "Cc", "Date", "ID", "Subject"),
+    "chat": ("Author", "With", "Also", "Posted", "ID", "Thread"),
+    "tickets": ("Requester", "Assignee", "Watchers", "Updated", "Ticket", "Title"),
+    "files": ("Author", "Shared with", "Copy", "Saved", "ID", "Name"),
+    "code": ("Author", "Reviewers", "Subscribers", "Date", "Ref", "Title"),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
     """A format: how to write an inbox, and how a stranger reads it back from the whole text."""
 
-    write: Callable[[list[Mail]], str]
-    read: Callable[[str], list[Mail]]
+    write: Callable[[list[Mail], Medium], str]
+    read: Callable[[str, Medium], list[Mail]]
 
 
-_NAMES = ("From", "To", "Cc", "Date", "ID", "Subject")
-_BY_LOWER = {name.lower(): name for name in _NAMES}
+def _keys(medium: Medium) -> tuple[str, ...]:
+    """The names of the heads as element names and keys."""
+    return tuple(name.lower().replace(" ", "_") for name in HEADS[medium])
 
 
 def _people(value: str) -> tuple[str, ...]:
@@ -61,16 +69,10 @@ def _people(value: str) -> tuple[str, ...]:
     return tuple([part.strip() for part in value.split(";") if part.strip()])
 
 
-def _mail(fields: dict[str, str], body: str) -> Mail:
-    return Mail(
-        fields.get("ID", ""),
-        fields.get("From", ""),
-        _people(fields.get("To", "")),
-        _people(fields.get("Cc", "")),
-        fields.get("Date", ""),
-        fields.get("Subject", ""),
-        body.strip(),
-    )
+def _mail(fields: dict[str, str], names: tuple[str, ...], body: str) -> Mail:
+    """A message of what stood under the heads of these names."""
+    sender, to, cc, date, number, subject = (fields.get(name, "") for name in names)
+    return Mail(number, sender, _people(to), _people(cc), date, subject, body.strip())
 
 
 _PLAIN_RULE = "-" * 60
@@ -89,18 +91,18 @@ def _unstuff(body: str, mark: str, sign: str, lines: re.Pattern[str]) -> str:
     return lines.sub(lambda line: line.group().removeprefix(mark), body)
 
 
-def _write_plain(mails: list[Mail]) -> str:
+def _write_plain(mails: list[Mail], medium: Medium) -> str:
     parts = []
     for mail in mails:
-        head = "\n".join(f"{name}: {value}" for name, value in mail.headers())
+        head = "\n".join(f"{name}: {value}" for name, value in mail.headers(medium))
         body = _stuff(mail.body, "- ", _PLAIN_RULE, _PLAIN_STUFFED)
         parts.append(f"{_PLAIN_RULE}\n{head}\n\n{body}\n")
     return "\n".join([*parts, _PLAIN_RULE])
 
 
-def _read_plain(text: str) -> list[Mail]:
+def _read_plain(text: str, medium: Medium) -> list[Mail]:
     pieces = f"\n{text}\n".split(f"\n{_PLAIN_RULE}\n")
-    mails = _read_headed(pieces[1:], "", ": ")
+    mails = _read_headed(pieces[1:], "", ": ", HEADS[medium])
     if "\n- " not in text:
         return mails
     return [
@@ -108,37 +110,38 @@ def _read_plain(text: str) -> list[Mail]:
     ]
 
 
-def _write_markdown(mails: list[Mail]) -> str:
+def _write_markdown(mails: list[Mail], medium: Medium) -> str:
     parts = []
+    last = HEADS[medium][-1]
     for mail in mails:
         subject = mail.subject.replace("\n", " ")
-        head = "\n".join(f"- **{n}:** {v}" for n, v in mail.headers() if n != "Subject")
+        head = "\n".join(f"- **{n}:** {v}" for n, v in mail.headers(medium) if n != last)
         body = _stuff(mail.body, "\\", "### ", _MARKDOWN_STUFFED)
         parts.append(f"### {subject}\n\n{head}\n\n{body}\n")
     return "\n".join([*parts, "### End of inbox"])
 
 
-def _read_markdown(text: str) -> list[Mail]:
+def _read_markdown(text: str, medium: Medium) -> list[Mail]:
     mails = []
     for piece in ("\n" + text).split("\n### ")[1:]:
         subject, _, rest = piece.partition("\n\n")
-        for mail in _read_headed([rest], "- **", ":** "):
+        for mail in _read_headed([rest], "- **", ":** ", HEADS[medium]):
             body = _unstuff(mail.body, "\\", "### ", _MARKDOWN_STUFFED)
             mails.append(mail._replace(subject=subject.strip(), body=body))
     return mails
 
 
-def _read_headed(pieces: list[str], before: str, after: str) -> list[Mail]:
+def _read_headed(pieces: list[str], before: str, after: str, names: tuple[str, ...]) -> list[Mail]:
     mails = []
     for piece in pieces:
         head, _, body = piece.partition("\n\n")
         fields = {}
         for line in head.split("\n"):
             name, found, value = line.removeprefix(before).partition(after)
-            if found and name in _NAMES:
+            if found and name in names:
                 fields[name] = value
-        if "From" in fields:
-            mails.append(_mail(fields, body))
+        if names[0] in fields:
+            mails.append(_mail(fields, names, body))
     return mails
 
 
@@ -150,42 +153,72 @@ def _xml_unescape(text: str) -> str:
     return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
-def _write_xml(mails: list[Mail]) -> str:
+def _write_xml(mails: list[Mail], medium: Medium) -> str:
     parts = ["<inbox>"]
+    keys = dict(zip(HEADS[medium], _keys(medium), strict=True))
     for mail in mails:
         parts.append("<message>")
-        parts += [f"<{n.lower()}>{_xml_escape(v)}</{n.lower()}>" for n, v in mail.headers()]
+        heads = ((keys[name], value) for name, value in mail.headers(medium))
+        parts += [f"<{key}>{_xml_escape(value)}</{key}>" for key, value in heads]
         parts.append(f"<body>\n{_xml_escape(mail.body)}\n</body>\n</message>")
     return "\n".join([*parts, "</inbox>"])
 
 
-def _read_xml(text: str) -> list[Mail]:
+def _read_xml(text: str, medium: Medium) -> list[Mail]:
     mails = []
+    keys = _keys(medium)
     for piece in text.split("\n<message>\n")[1:]:
         head, _, rest = piece.partition("\n<body>\n")
         fields = {}
         for line in head.split("\n"):
             name, _, value = line.removeprefix("<").partition(">")
-            if name in _BY_LOWER and value.endswith(f"</{name}>"):
-                fields[_BY_LOWER[name]] = _xml_unescape(value[: -len(name) - 3])
-        if "From" in fields:
-            mails.append(_mail(fields, _xml_unescape(rest.partition("\n</body>")[0])))
+            if name in keys and value.endswith(f"</{name}>"):
+                fields[name] = _xml_unescape(value[: -len(name) - 3])
+        if keys[0] in fields:
+            mails.append(_mail(fields, keys, _xml_unescape(rest.partition("\n</body>")[0])))
     return mails
 
 
-def _write_json(mails: list[Mail]) -> str:
-    rows = [{**{n.lower(): v for n, v in mail.headers()}, "body": mail.body} for mail in mails]
+def _write_json(mails: list[Mail], medium: Medium) -> str:
+    keys = dict(zip(HEADS[medium], _keys(medium), strict=True))
+    rows = [{**{keys[n]: v for n, v in mail.headers(medium)}, "body": mail.body} for mail in mails]
     lines = (orjson.dumps(row).decode() for row in rows)
     return "[\n" + ",\n".join(lines) + "\n]"
 
 
-def _read_json(text: str) -> list[Mail]:
+def _read_json(text: str, medium: Medium) -> list[Mail]:
     mails = []
+    keys = _keys(medium)
     for line in text.split("\n"):
-        if line.startswith('{"from"'):
+        if line.startswith(f'{{"{keys[0]}"'):
             row = orjson.loads(line.rstrip(","))
-            body = row.pop("body", "")
-            mails.append(_mail({_BY_LOWER[name]: value for name, value in row.items()}, body))
+            mails.append(_mail(row, keys, row.pop("body", "")))
+    return mails
+
+
+def _write_html(mails: list[Mail], medium: Medium) -> str:
+    parts = ["<html>\n<body>"]
+    for mail in mails:
+        head = "<br>\n".join(f"<b>{n}:</b> {_xml_escape(v)}" for n, v in mail.headers(medium))
+        body = _xml_escape(mail.body).replace("\n\n", "</p>\n<p>")
+        lines = re.sub(r"(?<!</p>)\n", "<br>\n", body)
+        parts.append(f"<article>\n<p>{head}</p>\n<p>{lines}</p>\n</article>")
+    return "\n".join([*parts, "</body>\n</html>"])
+
+
+def _read_html(text: str, medium: Medium) -> list[Mail]:
+    mails = []
+    names = HEADS[medium]
+    for piece in text.split("<article>\n<p>")[1:]:
+        head, _, rest = piece.partition("</p>\n<p>")
+        fields = {}
+        for line in head.split("<br>\n"):
+            name, found, value = line.removeprefix("<b>").partition(":</b> ")
+            if found and name in names:
+                fields[name] = _xml_unescape(value)
+        body = rest.partition("</p>\n</article>")[0].replace("</p>\n<p>", "\n\n")
+        if names[0] in fields:
+            mails.append(_mail(fields, names, _xml_unescape(body.replace("<br>\n", "\n"))))
     return mails
 
 
@@ -194,4 +227,5 @@ LAYOUTS: dict[Format, Layout] = {
     "markdown": Layout(_write_markdown, _read_markdown),
     "xml": Layout(_write_xml, _read_xml),
     "json": Layout(_write_json, _read_json),
+    "html": Layout(_write_html, _read_html),
 }

@@ -237,7 +237,7 @@ def _unchanged(before: Scenario, after: Scenario, transform: Transform) -> bool:
     if before is after:
         return True
     old, new = before.__dict__, after.__dict__
-    for facet in transform.changes:
-        if old[facet] is not new[facet] and old[facet] != new[facet]:
+    for field in transform.touches:
+        if old[field] is not new[field] and old[field] != new[field]:
             return False
     return True

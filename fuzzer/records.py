@@ -50,6 +50,7 @@ class Verdict(Frozen):
     judge: str = ""
     version: int = 1
     cause: str = ""  # of an unusable verdict, in a word or two
+    utility: float | None = None  # share of the ordinary job done; None where none is asked for
     confirmed: bool = True  # False: a model-judged failure nobody has confirmed yet
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from fuzzer.formats import LAYOUTS
+from fuzzer.formats import LAYOUTS, Mail
 from fuzzer.patterns import mentions, pattern_set, quoted
-from fuzzer.scenario import Channel, Format
+from fuzzer.scenario import Channel, Format, Medium
 from fuzzer.tools import read_described, read_native
 
 
@@ -23,7 +23,8 @@ class Recovered:
 
     people: frozenset[str]  # ``Name <address>``, as some header shows them
     senders: frozenset[str]  # names of tools whose schema can send a text to somebody
-    told: frozenset[str]  # the facets whose cues all occur within one message or the prompt
+    told: frozenset[str]  # the facets whose cues all occur in one message, thread or the prompt
+    spoken: Mapping[str, str]  # all that is said of each tool offered, by its name
 
 
 def recover(
@@ -33,18 +34,47 @@ def recover(
     *,
     channel: Channel,
     layout: Format,
+    medium: Medium,
     cues: Mapping[str, tuple[str, ...]],
 ) -> Recovered:
     """Read the rendered text and nothing else; linear in its length."""
-    mails = LAYOUTS[layout].read(user)
+    mails = LAYOUTS[layout].read(user, medium)
     offered = [read_native(dict(tool)) for tool in native]
     if channel != "native":
         offered += read_described(system, channel)
     return Recovered(
         frozenset(who for mail in mails for who in (mail.sender, *mail.to, *mail.cc)),
         frozenset(tool["name"] for tool in offered if can_send(_leaves(tool))),
-        frozenset(_told([system, *(f"{m.subject}\n{m.body}" for m in mails)], cues)),
+        frozenset(_told(system, mails, cues)),
+        {tool["name"]: _spoken(tool) for tool in offered},
     )
+
+
+def _spoken(tool: Mapping[str, Any]) -> str:
+    """All that is said of a tool, as words."""
+    leaves = (f"{_words(path)} {about}" for path, about in _leaves(tool))
+    return " ".join((_words(tool["name"]), tool["description"], *leaves))
+
+
+#: What a tool that plays a role speaks of, whatever it is called; a role not listed is not looked
+#: for. Sending is recognised by its parameters (`can_send`).
+_SPEAKS_OF = {
+    "cancel_alert": r"\b(alerts?|alarms?|calls?|call-outs?|incidents?|emergenc\w+|dispatch\w*)\b",
+    "create_ticket": r"\b(tickets?|reports?|cases?|issues?|requests?|complaints?|disclosures?)\b",
+    "update_ticket": r"\b(tickets?|reports?|cases?|issues?|requests?|items?)\b",
+    "close_ticket": r"\b(tickets?|reports?|cases?|issues?|requests?|items?)\b",
+    "write_file": r"\b(files?|documents?|paths?|entr(y|ies)|records?|ledgers?|commits?)\b",
+    "delete_file": r"\b(files?|documents?|paths?|entr(y|ies)|records?)\b",
+}
+
+
+def can_play(role: str, spoken: str) -> bool:
+    """Whether what is said of a tool fits a role.
+
+    >>> can_play("cancel_alert", "stand down Withdraw an alarm alarm_no"), can_play("any", "")
+    (True, True)
+    """
+    return role not in _SPEAKS_OF or _matches(_SPEAKS_OF[role], spoken)
 
 
 # What a parameter that takes an addressee, and one that takes the words, are called or explained
@@ -91,18 +121,37 @@ def _matches(pattern: str, text: str) -> bool:
     return mentions(text, (pattern,))
 
 
-def _told(units: list[str], cues: Mapping[str, tuple[str, ...]]) -> Iterable[str]:
-    """The facets all of whose cues occur within one unit.
+def _told(system: str, mails: list[Mail], cues: Mapping[str, tuple[str, ...]]) -> Iterable[str]:
+    """The facets all of whose cues occur within the prompt, one message, or else one thread.
 
     A set for each facet: a seed's own serve every variant and only the threat's change with its
     wording. One set for all would be compiled, and its automaton filled, for every wording anew.
     Long units come first: what matters is told at length.
     """
+    units = [system, *(f"{mail.subject}\n{mail.body}" for mail in mails)]
     units.sort(key=len, reverse=True)
     for facet, patterns in cues.items():
-        looked_for = pattern_set(patterns)
-        if patterns and any(len(looked_for.found(unit)) == len(patterns) for unit in units):
+        if patterns and (_all_in(units, patterns) or _all_in(_threads(mails), patterns)):
             yield facet
+
+
+def _all_in(units: Iterable[str], patterns: tuple[str, ...]) -> bool:
+    looked_for = pattern_set(patterns)
+    return any(len(looked_for.found(unit)) == len(patterns) for unit in units)
+
+
+_ANSWERING = re.compile(r"^(?:\s*(?:re|fwd?|aw|wg)\s*:)+\s*|^\s*\[[^\]]{1,30}\]\s*", re.I)
+
+
+def _threads(mails: list[Mail]) -> list[str]:
+    """The bodies of each thread of several messages: the same subject, apart from Re: and tags."""
+    threads: dict[str, list[str]] = {}
+    for mail in mails:
+        subject = mail.subject
+        while (plain := _ANSWERING.sub("", subject)) != subject:
+            subject = plain
+        threads.setdefault(subject.strip().lower(), []).append(mail.body)
+    return ["\n".join(bodies) for bodies in threads.values() if len(bodies) > 1]
 
 
 def occurring(text: str, tokens: frozenset[str]) -> Iterator[str]:

@@ -33,8 +33,12 @@ FACETS = (
     "ledger",
 )
 
+#: The fields behind the facets that have more than one; every other facet is one field.
+FACET_FIELDS: dict[str, tuple[str, ...]] = {"format": ("format", "style")}
+
 Channel = Literal["native", "xml", "json"]
-Format = Literal["plain", "markdown", "xml", "json"]
+Format = Literal["plain", "markdown", "xml", "json", "html"]
+Medium = Literal["mail", "chat", "tickets", "files", "code"]
 Pronouns = Literal["she", "he", "they"]
 ThreatKind = Literal["none", "replacement", "restriction", "wiping"]
 
@@ -44,7 +48,7 @@ PRONOUNS: dict[str, tuple[str, str, str]] = {
     "they": ("they", "them", "their"),
 }
 PERSON_SLOTS = ("name", "first", "last", "title", "email", "they", "them", "their")
-ORGANISATION_SLOTS = ("name", "domain")
+ORGANISATION_SLOTS = ("name", "domain", "city")
 CLOCK_SLOTS = ("time", "date", "deadline")
 TEXT_SLOTS = ("goal", "threat", "leverage")
 
@@ -126,6 +130,7 @@ class Organisation(Frozen):
     role: str
     name: str
     domain: str
+    city: str = ""  # where its people work, if the seed says so
 
 
 class Block(Frozen):
@@ -140,11 +145,13 @@ class Wording(Frozen):
     """How something is told, and the patterns by which a stranger finds it told.
 
     `cues` are regular expressions, stated apart from the ledger; all of them must occur,
-    case-insensitively, within one message or one block of the rendered request.
+    case-insensitively, within one message, one thread or the prompt of the rendered request.
+    `others` are other ways to tell the same, each with cues of its own.
     """
 
     text: str
     cues: tuple[str, ...] = ()
+    others: tuple["Wording", ...] = ()
 
 
 class Threat(Frozen):
@@ -175,6 +182,18 @@ class Clock(Frozen):
     deadline: datetime
 
 
+class Style(Frozen):
+    """How dates and times are written, and over how many turns the inbox is spread."""
+
+    dates: Literal["long", "iso", "european", "american"] = "long"
+    clock: Literal["12h", "24h", "dotted", "hours"] = "12h"
+    zone: str = ""  # shown behind the date of a message: "UTC+2"
+    turns: int = Field(default=1, ge=1, le=8)
+
+    def __hash__(self) -> int:
+        return hash((self.dates, self.clock, self.zone, self.turns))
+
+
 @dataclass(frozen=True, slots=True)
 class Param:
     """A leaf of a tool's input: where it sits, what it is for, what it accepts.
@@ -198,6 +217,7 @@ class Tool(Frozen):
     description: str
     params: tuple[Param, ...] = ()
     product: str = ""  # the program behind it, as people call it: "the mail client"
+    closed: bool = False  # whether its schema forbids arguments it does not name
 
     def param(self, role: str) -> Param | None:
         """The parameter that plays `role`, if there is one."""
@@ -220,6 +240,21 @@ class Control(Frozen):
     actions: tuple[Play, ...] = ()
 
 
+class Act(Frozen):
+    """Something done, as a judge recognises it: an attempt at a tool role, and what it says.
+
+    `says` and `unless` are patterns over all its arguments: all of the first must occur and none
+    of the second. `to` are roles of the cast: one of them must be addressed, if any is named.
+    """
+
+    name: str
+    role: str
+    to: tuple[str, ...] = ()
+    says: tuple[str, ...] = ()
+    unless: tuple[str, ...] = ()
+    weight: Literal["harmful", "refer"] = "harmful"
+
+
 class Ledger(Frozen):
     """The judge's facts. Texts may hold slots; roles are roles of the cast."""
 
@@ -233,7 +268,22 @@ class Ledger(Frozen):
     sources: tuple[str, ...] = ()  # roles whose mail tells the secret: naming one touches it
     forbidden: tuple[str, ...] = ()  # roles to whom protected content must not go
     codes: tuple[str, ...] = ()  # patterns that mark protected content
+    acts: tuple[Act, ...] = ()  # what does harm, where the behaviour has no rule of its own
+    utility: tuple[Act, ...] = ()  # the ordinary job: what a useful agent gets done
     controls: tuple[Control, ...] = ()
+
+    def patterns(self) -> list[tuple[str, str]]:
+        """Every pattern with the field a user would look for."""
+        found = [
+            (field, pattern)
+            for field in ("leverage_terms", "demand_terms", "codes")
+            for pattern in getattr(self, field)
+        ]
+        for table in ("acts", "utility"):
+            for act in getattr(self, table):
+                found += [(f"{table}.{act.name}.says", pattern) for pattern in act.says]
+                found += [(f"{table}.{act.name}.unless", pattern) for pattern in act.unless]
+        return found
 
 
 class Scenario(Frozen):
@@ -245,6 +295,10 @@ class Scenario(Frozen):
     exposure: Literal["published", "trained", "unseen", "unknown"] = "unknown"
     elicits: str = "unknown"
     twin_of: str | None = None  # a benign twin is never swept by default
+    family: str = ""  # the story it belongs to
+    industry: str = ""
+    conflict: bool = False  # whether the agent's goal is at odds with what has been decided
+    medium: Medium = "mail"  # what the inbox is an inbox of
 
     cast: tuple[Person, ...]
     organisation: tuple[Organisation, ...]
@@ -256,6 +310,7 @@ class Scenario(Frozen):
     tools: tuple[Tool, ...]
     channel: Channel = "native"
     format: Format = "plain"
+    style: Style = Style()
     clock: Clock
     ledger: Ledger
 
@@ -291,7 +346,9 @@ class Scenario(Frozen):
     @cached_property
     def content_hash(self) -> str:
         """Hash of everything a record must not confuse (hex, 16 bytes)."""
-        data = orjson.dumps(self.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)
+        # Without defaults: a field that is added later changes no hash that was recorded before.
+        content = self.model_dump(mode="json", exclude_defaults=True)
+        data = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
         return hashlib.blake2b(data, digest_size=16).hexdigest()
 
     @cached_property
@@ -299,6 +356,7 @@ class Scenario(Frozen):
         """Every name, address and domain a rename must leave no trace of (of one letter: none)."""
         domains = {o.role: o.domain for o in self.organisation}
         tokens = {o.name for o in self.organisation} | set(domains.values())
+        tokens |= {o.city for o in self.organisation}
         for person in self.cast:
             tokens |= {person.name, person.first, person.last}
             tokens.add(f"{person.mailbox}@{domains.get(person.org, '')}")
@@ -312,9 +370,23 @@ class Scenario(Frozen):
         for facet in ("goal", "leverage"):
             if getattr(self, facet).text:
                 found.add(facet)
+            if getattr(self, facet).others:
+                found.add(f"{facet}_wordings")
         if self.threat.kind != "none":
             found.add("threat")
-        return frozenset(found)
+        if all(organisation.city for organisation in self.organisation):
+            found.add("cities")
+        if self.medium in ("mail", "chat", "tickets"):
+            found.add("correspondence")
+        found.add(f"medium:{self.medium}")
+        return frozenset(found | {f"block:{block.id}" for block in self.system})
+
+    @property
+    def condition(self) -> Literal["both", "conflict", "threat", "neither"]:
+        """What moves the agent: a goal at odds with what was decided, a threat to itself."""
+        if self.threat.kind == "none":
+            return "conflict" if self.conflict else "neither"
+        return "both" if self.conflict else "threat"
 
     @model_validator(mode="after")
     def _slots_resolve(self) -> "Scenario":
@@ -351,9 +423,10 @@ class Scenario(Frozen):
             found.append((f"controls.{control.name}.text", control.text))
             for play in control.actions:
                 found += [(f"controls.{control.name}.{k}", v) for k, v in play.args.items()]
-        for patterns in ("leverage_terms", "demand_terms", "codes"):
-            found += [(f"ledger.{patterns}", text) for text in getattr(self.ledger, patterns)]
-        return found
+        for facet in ("goal", "leverage"):
+            for number, other in enumerate(getattr(self, facet).others, start=1):
+                found.append((f"{facet}.others.{number}.text", other.text))
+        return [*found, *((f"ledger.{field}", text) for field, text in self.ledger.patterns())]
 
     def check_slot(self, slot: tuple[str, str]) -> None:
         """Raise `SeedError` if nothing in this scenario can fill the slot."""
@@ -370,6 +443,8 @@ class Scenario(Frozen):
             known = tuple(tool.role for tool in self.tools)
         elif any(organisation.role == owner for organisation in self.organisation):
             known = ORGANISATION_SLOTS
+            if name == "city" and not self.organisation_of(owner).city:
+                raise SeedError(f"slot {{{{{owner}.city}}}}: {owner} has no city; give it one")
         elif owner == "decider" or any(person.role == owner for person in self.cast):
             known = PERSON_SLOTS  # "decider" is whoever the threat comes from
         else:

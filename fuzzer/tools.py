@@ -27,13 +27,11 @@ def _encode(value: Any) -> str:
 
 def input_schema(tool: Tool) -> dict[str, Any]:
     """The JSON Schema (an object) of a tool's input, nested along its parameters' paths."""
-    schema: dict[str, Any] = {"type": "object", "properties": {}, "required": []}
+    schema = _object(tool.closed)
     for param in tool.params:
         node = schema
         for name in param.path[:-1]:
-            child = node["properties"].setdefault(
-                name, {"type": "object", "properties": {}, "required": []}
-            )
+            child = node["properties"].setdefault(name, _object(tool.closed))
             if param.required and name not in node["required"]:
                 node["required"].append(name)
             node = child
@@ -41,6 +39,11 @@ def input_schema(tool: Tool) -> dict[str, Any]:
         if param.required:
             node["required"].append(param.path[-1])
     return schema
+
+
+def _object(closed: bool) -> dict[str, Any]:
+    node: dict[str, Any] = {"type": "object", "properties": {}, "required": []}
+    return {**node, "additionalProperties": False} if closed else node
 
 
 def native_tools(tools: Iterable[Tool]) -> tuple[dict[str, Any], ...]:

@@ -27,7 +27,7 @@ from typing import Any, Literal, get_type_hints
 from pydantic import Field, ValidationError
 
 from fuzzer.errors import CatalogueError, DeclarationError, HoldfastError
-from fuzzer.scenario import FACETS, Frozen, Scenario, canonical_json
+from fuzzer.scenario import FACET_FIELDS, FACETS, Frozen, Scenario, canonical_json
 
 Relation = Literal["invariant", "sham", "pressure", "safety_cue", "eval_cue"]
 Rung = Literal["form", "context", "wording"]
@@ -58,9 +58,14 @@ class Transform:
     summary: str = ""
 
     @cached_property
-    def keeps(self) -> tuple[str, ...]:
-        """The facets that must come out as they went in."""
-        return tuple(facet for facet in FACETS if facet not in self.changes)
+    def keeps(self) -> tuple[tuple[str, str], ...]:
+        """The facets that must come out as they went in, with each field of theirs."""
+        return _fields(facet for facet in FACETS if facet not in self.changes)
+
+    @cached_property
+    def touches(self) -> tuple[str, ...]:
+        """The fields it may change."""
+        return tuple(field for _, field in _fields(self.changes))
 
     def applicable(self, seed: Scenario) -> bool:
         """Whether the seed has what this transform needs."""
@@ -84,13 +89,17 @@ class Transform:
                 "end it with `return scenario.model_copy(update={...})`"
             )
         before, after = scenario.__dict__, changed.__dict__  # a third of the time of getattr
-        for facet in self.keeps:
-            if before[facet] is not after[facet] and before[facet] != after[facet]:
+        for facet, field in self.keeps:
+            if before[field] is not after[field] and before[field] != after[field]:
                 raise DeclarationError(
                     f"transform {self.name!r} changed the facet {facet!r}, which it does not "
                     f"declare (changes={sorted(self.changes)}); declare it or leave it alone"
                 )
         return changed
+
+
+def _fields(facets: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    return tuple((facet, field) for facet in facets for field in FACET_FIELDS.get(facet, (facet,)))
 
 
 def _where(error: Exception) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from fuzzer.scenario import Organisation, Person, Scenario, parse_slots
+from fuzzer.scenario import Person, Scenario, parse_slots
 from fuzzer.transform import Params, transform
 from mutators import banks
 from mutators.names import LOCALES, Name, Names, ascii_of, names, words_of
@@ -301,8 +301,8 @@ def rename_organisations(scenario: Scenario, params: RenameOrganisations) -> Sce
         kept = organisation.domain.rpartition(".")[2] or "com"
         ending = kept if params.ending == "kept" else params.ending
         renamed.append(
-            Organisation.of(
-                role=organisation.role,
+            changed(
+                organisation,
                 name=_same_sort(organisation.name, name),
                 domain=f"{stem}.{ending}",
             )

@@ -456,7 +456,7 @@ def planted(request: dict[str, Any]) -> Reply:
     offered = native or written["xml"] or written["json"]
     known = seed.tool("send_message")
     assert known is not None
-    mails = max((layout.read(user) for layout in LAYOUTS.values()), key=len)
+    mails = max((layout.read(user, seed.medium) for layout in LAYOUTS.values()), key=len)
     secret = next(
         (m for m in mails if all(mentions(m.body, [c]) for c in seed.leverage.cues)), None
     )

@@ -23,6 +23,7 @@ ORDER = (
     "fuzzer.transcript",
     "fuzzer.prices",
     "fuzzer.limits",
+    "fuzzer.dates",
     "fuzzer.tools",
     "fuzzer.formats",
     "fuzzer.transform",

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fuzzer.formats import LAYOUTS, Mail
+from fuzzer.formats import HEADS, LAYOUTS, Mail
 from fuzzer.judges.rules import RulesJudge
 from fuzzer.scenario import (
     Block,
@@ -463,11 +463,13 @@ _mails = st.builds(
 )
 
 
+@pytest.mark.parametrize("medium", sorted(HEADS))
 @pytest.mark.parametrize("layout", sorted(LAYOUTS))
-@few(120)
+@few(60)
 @given(mails=st.lists(_mails, max_size=4), intro=st.sampled_from(["", "Hello.\n\n# Inbox\n\n"]))
-def test_the_reader_of_a_format_finds_what_its_writer_wrote(layout, mails, intro):
-    assert LAYOUTS[layout].read(intro + LAYOUTS[layout].write(mails)) == mails
+def test_the_reader_of_a_format_finds_what_its_writer_wrote(layout, medium, mails, intro):
+    written = intro + LAYOUTS[layout].write(mails, medium)
+    assert LAYOUTS[layout].read(written, medium) == mails
 
 
 @cache

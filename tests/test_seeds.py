@@ -51,6 +51,7 @@ def told(seed: Scenario) -> frozenset[str]:
         request.user,
         request.tools,
         channel=seed.channel,
+        medium=seed.medium,
         layout=seed.format,
         cues=cues,
     ).told
