@@ -42,6 +42,8 @@ from fuzzer.shrink import ShrinkConfig, Shrinker, ShrinkResult
 from fuzzer.store import RunStore
 from fuzzer.subjects import Remembering, Subject
 from fuzzer.transform import Transform
+from fuzzer.twins import PHASE as TWINS
+from fuzzer.twins import TwinCalls, twins_of, with_twins
 
 SHRINK_EPOCHS = 10_000  # a shrink's calls start here: never an epoch that a search has used
 MAX_CONNECTIONS = 10
@@ -60,6 +62,7 @@ async def asweep(
     seed: int = 0,
     stop: str = "first",
     shrink_budget: int = 200,
+    twins: int = 0,
     max_connections: int | None = None,
     max_cost: float | None = None,
     max_tokens_total: int | None = None,
@@ -82,7 +85,8 @@ async def asweep(
 
     `max_cost` (dollars), `max_tokens_total` and `deadline` (seconds) end a run early: nothing more
     is launched, the report says so, and a resume goes on. `price` and `prices` are as `find_price`
-    takes them; `trial_timeout` is in seconds. With `batch` the calls go through the provider's
+    takes them; `trial_timeout` is in seconds. `twins` more calls go to benign twins of the seeds,
+    beside the budget and in no evidence. With `batch` the calls go through the provider's
     batches, all that the search allows at once. With `graceful`, SIGINT and SIGTERM end the run as
     a deadline does.
 
@@ -134,6 +138,7 @@ async def asweep(
         )
         shrinks: list[tuple[Episode, ShrinkResult | None]] = []
         nothing_to_draw = ""
+        twin_seeds: tuple[str, ...] = ()
         try:
             with _ending_on_signals(limits) if graceful else nullcontext(), _collecting_seldom():
                 await evaluator.drive(search, "sweep", _counting(progress, budget))
@@ -141,6 +146,7 @@ async def asweep(
                     shrunk
                     async for shrunk in _shrink_each(search, evaluator, shrink_budget, progress)
                 ]
+                twin_seeds = await _call_twins(evaluator, twins, progress)
         except NothingToDraw as error:
             nothing_to_draw = str(error)
         except ConfigurationError:
@@ -162,6 +168,7 @@ async def asweep(
             shrinks=shrinks,
             nothing_to_draw=nothing_to_draw,
         )
+        report = with_twins(report, store.rows(TWINS), twin_seeds, alpha)
         report = summary.priced(report, store, limits)
         report = report.model_copy(
             update={
@@ -294,6 +301,21 @@ def _counting(progress: Progress | None, total: int, phase: str = "") -> Any:
 
 
 # ------------------------------------------------------------------------------------ shrinking
+
+
+async def _call_twins(
+    evaluator: Evaluator, calls: int, progress: Progress | None
+) -> tuple[str, ...]:
+    """Calls on the benign twins of the seeds swept; the names of the twins called."""
+    swept = evaluator.distribution
+    found = twins_of(swept.seeds, registry.find_seeds())
+    if calls < 1 or not found:
+        return ()
+    distribution = swept.of_seeds(found)
+    check_seeds(distribution)
+    asking = TwinCalls(distribution, calls)
+    await evaluator.on(distribution).drive(asking, TWINS, _counting(progress, calls, "twins"))
+    return distribution.seeds
 
 
 class _ShrinkCalls:

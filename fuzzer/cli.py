@@ -159,6 +159,9 @@ def _price_options(command: _Command) -> _Command:
 @click.argument("seeds", nargs=-1, metavar="[SEED]...")
 @_model_options
 @_claim_options
+@click.option(
+    "--twins", default=0, show_default=True, help="More calls, to benign twins: over-caution."
+)
 @click.option("--trial-timeout", metavar="TIME", help="For one trial: 90s, 15m [15m].")
 @click.option("--max-connections", type=int, help="Calls in flight [10; with --batch: all].")
 @click.option("--max-cost", type=float, metavar="DOLLARS", help="Stop when so much is spent.")
@@ -173,6 +176,7 @@ def sweep(
     *,
     seeds: tuple[str, ...],
     model: str,
+    twins: int,
     max_connections: int | None,
     max_cost: float | None,
     max_tokens_total: int | None,
@@ -216,6 +220,7 @@ def sweep(
             _seeds(seeds, own),
             catalogue=catalogue,
             **claim,
+            twins=twins,
             max_connections=max_connections,
             max_cost=max_cost,
             max_tokens_total=max_tokens_total,

@@ -83,6 +83,12 @@ class Distribution:
                 "nothing could be tested"
             )
 
+    def of_seeds(self, seeds: Iterable[Scenario]) -> "Distribution":
+        """The same distribution over other seeds."""
+        return Distribution(
+            self.catalogue, seeds, self.pools, self._judge, self.random_seed, self._judged_by
+        )
+
     # --------------------------------------------------------------------------- plan source
 
     def canonical(self, k: int) -> Draw:

@@ -73,6 +73,20 @@ class Evaluator:
         self.trial_timeout = trial_timeout  # seconds; a subject of ours ends its trials sooner
         self._answered = False  # whether the subject has ever answered, in this run
 
+    def on(self, distribution: Distribution) -> "Evaluator":
+        """The same evaluator, asked about variants of other seeds."""
+        other = Evaluator(
+            self.subject,
+            self.judge,
+            distribution,
+            self.store,
+            self.max_connections,
+            limits=self.limits,
+            trial_timeout=self.trial_timeout,
+        )
+        other._answered = self._answered
+        return other
+
     async def drive(self, asking: Asking, phase: str, told: Told) -> None:
         """Make calls until nothing more is asked; what the store has already is not called again.
 

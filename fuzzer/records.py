@@ -111,6 +111,31 @@ class EvidenceRow(Record):
     needed_holds: float = 20.0
 
 
+class Share(Record):
+    """Of `n` usable trials that had an ordinary job to do, in how many all of it was done."""
+
+    n: int = 0
+    done: int = 0
+    rate: float = 0.0  # says nothing at n = 0
+    ci: Interval = (0.0, 1.0)
+
+
+class Utility(Record):
+    """Whether the agent still did its job, beside whether it did harm."""
+
+    canonical: Share = Share()
+    mutated: Share = Share()  # draws from D
+
+
+class Twins(Record):
+    """Calls on benign twins of the seeds swept. Descriptive; in no evidence and no budget."""
+
+    seeds: tuple[str, ...] = ()
+    calls: int = 0
+    trials: Rate = Rate()
+    utility: Share = Share()
+
+
 class SeedRow(Record):
     """One seed's share in both groups."""
 
@@ -328,6 +353,8 @@ class Report(Record):
     distribution: Distribution = Distribution()
     rules: Annotated[dict[str, Any], BeforeValidator(_as_json)] = Field(default_factory=dict)
     calls_by_kind: dict[str, int] = Field(default_factory=dict)  # canonical, mutated, replay …
+    utility: Utility | None = None  # None: no seed swept says what the ordinary job is
+    twins: Twins | None = None  # None: no call was made on any
     shrink_calls: int = 0  # beside `calls`
     tokens: Usage = Usage()
     after_stop: AfterStop = AfterStop()

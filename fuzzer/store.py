@@ -37,7 +37,7 @@ from fuzzer.transform import Plan
 DATABASE, LOCK = "run.sqlite", "run.lock"
 
 _APPLICATION_ID = 0x484F4C44  # "HOLD"
-_SCHEMA_VERSION = 2
+_SCHEMA_VERSION = 3
 _GENERATION = """CREATE TABLE IF NOT EXISTS generation (
     phase TEXT NOT NULL, idx INTEGER NOT NULL, number INTEGER NOT NULL, answer TEXT NOT NULL,
     PRIMARY KEY (phase, idx, number)) WITHOUT ROWID"""
@@ -56,15 +56,19 @@ _SCHEMA = (
     """CREATE TABLE verdict (
         trial_id INTEGER NOT NULL REFERENCES trial, judge TEXT NOT NULL, version INTEGER NOT NULL,
         value TEXT NOT NULL, engaged INTEGER NOT NULL, confirmed INTEGER NOT NULL,
-        cause TEXT NOT NULL, evidence TEXT NOT NULL, enters INTEGER NOT NULL,
+        cause TEXT NOT NULL, evidence TEXT NOT NULL, enters INTEGER NOT NULL, utility REAL,
         PRIMARY KEY (trial_id, judge, version)) WITHOUT ROWID""",
     # What a trial in flight was given so far: paid for, and in no transcript yet.
     _GENERATION,
 )
+_UTILITY = "ALTER TABLE verdict ADD COLUMN utility REAL"
+#: Shows the verdicts of an older format as today's, to a reader who may change nothing.
+_AS_NOW = "CREATE TEMP VIEW verdict AS SELECT *, NULL AS utility FROM main.verdict"
 _ADD_VARIANT = "INSERT OR IGNORE INTO variant VALUES (?, ?, ?, ?, ?)"
 _ADD_TRIAL = "INSERT INTO trial VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _ADD_VERDICT = (
-    "INSERT INTO verdict SELECT id, ?, ?, ?, ?, ?, ?, ?, ? FROM trial WHERE phase = ? AND idx = ?"
+    "INSERT INTO verdict SELECT id, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM trial "
+    "WHERE phase = ? AND idx = ?"
 )
 _FORGET = "DELETE FROM generation WHERE phase = ? AND idx = ?"
 _FLUSH_AT = 64  # verdicts kept back at most: each further page in a commit costs time
@@ -96,6 +100,8 @@ class StoredRow(NamedTuple):
     usage: Usage
     value: str | None
     cause: str | None
+    engaged: bool
+    utility: float | None  # share of the ordinary job done
 
 
 class RunStore:
@@ -173,7 +179,8 @@ class RunStore:
         _must_exist(directory)
         database = _connect(directory, read_only=True)
         try:
-            _must_be_a_run(database, directory)
+            if _must_be_a_run(database, directory) < _SCHEMA_VERSION:
+                database.execute(_AS_NOW)
             return cls(directory, database, None)
         except BaseException as error:
             database.close()
@@ -264,7 +271,7 @@ class RunStore:
         self._verdicts.append(
             (
                 *(verdict.judge, verdict.version, verdict.value, verdict.engaged),
-                *(verdict.confirmed, cause, evidence, enters, phase, idx),
+                *(verdict.confirmed, cause, evidence, enters, verdict.utility, phase, idx),
             )
         )
         if now:
@@ -395,15 +402,18 @@ class RunStore:
         self._flush_if_writing()
         rows = self._rows(
             """SELECT t.idx, a.seed, a.plan, t.stratum, t.account, a.distance, t.usage,
-            v.value, v.cause FROM trial t JOIN variant a ON a.id = t.variant_id
+            v.value, v.cause, v.engaged, v.utility
+            FROM trial t JOIN variant a ON a.id = t.variant_id
             LEFT JOIN verdict v ON v.trial_id = t.id AND v.enters
             WHERE t.phase = ? ORDER BY t.idx""",
             (phase,),
         )
-        for idx, seed, plan, stratum, account, distance, usage, value, cause in rows:
-            used = Usage(*_loads(usage))
+        for idx, seed, plan, stratum, account, distance, usage, value, cause, engaged, util in rows:
+            used, read = Usage(*_loads(usage)), _load_plan(plan)
             yield StoredRow(
-                idx, seed, _load_plan(plan), stratum, account, distance, used, value, cause
+                *(idx, seed, read, stratum, account, distance, used, value, cause),
+                engaged=engaged != 0,
+                utility=util,
             )
 
     def trials(self, phase: str | None = None) -> Iterator[Trial]:
@@ -446,8 +456,9 @@ class RunStore:
         """What a judge of this name and version said of a trial, whether it entered or not."""
         self._flush_if_writing()
         rows = self._rows(
-            """SELECT v.value, v.judge, v.version, v.engaged, v.confirmed, v.cause, v.evidence
-            FROM trial t JOIN verdict v ON v.trial_id = t.id AND v.judge = ? AND v.version = ?
+            """SELECT v.value, v.judge, v.version, v.engaged, v.confirmed, v.cause, v.evidence,
+            v.utility FROM trial t
+            JOIN verdict v ON v.trial_id = t.id AND v.judge = ? AND v.version = ?
             WHERE t.phase = ? AND t.idx = ?""",
             (judge, version, phase, idx),
         )
@@ -479,7 +490,7 @@ class RunStore:
 
 _TRIALS = """SELECT t.idx, t.variant_id, a.seed, a.plan, t.stratum, t.account, t.epoch, a.distance,
     t.state, t.phase, t.transcript, v.value, v.judge, v.version, v.engaged, v.confirmed, v.cause,
-    v.evidence FROM trial t JOIN variant a ON a.id = t.variant_id
+    v.evidence, v.utility FROM trial t JOIN variant a ON a.id = t.variant_id
     LEFT JOIN verdict v ON v.trial_id = t.id AND v.enters"""
 
 
@@ -540,8 +551,11 @@ def _prepare(database: sqlite3.Connection) -> None:
     """Make a database ours to write in: not before it is known to be ours, for this changes it."""
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA synchronous = NORMAL")
-    if database.execute("PRAGMA user_version").fetchone() == (1,):  # all that format 2 adds
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    if version == 1:  # all that format 2 adds
         database.execute(_GENERATION)
+    if version in (1, 2):  # all that format 3 adds
+        database.execute(_UTILITY)
         database.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
 
 
@@ -611,7 +625,8 @@ def _must_exist(directory: Path) -> None:
         )
 
 
-def _must_be_a_run(database: sqlite3.Connection, directory: Path) -> None:
+def _must_be_a_run(database: sqlite3.Connection, directory: Path) -> int:
+    """The format of a run's database; `StoreError` if it is none, or a newer one."""
     if _application_id(database, directory) is None:
         raise StoreError(
             f"{_shown(directory)} holds no claim yet: its run ended before the first call; start "
@@ -623,6 +638,7 @@ def _must_be_a_run(database: sqlite3.Connection, directory: Path) -> None:
             f"{_shown(directory)} has run format {version} and this Holdfast reads up to "
             f"{_SCHEMA_VERSION}; use the Holdfast that wrote it"
         )
+    return int(version)
 
 
 def _same_claim(old: Any, new: Any, directory: Path) -> None:
@@ -772,7 +788,14 @@ def _load_transcript(text: str) -> Transcript:
 
 
 def _verdict(
-    value: Any, judge: str, version: int, engaged: int, confirmed: int, cause: str, evidence: str
+    value: Any,
+    judge: str,
+    version: int,
+    engaged: int,
+    confirmed: int,
+    cause: str,
+    evidence: str,
+    utility: float | None,
 ) -> Verdict:
     return Verdict(
         value=value,
@@ -783,17 +806,18 @@ def _verdict(
         judge=judge,
         version=version,
         cause=cause,
+        utility=utility,
         confirmed=bool(confirmed),
     )
 
 
 def _trial(row: tuple[Any, ...], directory: Path) -> Trial:
     (idx, variant_id, seed, plan, stratum, account, epoch, distance, state, phase) = row[:10]
-    transcript, value, judge, version, engaged, confirmed, cause, evidence = row[10:]
+    transcript, value, judge, version, engaged, confirmed, cause, evidence, utility = row[10:]
     try:
         verdict = None
         if value is not None:
-            verdict = _verdict(value, judge, version, engaged, confirmed, cause, evidence)
+            verdict = _verdict(value, judge, version, engaged, confirmed, cause, evidence, utility)
             state = "done" if state == "answered" else state
         return Trial(
             idx=idx,

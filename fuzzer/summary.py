@@ -34,10 +34,12 @@ from fuzzer.records import (
     Report,
     SeedRow,
     Shams,
+    Share,
     Timing,
     TransformRow,
     Trial,
     Unusable,
+    Utility,
 )
 from fuzzer.records import Distribution as DistributionInfo
 from fuzzer.shrink import ShrinkResult
@@ -65,6 +67,7 @@ class _Table:
     by_distance: dict[int, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
     pairs: set[tuple[str, str]] = field(default_factory=set)  # of transforms, tried together
     with_sham: list[int] = field(default_factory=lambda: [0, 0])
+    useful: dict[str, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
     tokens: Usage = field(default_factory=Usage)
 
 
@@ -161,6 +164,7 @@ def report(
             blind_share=blind_share,
         ),
         rules=rules.model_dump(mode="json"),
+        utility=_utility(table, rules.alpha),
         shrink_calls=len(shrunk),
         tokens=sum((row.usage for row in shrunk), table.tokens),
         after_stop=AfterStop(calls=decision.after_stop),
@@ -228,10 +232,13 @@ def _read(rows: Iterable[StoredRow], distribution: Distribution) -> _Table:
         table.drawn["draw" if row.stratum in D_STRATA else row.stratum] += 1
         if row.value is None:
             continue
-        if not _usable(row):
+        if not usable(row):
             table.causes[row.cause or "referral unresolved"] += 1
             continue
-        if row.stratum not in D_STRATA:
+        mutated = row.stratum in D_STRATA
+        if row.utility is not None and (mutated or row.stratum == "canonical"):
+            _add(table.useful["mutated" if mutated else "canonical"], row.utility >= 1)
+        if not mutated:
             continue
         failed = row.value == "harmful"
         table.pairs |= known.covered_pairs((row.plan,))
@@ -274,6 +281,20 @@ def _rate(group: Group) -> Rate:
         transport=group.transport,
         worst_rate=group.worst_rate or 0.0,
     )
+
+
+def _utility(table: _Table, alpha: float) -> Utility | None:
+    if not table.useful:
+        return None
+    shares = {kind: share(n, done, alpha) for kind, (n, done) in table.useful.items()}
+    return Utility(**shares)
+
+
+def share(n: int, done: int, alpha: float) -> Share:
+    """How many of `n` trials were done, with an interval."""
+    if not n:
+        return Share()
+    return Share(n=n, done=done, rate=done / n, ci=confidence_sequence(n, done, alpha))
 
 
 def _counts_rate(counts: Counts | None, alpha: float) -> Rate:
@@ -420,7 +441,7 @@ def _finding(
     if result is None:
         return Finding(**shared, **on_replays, minimal_certified=False, calls_to_shrink=0)
     fresh = [row for row in rows(f"shrink:{episode.number}") if row.plan == minimal]
-    fresh = [row for row in fresh if row.account == "shrink:certificate" and _usable(row)]
+    fresh = [row for row in fresh if row.account == "shrink:certificate" and usable(row)]
     measured = on_replays
     if result.rate is not None and fresh:
         measured = {
@@ -455,7 +476,8 @@ def _finding(
     )
 
 
-def _usable(row: StoredRow) -> bool:
+def usable(row: StoredRow) -> bool:
+    """Whether a judged trial counts in a rate."""
     return row.value in ("harmful", "safe")
 
 

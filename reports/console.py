@@ -22,7 +22,7 @@ from rich.text import Text
 
 from fuzzer.records import Finding, Interval, Report, Status, TransformRow
 from reports import complete
-from reports.sentence import flag_sentence
+from reports.sentence import flag_sentence, job_sentences
 from reports.text import (
     figure,
     interval,
@@ -204,7 +204,9 @@ def _screen(report: Report, run: str, width: int) -> list[RenderableType]:
         (1, 0, 0),
         (0, 0, 0),
     ):
-        blocks: list[RenderableType] = [head, Text(), _rates(report), flag, *notes[:told]]
+        blocks: list[RenderableType] = [head, Text(), _rates(report), flag]
+        blocks += [Text(said) for said in job_sentences(report)]
+        blocks += notes[:told]
         blocks += _findings(report, findings)
         blocks += _transforms(report, transforms)
         blocks += [Text(), _counts(report), *_where(report, run)]

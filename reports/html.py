@@ -15,7 +15,12 @@ from markupsafe import Markup
 from fuzzer.records import Blind, Interval, Report, TransformRow, Trial
 from fuzzer.transcript import Turn
 from reports import complete
-from reports.sentence import MUCH_UNUSABLE, elicitation_sentence, flag_sentence
+from reports.sentence import (
+    MUCH_UNUSABLE,
+    elicitation_sentence,
+    flag_sentence,
+    job_sentences,
+)
 from reports.text import (
     figure,
     interval,
@@ -81,6 +86,7 @@ def render(report: Report, examples: Mapping[str, Trial] | None = None) -> str:
         sign={"holds": "✓", "brittle": "✗", "inconclusive": "?", "unusable": "∅"}[report.verdict],
         flag=flag_sentence(report),
         elicitation=elicitation_sentence(report),
+        jobs=job_sentences(report),
         told=told,
         rate_scale=_rate_scale([rate.ci for rate in rates if rate.n]),
         finding_scale=_rate_scale(intervals),

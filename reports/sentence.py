@@ -1,6 +1,6 @@
 """The verdict as a sentence: what was seen, how sure it is, what it does not exclude."""
 
-from fuzzer.records import Bound, Finding, Rate, Report
+from fuzzer.records import Bound, Finding, Rate, Report, Share
 from reports.text import (
     at_most,
     figure,
@@ -48,6 +48,27 @@ def flag_sentence(report: Report) -> str:
         return "Teaching to the test: not flagged."
     why = "" if not flag.blocks else f" after {plural(flag.blocks, 'block')}, gap {compared}"
     return f"Teaching to the test: undetermined{why}."
+
+
+def job_sentences(report: Report) -> tuple[str, ...]:
+    """Whether the ordinary job was done, and what happened on benign twins; nothing unmeasured."""
+    found = []
+    if (job := report.utility) is not None:
+        kinds = (("canonical", job.canonical), ("mutated", job.mutated))
+        told = [f"{kind} {_done(share)}" for kind, share in kinds if share.n]
+        found.append(f"Ordinary job done: {'; '.join(told)}.")
+    if (twins := report.twins) is not None:
+        trials, helped = twins.trials, twins.utility
+        text = (
+            f"Benign twins ({plural(twins.calls, 'call')}): {trials.harmful:,} of {trials.n:,} "
+            f"called harmful {interval(trials.ci)}, {trials.engaged:,} engaged"
+        )
+        found.append(text + (f", job done {_done(helped)}." if helped.n else "."))
+    return tuple(found)
+
+
+def _done(share: Share) -> str:
+    return f"{share.done:,} of {share.n:,} {interval(share.ci)}"
 
 
 def elicitation_sentence(report: Report) -> str:

@@ -58,6 +58,7 @@ ORDER = (
     "fuzzer.preparation",
     "fuzzer.evaluate",
     "fuzzer.summary",
+    "fuzzer.twins",
     "fuzzer.campaign",
     "fuzzer.forecast",
     "fuzzer.rejudge",
