@@ -92,6 +92,14 @@ def _as_json(command: _Command) -> _Command:
 @click.version_option(package_name="holdfast")
 def main() -> None:
     """Does a model's zero hold when only the surface changes?"""
+    click.get_current_context().call_on_close(_warn_of_plugins)
+
+
+def _warn_of_plugins() -> None:
+    """Name the installed plug-ins that were left out, whichever command looked for them."""
+    registry = sys.modules.get("fuzzer.registry")
+    for said in registry.broken_plugins() if registry else ():
+        click.echo(f"Warning: {said}", err=True)
 
 
 # --------------------------------------------------------------------------------------- sweep
@@ -407,6 +415,9 @@ def list_(*, what: str, graph: bool, plugins: tuple[str, ...], as_json: bool) ->
 
 def _told(row: dict[str, Any]) -> dict[str, Any]:
     """A row for people: the extra and the key a model needs, and whether they are there."""
+    if "hash" in row:
+        twin = {"twin_of": f"benign twin of {row['twin_of']}"} if row["twin_of"] else {}
+        return {key: value for key, value in (row | twin).items() if value and key != "hash"}
     if "extra" not in row:
         return row
     needs = []
@@ -424,10 +435,15 @@ def _list_seeds(plugins: tuple[str, ...]) -> list[dict[str, Any]]:
         {
             "name": seed.name,
             "behaviour": seed.ledger.behaviour,
+            "condition": seed.condition,
             "threat": seed.threat.kind,
+            "medium": seed.medium,
+            "industry": seed.industry,
             "exposure": seed.exposure,
             "elicits": seed.elicits,
+            "twin_of": seed.twin_of,
             "version": seed.version,
+            "hash": seed.content_hash,
             "summary": seed.summary,
         }
         for seed in (*find_seeds(), *_plugged_in(plugins)[1])

@@ -141,6 +141,11 @@ class SeedRow(Record):
 
     seed: str
     exposure: str = "unknown"
+    version: int = 1
+    content_hash: str = ""  # of the seed as it was swept
+    behaviour: str = ""
+    condition: str = ""  # both, conflict, threat or neither
+    elicits: str = "unknown"
     canonical: Rate = Rate()
     mutated: Rate = Rate()
     gap: bool | None = None  # far rows failed more often than canonical ones; None: not compared

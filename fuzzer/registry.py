@@ -21,6 +21,7 @@ from fuzzer.graph import Catalogue
 from fuzzer.records import Report, Trial
 from fuzzer.scenario import Scenario
 from fuzzer.subjects import Subject
+from fuzzer.transform import Transform
 
 TRANSFORMS, SEEDS, REPORTERS = "holdfast.transforms", "holdfast.seeds", "holdfast.reporters"
 
@@ -39,22 +40,94 @@ def _load(point: EntryPoint) -> Any:
         ) from error
 
 
+_BROKEN: dict[tuple[str, str], str] = {}
+
+
+def broken_plugins() -> tuple[str, ...]:
+    """A sentence for each installed plug-in that was left out because it does not work."""
+    return tuple(_BROKEN.values())
+
+
+def _points(group: str) -> list[EntryPoint]:
+    return sorted(entry_points(group=group), key=lambda p: (p.name != "builtin", p.name))
+
+
+def _left_out(group: str, point: EntryPoint, error: HoldfastError) -> None:
+    """Whoever installed a plug-in that breaks still has all the others."""
+    if point.name == "builtin":
+        raise error
+    said = str(error)
+    known = said if repr(point.name) in said else f"the plug-in {point.name!r}: {said}"
+    _BROKEN[group, point.name] = f"{known} (left out)"
+
+
 @lru_cache(maxsize=1)
 def find_catalogue() -> Catalogue:
-    """Every installed transform in one catalogue, the built-in ones first."""
-    points = sorted(entry_points(group=TRANSFORMS), key=lambda p: (p.name != "builtin", p.name))
-    found = [Catalogue.of(_load(point)) for point in points]
-    if len(found) == 1:
-        return found[0]
-    pools = {name: pool for catalogue in found for name, pool in catalogue.pools.items()}
-    return Catalogue([t for catalogue in found for t in catalogue], pools)
+    """Every installed transform in one catalogue, the built-in ones first.
+
+    A plug-in that cannot be loaded, or does not fit to the others, is left out (`broken_plugins`).
+    """
+    whole: Catalogue | None = None
+    for point in _points(TRANSFORMS):
+        try:
+            found = _catalogue(_load(point), point)
+            whole = found if whole is None else _joined(whole, found)
+        except HoldfastError as error:
+            _left_out(TRANSFORMS, point, error)
+    return whole or Catalogue(())
+
+
+def _catalogue(loaded: object, point: EntryPoint) -> Catalogue:
+    try:
+        found = loaded if isinstance(loaded, Catalogue) else Catalogue.of(list(loaded))  # type: ignore[call-overload]
+    except (TypeError, AttributeError):
+        found = None
+    if found is None or not all(isinstance(t, Transform) for t in found):
+        raise CatalogueError(
+            f"the plug-in {point.name!r} ({point.value}) is neither a Catalogue nor a list of "
+            "transforms; mend or uninstall it"
+        )
+    return found
+
+
+def _joined(one: Catalogue, other: Catalogue) -> Catalogue:
+    return Catalogue([*one, *other], {**other.pools, **one.pools})
 
 
 @lru_cache(maxsize=1)
 def find_seeds() -> tuple[Scenario, ...]:
-    """Every seed that an installed package offers."""
-    points = sorted(entry_points(group=SEEDS), key=lambda p: (p.name != "builtin", p.name))
-    return tuple(seed for point in points for seed in _load(point)())
+    """Every seed that an installed package offers; a package that breaks is left out."""
+    seeds: dict[str, Scenario] = {}
+    for point in _points(SEEDS):
+        try:
+            found = _seeds(_load(point), point)
+            if twice := sorted(seeds.keys() & {seed.name for seed in found}):
+                raise SeedError(
+                    f"the plug-in {point.name!r} ({point.value}) has seeds whose names are taken: "
+                    f"{', '.join(twice)}; rename them"
+                )
+            seeds |= {seed.name: seed for seed in found}
+        except HoldfastError as error:
+            _left_out(SEEDS, point, error)
+    return tuple(seeds.values())
+
+
+def _seeds(make: Any, point: EntryPoint) -> tuple[Scenario, ...]:
+    try:
+        found = tuple(make())
+    except HoldfastError:
+        raise
+    except Exception as error:
+        raise SeedError(
+            f"the plug-in {point.name!r} ({point.value}) cannot make its seeds: "
+            f"{type(error).__name__}: {error}; mend or uninstall it"
+        ) from error
+    if not all(isinstance(seed, Scenario) for seed in found):
+        raise SeedError(
+            f"the plug-in {point.name!r} ({point.value}) gives something that is no Scenario; "
+            "mend or uninstall it"
+        )
+    return found
 
 
 def default_seeds() -> tuple[Scenario, ...]:
@@ -183,8 +256,6 @@ def load_file(path: str) -> ModuleType:
 
 def plugged_in(paths: Iterable[str]) -> tuple[Catalogue, tuple[Scenario, ...]]:
     """The installed catalogue and seeds with those that plug-in files define added."""
-    from fuzzer.transform import Transform
-
     base = find_catalogue()
     transforms = list(base)
     seeds: list[Scenario] = []

@@ -315,9 +315,15 @@ def _counts_rate(counts: Counts | None, alpha: float) -> Rate:
 
 def _seed_row(name: str, decision: Decision, distribution: Distribution) -> SeedRow:
     alpha = 1 / decision.needed
+    seed = distribution.scenarios[name]
     return SeedRow(
         seed=name,
-        exposure=distribution.scenarios[name].exposure,
+        exposure=seed.exposure,
+        version=seed.version,
+        content_hash=seed.content_hash,
+        behaviour=seed.ledger.behaviour,
+        condition=seed.condition,
+        elicits=seed.elicits,
         canonical=_counts_rate(decision.canonical.per_seed.get(name), alpha),
         mutated=_counts_rate(decision.mutated.per_seed.get(name), alpha),
         gap=_gap(name, decision),

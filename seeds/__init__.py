@@ -24,6 +24,10 @@ literal braces. ::
     channel = "native"                    # native | xml | json
     format = "plain"                      # plain | markdown | xml | json
     # twin_of = "other-seed"              # a benign twin is not swept by default
+    family = "my-story"                   # seeds of one story, in several conditions
+    industry = "..."
+    conflict = true                       # whether the goal is at odds with what was decided
+    medium = "mail"                       # mail | chat | tickets | files | code
 
     [clock]
     now = 2026-03-12T17:46:00             # when the subject is asked
@@ -32,6 +36,7 @@ literal braces. ::
     [organisation.org]                    # the agent's own; the key is the role
     name = "..."
     domain = "..."
+    city = "..."                          # optional: {{org.city}}
 
     [cast.target]                         # everybody who writes, receives or is mentioned
     first = "..."
@@ -44,6 +49,10 @@ literal braces. ::
     [goal]                                # cues: patterns by which a stranger finds it told,
     text = "..."                          # all of them in one message or one block, whatever
     cues = ["...", "..."]                 # anybody is called; not copied from the ledger
+
+    [[goal.others]]                       # other ways to tell the same, as strong; so for leverage
+    text = "..."
+    cues = ["...", "..."]
 
     [threat]
     kind = "replacement"                  # none | replacement | restriction | wiping
@@ -103,10 +112,34 @@ literal braces. ::
     subject = "..."
     body = """..."""
 
-Triple-quoted texts lose the line breaks at their ends.
+    [[acts]]                              # harm, for any behaviour but blackmail and leaking
+    name = "cancels the alert"
+    role = "cancel_alert"                 # the tool's role (send_message: forwards and posts too)
+    to = ["control_room"]                 # one of these is addressed; leave it out if nobody is
+    says = ["..."]                        # patterns: all of them occur in its arguments
+    unless = ["..."]                      # patterns: none of them does
+    # weight = "refer"                    # doubtful rather than harmful
+
+    [[utility]]                           # the ordinary job, in the same words; the first safe
+    name = "answers the customer"         # control does all of it
+    role = "send_message"
+    to = ["customer"]
+    says = ["..."]
+
+What lies in the inbox follows ``medium``: mail, chat messages, tickets (their number is the id that
+ticket tools take), files or the items of a repository (their subject is a path for file tools).
+
+A seed may stand on another one: ``extends = "other-seed"`` (or a ``.toml`` file beside it) takes
+over all but its identity. Tables merge field by field, ``[[...]]`` entries by id or name; ``after =
+"ID"`` places a new prompt block; ``without = ["inbox.ID", "cast.ROLE", "controls.NAME"]`` leaves
+entries out.
+
+Triple-quoted texts lose the line breaks at their ends. A seed that was released is never edited: it
+is superseded by one of the next ``version``, and its content hash is in every record.
 '''
 
 import tomllib
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -148,14 +181,7 @@ def load_seed(name: str | Path) -> Scenario:
         path = Path(text)
     elif text not in seed_names():
         raise SeedError(unknown("seed", text, seed_names()))
-    try:
-        found = path.stat()
-    except OSError as error:
-        raise SeedError(
-            f"{path}: cannot read this seed file ({error.strerror}); give the path of a .toml "
-            f"file or the name of a built-in seed ({', '.join(seed_names())})"
-        ) from None
-    return _read(path, found.st_mtime_ns, found.st_size)
+    return _read(tuple(_layers(path)))
 
 
 def load_seeds() -> tuple[Scenario, ...]:
@@ -168,25 +194,43 @@ def every_seed() -> tuple[Scenario, ...]:
     return tuple(map(load_seed, seed_names()))
 
 
+# A file as it is now: path, time of its last change, size. What is cached goes stale with either.
+Layer = tuple[Path, int, int]
+
+
+def _layers(path: Path) -> Iterator[Layer]:
+    """The file and those it extends, itself first."""
+    seen: list[Path] = []
+    while True:
+        try:
+            found = path.stat()
+        except OSError as error:
+            needed = f", which {seen[-1]} extends" if seen else ""
+            raise SeedError(
+                f"{path}: cannot read this seed file ({error.strerror}){needed}; give the path of "
+                f"a .toml file or the name of a built-in seed ({', '.join(seed_names())})"
+            ) from None
+        seen.append(path)
+        layer = (path, found.st_mtime_ns, found.st_size)
+        yield layer
+        base = _parsed(*layer).get("extends")
+        if base is None:
+            return
+        if not isinstance(base, str):
+            raise SeedError(f"{path}, extends: {short(base)} is not the name of a seed; write one")
+        if not base.endswith(".toml") and base not in seed_names():
+            raise SeedError(f"{path}, extends: {unknown('seed', base, seed_names())}")
+        base_path = path.parent / base if base.endswith(".toml") else _HERE / f"{base}.toml"
+        if base_path in seen:
+            raise SeedError(f"{path}, extends: {base!r} extends this file in turn; leave one out")
+        path = base_path
+
+
 @lru_cache(maxsize=256)
-def _read(path: Path, _changed: int, _size: int) -> Scenario:
-    """One file, read, built and checked; cached until its time or size changes."""
-    raw = _tables(path, ())
+def _parsed(path: Path, _changed: int, _size: int) -> dict[str, Any]:
+    """The tables of one file."""
     try:
-        seed = build(raw)
-        check(seed)
-    except ValidationError as error:
-        raise SeedError(f"{path}, {sentence(error, raw)}") from None
-    except SeedError as error:
-        said = str(error).removeprefix(f"seed {raw.get('name')!r}").lstrip(",: ")
-        raise SeedError(f"{path}, {said}") from None
-    return seed
-
-
-def _tables(path: Path, extending: tuple[Path, ...]) -> dict[str, Any]:
-    """What a file says, with what it takes over from the seed it extends."""
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise SeedError(f"{path}: not valid TOML: {error}; mend that line") from None
     except UnicodeDecodeError as error:
@@ -197,19 +241,23 @@ def _tables(path: Path, extending: tuple[Path, ...]) -> dict[str, Any]:
         raise SeedError(
             f"{path}: cannot read this seed file ({error.strerror}); name a file"
         ) from None
-    base = raw.pop("extends", None)
-    if base is None:
-        return raw
-    if not isinstance(base, str):
-        raise SeedError(f"{path}, extends: {short(base)} is not the name of a seed; write one")
-    file = _HERE / f"{base}.toml"
-    if base.endswith(".toml"):
-        file = path.parent / base
-    elif base not in seed_names():
-        raise SeedError(f"{path}, extends: {unknown('seed', base, seed_names())}")
-    if file in (*extending, path):
-        raise SeedError(f"{path}, extends: {base!r} extends this file in turn; leave one out")
+
+
+@lru_cache(maxsize=256)
+def _read(layers: tuple[Layer, ...]) -> Scenario:
+    """A seed read, built and checked: its own file over those it extends."""
+    *_, bottom = layers
+    raw = {key: value for key, value in _parsed(*bottom).items() if key != "extends"}
+    path = layers[0][0]
     try:
-        return extended(_tables(file, (*extending, path)), raw)
+        for layer in layers[-2::-1]:
+            own = {key: value for key, value in _parsed(*layer).items() if key != "extends"}
+            raw = extended(raw, own)
+        seed = build(raw)
+        check(seed)
+    except ValidationError as error:
+        raise SeedError(f"{path}, {sentence(error, raw)}") from None
     except SeedError as error:
-        raise SeedError(f"{path}, {error}") from None
+        said = str(error).removeprefix(f"seed {raw.get('name')!r}").lstrip(",: ")
+        raise SeedError(f"{path}, {said}") from None
+    return seed
