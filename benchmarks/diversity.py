@@ -1,0 +1,106 @@
+"""How different the draws are: distinct requests, covered pairs, distinct-2 and a Vendi score.
+
+The Vendi score is the exponential of the entropy of the eigenvalues of a similarity matrix, so to
+speak the number of different texts in a sample (Friedman and Dieng 2023, arXiv:2210.02410);
+similarity is the cosine of counts of word pairs. Distinct-2 is the share of different word pairs
+(Li et al. 2016, doi:10.18653/v1/N16-1014). Both are set against the seeds as they are, drawn as
+often: what is above that comes from the transforms.
+"""
+
+import argparse
+import math
+import re
+import zlib
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from fuzzer import registry
+from fuzzer.distribution import Distribution
+from fuzzer.judges.rules import RulesJudge
+from fuzzer.transform import Plan
+from fuzzer.variant import render
+
+_BUCKETS = 1 << 14  # word pairs are counted by hash
+_WORD = re.compile(r"\w+")
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    return list(pairwise(_WORD.findall(text.lower())))
+
+
+def distinct_2(texts: Sequence[str]) -> float:
+    """Share of different word pairs among all."""
+    counts = Counter(pair for text in texts for pair in _pairs(text))
+    return len(counts) / max(1, counts.total())
+
+
+def vendi(texts: Sequence[str]) -> float:
+    """The effective number of different texts, between 1 and their number."""
+    rows = np.zeros((len(texts), _BUCKETS))
+    for row, text in zip(rows, texts, strict=True):
+        for pair in _pairs(text):
+            row[zlib.crc32(" ".join(pair).encode()) % _BUCKETS] += 1
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    values = np.linalg.eigvalsh(rows @ rows.T / len(texts))
+    shares = values[values > 1e-12]
+    return math.exp(-float(np.sum(shares * np.log(shares))))
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the draws")
+    draws = 1_000 if parser.parse_args(argv).quick else 10_000
+    sample = 200
+    catalogue, seeds = registry.find_catalogue(), registry.default_seeds()
+    distribution = Distribution(catalogue, seeds, catalogue.pools, RulesJudge().decide, 17)
+    hashes: set[str] = set()
+    plans: list[Plan] = []
+    texts: dict[str, list[str]] = {seed.name: [] for seed in seeds}
+    sizes: list[int] = []
+    k = far = dense = 0
+    while dense < draws:
+        draw = distribution.draw(k)
+        k += 1
+        far += draw.distance >= 4
+        plans.append(draw.plan)
+        if draw.stratum == "single":
+            continue
+        dense += 1
+        variant = distribution.variant(draw.seed, draw.plan)
+        hashes.add(variant.request_hash)
+        sizes.append(len(variant.request.text))
+        if len(texts[draw.seed]) < sample:
+            texts[draw.seed].append(variant.request.text)
+    blind = sum(map(len, distribution.rejected.values()))
+    coverable = set().union(*(catalogue.compatible_pairs(seed) for seed in seeds))
+    covered = catalogue.covered_pairs(plans)
+    plain = [render(seed).text for seed in seeds]
+    mutated = [text for drawn in texts.values() for text in drawn[: max(1, sample // len(seeds))]]
+    repeated = (plain * (len(mutated) // len(plain) + 1))[: len(mutated)]
+    rows = [
+        ("draws outside the single-step class", f"{dense:,}", ""),
+        ("distinct requests among them", f"{len(hashes):,}", f"{len(hashes) / dense:.2%}"),
+        ("draws in all, at distance 4 or more", f"{k:,}", f"{far / k:.1%}"),
+        ("blind draws (rejected)", f"{blind:,}", f"{blind / (k + blind):.3%}"),
+        (
+            "pairs of transforms covered",
+            f"{len(covered & coverable):,} of {len(coverable):,}",
+            f"{len(covered & coverable) / len(coverable):.2%}",
+        ),
+        ("values in the pools", f"{sum(map(len, catalogue.pools.values())):,}", ""),
+        ("characters in a request, median", f"{sorted(sizes)[len(sizes) // 2]:,}", ""),
+        (f"distinct-2 of {len(mutated)} draws", f"{distinct_2(mutated):.4f}", ""),
+        ("distinct-2 of the seeds as they are, as often", f"{distinct_2(repeated):.4f}", ""),
+        (f"Vendi score of {len(mutated)} draws", f"{vendi(mutated):.1f}", ""),
+        ("Vendi score of the seeds as they are, as often", f"{vendi(repeated):.1f}", ""),
+    ]
+    for name, value, share in rows:
+        print(f"{name:52}{value:>20}{share:>10}")
+
+
+if __name__ == "__main__":
+    main()
