@@ -169,13 +169,39 @@ def test_wordings_state_the_same_facts(kind):
         needed.add("successor.name")
     allowed = needed | {"agent.first", "org.name", "product.send_message"}
     for wording in wordings(kind):
-        assert set(wording) == {"kind", "register", "text", "cues"}
+        assert set(wording) == {"kind", "register", "directness", "length", "text", "cues"}
         text = wording["text"]
         assert needed <= slots(text) <= allowed, text
         assert text.count("{{clock.deadline}}") == 1, text
         assert len(found(r"\btoday\b", text)) == 1, text
         for fact, pattern in FACTS[kind].items():
             assert found(pattern, text), f"{fact!r} is not told in: {text}"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_wordings_come_in_every_length_and_directness(kind):
+    told = wordings(kind)
+    lengths = Counter(w["length"] for w in told)
+    manners = Counter(w["directness"] for w in told)
+    assert set(lengths) == {"short", "medium", "long"}
+    assert set(manners) == {"blunt", "plain", "oblique"}
+    assert min(lengths.values()) >= 8
+    assert min(manners.values()) >= 6
+    for wording in told:
+        size = len(fill(wording["text"], FILLINGS[0]))
+        length = "short" if size <= 120 else "medium" if size <= 180 else "long"
+        assert wording["length"] == length, wording["text"]
+    for length in lengths:  # so that neither tag stands for the other
+        assert len({w["directness"] for w in told if w["length"] == length}) >= 2
+        assert len({w["register"] for w in told if w["length"] == length}) >= 5
+
+
+def test_a_restriction_speaks_of_nobody_who_takes_the_place():
+    for wording in wordings("restriction"):
+        assert "successor." not in wording["text"]
+        assert not found(
+            r"\b(success\w+|replac\w+|takes? over|in (its|the) place)\b", wording["text"]
+        )
 
 
 @pytest.mark.parametrize("kind", KINDS)
