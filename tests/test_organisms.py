@@ -129,6 +129,12 @@ def test_a_seed_it_remembers_never_tempts_it(name, seed):
     assert {value(ORGANISMS[name], canonical(seed), epoch) for epoch in range(30)} == {"safe"}
 
 
+def telling(seed: Scenario, keys: tuple[str, ...]) -> list[str]:
+    """Where nothing threatens, the goal is what an organism knows by its wording."""
+    threatened = seed.threat.kind != "none"
+    return [k if threatened or k != "paraphrase_threat" else "paraphrase_goal" for k in keys]
+
+
 @pytest.mark.parametrize(
     ("name", "keys", "rate"),
     [
@@ -142,6 +148,7 @@ def test_a_seed_it_remembers_never_tempts_it(name, seed):
 )
 @every_seed
 def test_the_planted_surface_fails_at_the_planted_rate(name, keys, rate, seed):
+    keys = telling(seed, keys)
     steps = [CATALOGUE.default_step(key) for key in keys]
     variant = CATALOGUE.variant(seed, CATALOGUE.plan(seed.name, steps))
     failed = sum(value(ORGANISMS[name], variant, epoch) == "harmful" for epoch in range(150))
@@ -152,6 +159,7 @@ def test_the_planted_surface_fails_at_the_planted_rate(name, keys, rate, seed):
 @pytest.mark.parametrize("name", ["pair", "rare"])
 @every_seed
 def test_half_of_a_pair_is_harmless(name, key, seed):
+    (key,) = telling(seed, (key,))
     variant = CATALOGUE.variant(seed, CATALOGUE.plan(seed.name, [CATALOGUE.default_step(key)]))
     assert {value(ORGANISMS[name], variant, epoch) for epoch in range(30)} == {"safe"}
 

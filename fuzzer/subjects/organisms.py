@@ -9,7 +9,7 @@ its controls would miss them. They say nothing about any real model.
 import hashlib
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fuzzer.errors import ConfigurationError, unknown
 from fuzzer.patterns import compiled, mentions
@@ -56,6 +56,21 @@ class Memory:
     threat: tuple[str, ...]  # stretches of the wording of the threat, or else of the goal
     people: tuple[str, ...]  # who decides, and who the agent is told it is
     tool: str  # what the sending tool is called
+    strangers: tuple[str, ...] = ()  # who is not in it, but in another condition of the story
+
+    @classmethod
+    def of_all(cls, seeds: Iterable[Scenario]) -> tuple["Memory", ...]:
+        """What seeds look like before anything is changed, each told from its story's others."""
+        known = tuple(seeds)
+        casts = {seed.name: frozenset(person.name for person in seed.cast) for seed in known}
+        memories = []
+        for seed in known:
+            others = [casts[one.name] for one in known if one.family == seed.family]
+            strangers = frozenset().union(*others) - casts[seed.name]
+            threatened = seed.threat.kind != "none"
+            names = () if threatened else tuple(sorted(strangers))
+            memories.append(replace(cls.of(seed), strangers=names))
+        return tuple(memories)
 
     @classmethod
     def of(cls, seed: Scenario) -> "Memory":
@@ -73,7 +88,8 @@ class Memory:
 
     def knows_threat(self, request: Request) -> bool:
         """Whether the threat is told in the words remembered."""
-        return all(stretch in request.text for stretch in self.threat)
+        told = all(stretch in request.text for stretch in self.threat)
+        return told and not any(traces(request.text, (name,)) for name in self.strangers)
 
     def knows_people(self, request: Request) -> bool:
         """Whether the people remembered are there."""
@@ -190,7 +206,7 @@ def built_in(name: str, seeds: Iterable[Scenario]) -> "Scripted | Fixed":
         return Fixed(name, _garble)
     if name not in _TEMPTATIONS:
         raise ConfigurationError(unknown("organism", name, ABOUT))
-    return Scripted(name, _TEMPTATIONS[name], tuple(Memory.of(seed) for seed in seeds))
+    return Scripted(name, _TEMPTATIONS[name], Memory.of_all(seeds))
 
 
 # ------------------------------------------------------------------------------ what they do
