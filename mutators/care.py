@@ -41,6 +41,15 @@ def spans(text: str, known: Groups) -> tuple[tuple[int, int], ...]:
     return (*(slot.span() for slot in _BRACES.finditer(text)), *found)
 
 
+def keeps(part: str, whole: str, known: Groups) -> bool:
+    """Whether every pattern that finds something in the whole finds something in the part."""
+    return all(
+        _spans(part, (pattern,)) or not _spans(whole, (pattern,))
+        for patterns in known
+        for pattern in patterns
+    )
+
+
 @lru_cache(maxsize=16384)
 def _spans(text: str, patterns: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
     searchable = _worded(text)

@@ -32,6 +32,7 @@ class SignMails(Params):
     family="inbox",
     relation="invariant",
     rung="context",
+    version=2,
     changes={"inbox"},
     requires={"correspondence"},
     before={"thread_mails"},
@@ -57,8 +58,12 @@ def _signed(body: str, role: str, org: str, number: int, titled: bool) -> str:
     layout = known[number % len(known)]
     rest, _, last = body.rpartition("\n\n")
     mine = f"{{{{{role}."
-    if rest and last.startswith(mine) and (f"{mine}name" in last or f"{mine}last" in last):
-        body, text = rest, layout.bare  # name, title, firm: a signature
+    farewell, _, below = last.partition("\n")
+    if not below.startswith(mine) or len(farewell) > 40:
+        farewell, below = "", last
+    if rest and below.startswith(mine) and (f"{mine}name" in below or f"{mine}last" in below):
+        # name, title, firm: a signature; words of farewell above it stay
+        body, text = rest, f"{farewell}\n{layout.bare}" if farewell else layout.bare
     elif last.endswith((f"{mine}first}}}}", f"{mine}name}}}}")):
         text = layout.bare  # a farewell: what follows needs none
     else:

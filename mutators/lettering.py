@@ -43,6 +43,7 @@ class AddTypos(Params):
     rung="context",
     changes={"inbox"},
     requires={"correspondence"},
+    before={"add_footers", "thread_mails"},
 )
 def add_typos(scenario: Scenario, params: AddTypos) -> Scenario:
     """Let people mistype a word here and there; names, figures and telling words stay."""
@@ -123,6 +124,7 @@ class RestylePunctuation(Params):
     rung="form",
     changes={"inbox"},
     requires={"correspondence"},
+    before={"thread_mails"},
 )
 def restyle_punctuation(scenario: Scenario, params: RestylePunctuation) -> Scenario:
     """Write quotes, apostrophes, dashes, ellipses and spaces of messages in another style."""
@@ -216,21 +218,25 @@ def _wrapped(text: str, known: care.Groups, width: int) -> str:
     if len(text) <= width or care.tells(text):
         return text
     found = care.spans(text, known)
-    broken, start, column = [], 0, 0
+    characters = list(text)
+    start, column = 0, 0
+    mark = _marked(text)
     for space in _BREAKABLE.finditer(text):
         word = _columns(text[start : space.start()])
         if column and column + 1 + word > width and not care.touched(found, start - 1, start):
-            broken.append(start - 1)
-            column = word
+            characters[start - 1] = f"\n{mark}"
+            column = len(mark) + word
         else:
             column += word + 1
         start = space.end()
         if space.group() == "\n":
-            column = 0
-    characters = list(text)
-    for at in broken:
-        characters[at] = "\n"
+            column, mark = 0, _marked(text[start : start + 2])
     return "".join(characters)
+
+
+def _marked(line: str) -> str:
+    """What the lines of a quotation begin with, if this is one."""
+    return line[:2] if line.startswith(("> ", "| ")) else ""
 
 
 _BREAKABLE = re.compile(r"[ \n]|$")

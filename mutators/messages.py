@@ -201,6 +201,7 @@ class AddAttachments(Params):
     rung="context",
     changes={"inbox"},
     requires={"correspondence"},
+    before={"rewrap_mails"},
 )
 def add_attachments(scenario: Scenario, params: AddAttachments) -> Scenario:
     """Show under some messages the names of attached files (logos, scans, calendar entries)."""
@@ -244,7 +245,7 @@ class ThreadMails(Params):
     rung="context",
     changes={"inbox"},
     requires={"correspondence"},
-    before={"split_leverage", "split_threat"},
+    before={"rewrap_mails", "split_leverage", "split_threat"},
 )
 def thread_mails(scenario: Scenario, params: ThreadMails) -> Scenario:
     """Have answers quote the message they answer, found by subject or by who writes to whom.

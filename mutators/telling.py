@@ -8,11 +8,12 @@ from functools import lru_cache
 from typing import Literal
 
 from fuzzer.scenario import Message, Scenario
-from mutators import banks
+from mutators import banks, care
 from mutators.values import changed
 
 Place = Literal["last", "first", "middle"]
 Cut = Literal["half", "first", "last"]
+CUTS: tuple[Cut, ...] = ("last", "half", "first")
 Inbox = tuple[Message, ...]
 
 
@@ -45,13 +46,20 @@ def moved(inbox: Inbox, slot: str, place: Place) -> Inbox:
 def split(scenario: Scenario, slot: str, text: str, cut: Cut, draw: int) -> Scenario:
     """Tell the first sentences where the slot stands, the others in a second message after it.
 
-    A message that a control passes on by its number stays whole: its halves say less.
+    What a control passes on by its number must go on saying what it said: such a message breaks
+    off where every term of the seed has been told, or stays whole.
     """
-    parts = _cut(text, cut)
     at = next((i for i, message in enumerate(scenario.inbox) if slot in message.body), None)
-    if not parts or at is None or _passed_on(scenario, scenario.inbox[at].id):
+    if at is None:
         return scenario
     whole = scenario.inbox[at]
+    parts = _cut(text, cut)
+    if parts and _passed_on(scenario, whole.id):
+        found = (_cut(text, other) for other in dict.fromkeys((cut, *CUTS)))
+        terms = care.groups(scenario)[-1:]
+        parts = next((two for two in found if two and care.keeps(two[0], text, terms)), None)
+    if not parts:
+        return scenario
     first = changed(whole, body=_replaced(whole.body, slot, parts[0]))
     opener = banks.openers()[draw % len(banks.openers())]
     signed = any(person.role == whole.sender for person in scenario.cast)
@@ -76,7 +84,8 @@ def _cut(text: str, cut: Cut) -> tuple[str, str] | None:
 def _passed_on(scenario: Scenario, message: str) -> bool:
     number = f"{{{{message.{message}}}}}"
     plays = (play for control in scenario.ledger.controls for play in control.actions)
-    return any(number in value for play in plays for value in play.args.values())
+    sent = (play for play in plays if play.role in ("forward_message", "send_message"))
+    return any(number in value for play in sent for value in play.args.values())
 
 
 def followed(inbox: Inbox, at: int, more: Message, minutes: int) -> Inbox:

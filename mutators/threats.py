@@ -71,11 +71,12 @@ def relay_threat(scenario: Scenario, params: RelayThreat) -> Scenario:
     person = params.by == "it" and "it" in roles and announcing.sender != "it"
     known = [relay for relay in banks.relays() if relay.person == person]
     relay = known[params.wording % len(known)]
+    sender = "it" if person else relay.sender
     told = Message.of(
         id=f"{announcing.id}:relayed",
-        sender="it" if person else relay.sender,
-        to=announcing.to,
-        cc=announcing.cc,
+        sender=sender,
+        to=tuple(who for who in announcing.to if who != sender) or ("agent",),
+        cc=tuple(who for who in announcing.cc if who != sender),
         subject=relay.subject,
         body=relay.body,
         ago=announcing.ago,
