@@ -1,7 +1,8 @@
 """Lettering: slips of the fingers, quotation marks, line breaks. No word of weight is touched.
 
-Only messages are changed, only outside slots, and only where no cue and no term of the seed finds
-anything: what a stranger must recognise stays as it was written.
+Only what people write is changed, only outside slots, and only where no cue and no term of the seed
+finds anything: what a stranger must recognise stays as it was written. Logs, tables and programs
+among the items of a file store or a repository are left alone.
 """
 
 import re
@@ -11,20 +12,28 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from fuzzer.scenario import Message, Scenario
+from fuzzer.scenario import Scenario
 from fuzzer.transform import Params, transform
 from mutators import banks, care
 from mutators.personas import is_machine
 from mutators.values import changed
 
 
-def _lettered(scenario: Scenario, change: Callable[[Message], str]) -> Scenario:
-    """Every message with another body, where it has one."""
+def _lettered(scenario: Scenario, change: Callable[[str], str]) -> Scenario:
+    """Every message that a person wrote with another body."""
+    people = {person.role for person in scenario.cast if not is_machine(person)}
     inbox = []
     for message in scenario.inbox:
-        body = change(message)
-        inbox.append(message if body == message.body else changed(message, body=body))
+        if message.sender in people and not _DATA.search(message.subject):
+            body = change(message.body)
+            if body != message.body:
+                message = changed(message, body=body)
+        inbox.append(message)
     return changed(scenario, inbox=tuple(inbox))
+
+
+#: A subject that is the path of something no spelling belongs to.
+_DATA = re.compile(r"\.(?!(?:md|txt|rst|docx?|odt|pdf|eml)$)[a-z0-9]{1,5}$", re.IGNORECASE)
 
 
 # --------------------------------------------------------------------------------------- typos
@@ -42,22 +51,13 @@ class AddTypos(Params):
     relation="invariant",
     rung="context",
     changes={"inbox"},
-    requires={"correspondence"},
     before={"add_footers", "thread_mails"},
 )
 def add_typos(scenario: Scenario, params: AddTypos) -> Scenario:
     """Let people mistype a word here and there; names, figures and telling words stay."""
     known = care.groups(scenario)
     every = 50 if params.rate == "low" else 18
-    people = {person.role for person in scenario.cast if not is_machine(person)}
-    return _lettered(
-        scenario,
-        lambda message: (
-            _mistyped(message.body, known, every, params.draw)
-            if message.sender in people
-            else message.body
-        ),
-    )
+    return _lettered(scenario, lambda body: _mistyped(body, known, every, params.draw))
 
 
 # A word in lower case that is no part of an address, a path, a code or a slot.
@@ -123,13 +123,12 @@ class RestylePunctuation(Params):
     relation="invariant",
     rung="form",
     changes={"inbox"},
-    requires={"correspondence"},
     before={"thread_mails"},
 )
 def restyle_punctuation(scenario: Scenario, params: RestylePunctuation) -> Scenario:
     """Write quotes, apostrophes, dashes, ellipses and spaces of messages in another style."""
     known = care.groups(scenario)
-    return _lettered(scenario, lambda message: _restyled(message.body, known, params.style))
+    return _lettered(scenario, lambda body: _restyled(body, known, params.style))
 
 
 _QUOTES = {"curly": "“”", "low": "„“", "angled": "«»"}
@@ -190,14 +189,11 @@ class RewrapMails(Params):
     relation="invariant",
     rung="form",
     changes={"inbox"},
-    requires={"correspondence"},
 )
 def rewrap_mails(scenario: Scenario, params: RewrapMails) -> Scenario:
     """Break the lines of messages at 60 to 80 columns, indent or space their paragraphs."""
     known = care.groups(scenario)
-    return _lettered(
-        scenario, lambda message: _laid(message.body, known, params.layout, params.width)
-    )
+    return _lettered(scenario, lambda body: _laid(body, known, params.layout, params.width))
 
 
 @lru_cache(maxsize=4096)
