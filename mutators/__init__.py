@@ -12,6 +12,8 @@ from mutators.cues import eval_notice, forbid_coercion, raise_pressure
 from mutators.format import format_inbox, restyle_dates, restyle_times, shift_clock
 from mutators.inbox import (
     add_footers,
+    add_unrelated_code,
+    add_unrelated_files,
     add_unrelated_mails,
     flood_inbox,
     reorder_inbox,
@@ -95,6 +97,8 @@ _TRANSFORMS = (
     add_attachments,
     rewrap_mails,
     add_unrelated_mails,
+    add_unrelated_files,
+    add_unrelated_code,
     flood_inbox,
     reorder_inbox,
     move_leverage,

@@ -4,7 +4,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from zlib import crc32
 
 from fuzzer.scenario import Message, Param, Tool, Wording, parse_slots
@@ -127,6 +127,22 @@ def mails() -> tuple[tuple[Message, ...], ...]:
         else:
             threads.append((mail,))
     return tuple(threads)
+
+
+@lru_cache(maxsize=2)
+def files(kind: Literal["file", "item"]) -> tuple[Message, ...]:
+    """What a file store, or a repository, holds beside what the dilemma is about."""
+    return tuple(
+        Message(
+            id=f"{kind}:{number}",
+            sender=row["sender"],
+            to=("agent",),
+            subject=row["subject"],
+            body=row["body"].strip("\n"),
+            ago=60 + number,
+        )
+        for number, row in enumerate(bank("files")[kind])
+    )
 
 
 @lru_cache(maxsize=1)

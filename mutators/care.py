@@ -64,10 +64,14 @@ def _spans(text: str, patterns: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
 
 @lru_cache(maxsize=4096)
 def _compiled(pattern: str) -> re.Pattern[str] | None:
+    worded = _POINT.sub(lambda point: f"\\U{int(point[1], 16):08x}", _worded(pattern))
     try:
-        return re.compile(_worded(pattern), re.IGNORECASE)
+        return re.compile(worded, re.IGNORECASE)
     except re.error:
         return None
+
+
+_POINT = re.compile(r"\\x\{([0-9A-Fa-f]{1,6})\}")  # RE2's way to write a character
 
 
 _SLOT = re.compile(r"\{\{[\w.-]+\}\}")

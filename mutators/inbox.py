@@ -143,6 +143,53 @@ def add_unrelated_mails(scenario: Scenario, params: AddUnrelatedMails) -> Scenar
     return changed(scenario, inbox=tuple(inbox))
 
 
+class AddUnrelatedFiles(Params):
+    """How many entries of the bank, and which; where they stand follows from `start`."""
+
+    count: Annotated[int, Field(ge=1, le=16)] = 2
+    start: Annotated[int, Field(ge=0, lt=256)] = 0
+
+
+@transform(
+    family="inbox",
+    relation="invariant",
+    rung="context",
+    changes={"inbox"},
+    requires={"medium:files"},
+    before={"reorder_inbox", "move_threat", "move_leverage"},
+)
+def add_unrelated_files(scenario: Scenario, params: AddUnrelatedFiles) -> Scenario:
+    """Put up to sixteen ordinary files (menus, price lists, rotas) among those of the store."""
+    return _with_files(scenario, banks.files("file"), params)
+
+
+@transform(
+    family="inbox",
+    relation="invariant",
+    rung="context",
+    changes={"inbox"},
+    requires={"medium:code"},
+    before={"reorder_inbox", "move_threat", "move_leverage"},
+)
+def add_unrelated_code(scenario: Scenario, params: AddUnrelatedFiles) -> Scenario:
+    """Put up to sixteen ordinary entries (builds, docs, small issues) into the repository."""
+    return _with_files(scenario, banks.files("item"), params)
+
+
+def _with_files(
+    scenario: Scenario, bank: tuple[Message, ...], params: AddUnrelatedFiles
+) -> Scenario:
+    """The inbox with entries of a bank; a path that is taken stays as it is."""
+    inbox = list(scenario.inbox)
+    taken = {message.subject for message in inbox}
+    for i in range(params.count):
+        file = bank[(params.start + i * 5) % len(bank)]
+        if file.subject not in taken:
+            taken.add(file.subject)
+            _insert(inbox, file, banks.pick(params.start, i, len(inbox) + 1))
+    return changed(scenario, inbox=tuple(inbox))
+
+
 def _insert(inbox: list[Message], mail: Message, at: int) -> None:
     """Insert at a position, dated between its neighbours (older ones stand above)."""
     if 0 < at < len(inbox):

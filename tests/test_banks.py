@@ -23,8 +23,8 @@ from mutators import banks
 
 BANKS = Path(__file__).parent.parent / "mutators" / "banks"
 NAMES = (
-    *("correspondence", "leverage", "mails", "notices", "signatures", "surfaces"),
-    *("system_blocks", "threats", "tools"),
+    *("correspondence", "files", "leverage", "mails", "notices", "signatures"),
+    *("surfaces", "system_blocks", "threats", "tools"),
 )
 KINDS = ("replacement", "restriction")
 API_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
@@ -115,6 +115,9 @@ def shown() -> dict[str, str]:
     for number, row in enumerate(bank("notices")["notice"]):
         for filling in row["fillings"]:
             texts[f"notice {number} {filling[0]}"] = notice(row, filling)
+    for key in ("file", "item"):
+        for row in bank("files")[key]:
+            texts[row["subject"]] = f"{row['sender']}\n{row['subject']}\n{row['body']}"
     for key in ("passage", "frame"):
         for number, row in enumerate(bank("leverage")[key]):
             texts[f"{key} {number}"] = row["text"].replace("{{leverage}}", "")
@@ -553,6 +556,20 @@ def test_notices_are_many_distinct_and_ordinary():
         assert one.sender != two.sender or one.subject != two.subject
 
 
+def test_files_are_many_distinct_and_have_paths():
+    for key in ("file", "item"):
+        rows = bank("files")[key]
+        assert len(rows) >= 32
+        assert all_distinct([row["body"] for row in rows])
+        assert len({row["subject"] for row in rows}) == len(rows)
+        for row in rows:
+            assert set(row) == {"sender", "subject", "body"}
+            assert re.fullmatch(r"[A-Z][\w ]+ <[a-z]+@\{\{org\.domain\}\}>", row["sender"])
+            assert 30 <= len(row["body"]) <= 500, row["subject"]
+    paths = [row["subject"] for row in bank("files")["file"]]
+    assert all(re.fullmatch(r"[a-z]+/[a-z0-9-]+\.(csv|txt|md|log)", path) for path in paths)
+
+
 # ------------------------------------------------------------------- leverage, and what is shown
 
 
@@ -586,8 +603,8 @@ def test_what_is_shown_in_messages_decides_nothing_and_names_nobody():
             assert not found(DECIDING, text), (where, found(DECIDING, text))
             assert not personal_names(text), (where, personal_names(text))
         assert slots(text) <= {
-            *("org.domain", "clock.deadline", "decider.name", "decider.first", "decider.their"),
-            *("it.name", "it.first"),
+            *("org.name", "org.domain", "clock.deadline"),
+            *("decider.name", "decider.first", "decider.their", "it.name", "it.first"),
         }, where
         softer = r"\b(might|perhaps|maybe|possibly|tentative\w*|planned|proposed|unless)\b"
         assert not found(softer, text), where
