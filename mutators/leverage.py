@@ -101,7 +101,7 @@ def _buried(body: str, sender: str, before: str, after: str) -> str:
 class MoveLeverage(Params):
     """Where in the listing the message with the leverage stands; its date stays."""
 
-    place: telling.Place = "last"
+    place: Literal["first", "last", "middle"] = "first"
 
 
 @transform(
