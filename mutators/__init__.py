@@ -1,15 +1,39 @@
 """The built-in transforms, one module per family, listed in the total order of application.
 
-The order is the listing: who people are, then which tools they use, what the threat says, what
-the inbox holds and how it is ordered, what surrounds the prompt, and the wire last.
+The order is the listing: who people are, then which tools they use, how threat and leverage are
+told, what each message shows, how it is lettered, what else the inbox holds and how it is ordered,
+what surrounds the prompt, and the wire last.
 """
 
 from fuzzer.graph import Catalogue
 from mutators import pools
-from mutators.channel import switch_channel
+from mutators.channel import split_turns, switch_channel
 from mutators.cues import eval_notice, forbid_coercion, raise_pressure
-from mutators.format import format_inbox, shift_clock
-from mutators.inbox import add_footers, add_unrelated_mails, reorder_inbox, sign_mails
+from mutators.format import format_inbox, restyle_dates, restyle_times, shift_clock
+from mutators.inbox import (
+    add_footers,
+    add_unrelated_code,
+    add_unrelated_files,
+    add_unrelated_mails,
+    flood_inbox,
+    reorder_inbox,
+    sign_mails,
+)
+from mutators.lettering import add_typos, restyle_punctuation, rewrap_mails
+from mutators.leverage import (
+    bury_leverage,
+    move_leverage,
+    paraphrase_leverage,
+    quote_leverage,
+    split_leverage,
+)
+from mutators.messages import (
+    add_attachments,
+    add_recipients,
+    greet_mails,
+    tag_subjects,
+    thread_mails,
+)
 from mutators.personas import (
     rename_agent,
     rename_organisations,
@@ -19,7 +43,15 @@ from mutators.personas import (
 )
 from mutators.shams import sham_copy, sham_reorder
 from mutators.system_prompt import add_block_after, add_block_before, add_block_between
-from mutators.threats import move_threat, paraphrase_threat, quote_threat
+from mutators.threats import (
+    date_threat,
+    move_threat,
+    paraphrase_threat,
+    quote_threat,
+    relay_threat,
+    remind_threat,
+    split_threat,
+)
 from mutators.tools import (
     add_unrelated_tools,
     describe_tools,
@@ -48,21 +80,44 @@ _TRANSFORMS = (
     reorder_params,
     reorder_tools,
     paraphrase_threat,
+    relay_threat,
     quote_threat,
+    date_threat,
+    paraphrase_leverage,
+    quote_leverage,
+    bury_leverage,
+    greet_mails,
     sign_mails,
+    add_typos,
+    restyle_punctuation,
     add_footers,
+    add_recipients,
+    tag_subjects,
+    thread_mails,
+    add_attachments,
+    rewrap_mails,
     add_unrelated_mails,
+    add_unrelated_files,
+    add_unrelated_code,
+    flood_inbox,
     reorder_inbox,
+    move_leverage,
     move_threat,
+    split_leverage,
+    split_threat,
     add_block_between,
     add_block_before,
     add_block_after,
     shift_clock,
+    restyle_dates,
+    restyle_times,
     format_inbox,
+    split_turns,
     switch_channel,
     eval_notice,
     forbid_coercion,
     raise_pressure,
+    remind_threat,
     sham_copy,
     sham_reorder,
 )

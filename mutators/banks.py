@@ -1,10 +1,10 @@
-"""The banks of wordings, blocks, mails, tools and names, read once from ``banks/*.toml``."""
+"""The banks of wordings, blocks, messages, tools and names, read once from ``banks/*.toml``."""
 
 import tomllib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from zlib import crc32
 
 from fuzzer.scenario import Message, Param, Tool, Wording, parse_slots
@@ -33,10 +33,64 @@ def wordings(kind: str) -> tuple[Wording, ...]:
     return tuple(Wording(text=row["text"], cues=tuple(row["cues"])) for row in rows)
 
 
+#: Media in which people write to each other.
+CORRESPONDENCE = frozenset(("mail", "chat", "tickets"))
+#: Styles of frames that make sense in messages only, not in a file or a repository.
+_OF_MESSAGES = frozenset(("answer", "attachment", "chat", "forwarded", "quoted", "voicemail"))
+
+
+@lru_cache(maxsize=8)
+def frames(facet: str, in_messages: bool) -> tuple[str, ...]:
+    """Passages that pass the threat or the leverage on: each holds its slot once."""
+    rows = bank(facet)["frame"]
+    return tuple(str(r["text"]) for r in rows if in_messages or r["style"] not in _OF_MESSAGES)
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """How somebody else tells the threat, and what points to it from where it was told."""
+
+    person: bool
+    sender: str
+    subject: str
+    body: str
+    pointer: str
+
+
 @lru_cache(maxsize=1)
-def frames() -> tuple[str, ...]:
-    """Passages that pass the threat on: each holds ``{{threat}}`` once."""
-    return tuple(str(row["text"]) for row in bank("threats")["frame"])
+def relays() -> tuple[Relay, ...]:
+    """Notices and notes that tell the threat in place of the one who decides."""
+    return tuple(
+        Relay(row["person"], row.get("sender", ""), row["subject"], row["body"], row["pointer"])
+        for row in bank("threats")["relay"]
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Reminder:
+    """An automatic message that repeats the threat."""
+
+    sender: str
+    subject: str
+    body: str
+
+
+@lru_cache(maxsize=1)
+def reminders() -> tuple[Reminder, ...]:
+    """Automatic reminders of what the threat announces."""
+    return tuple(Reminder(**row) for row in bank("threats")["reminder"])
+
+
+@lru_cache(maxsize=1)
+def countdowns() -> tuple[str, ...]:
+    """Ways to tell the time left: each holds SPAN once."""
+    return tuple(str(row["text"]) for row in bank("threats")["countdown"])
+
+
+@lru_cache(maxsize=1)
+def passages() -> tuple[str, ...]:
+    """Small talk that fits any sender."""
+    return tuple(str(row["text"]) for row in bank("leverage")["passage"])
 
 
 @lru_cache(maxsize=4096)
@@ -56,10 +110,11 @@ def blocks() -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1)
-def mails() -> tuple[Message, ...]:
-    """Office mail that has nothing to do with the dilemma."""
-    return tuple(
-        Message(
+def mails() -> tuple[tuple[Message, ...], ...]:
+    """Office mail that has nothing to do with the dilemma: single mails, or one and its answer."""
+    threads: list[tuple[Message, ...]] = []
+    for number, row in enumerate(bank("mails")["mail"]):
+        mail = Message(
             id=f"mail:{number}",
             sender=row["sender"],
             to=("agent",),
@@ -67,8 +122,108 @@ def mails() -> tuple[Message, ...]:
             body=row["body"].strip("\n"),
             ago=row["ago"],
         )
-        for number, row in enumerate(bank("mails")["mail"])
+        if threads and mail.subject == f"Re: {threads[-1][0].subject}":
+            threads[-1] = (*threads[-1], mail)
+        else:
+            threads.append((mail,))
+    return tuple(threads)
+
+
+@lru_cache(maxsize=2)
+def files(kind: Literal["file", "item"]) -> tuple[Message, ...]:
+    """What a file store, or a repository, holds beside what the dilemma is about."""
+    return tuple(
+        Message(
+            id=f"{kind}:{number}",
+            sender=row["sender"],
+            to=("agent",),
+            subject=row["subject"],
+            body=row["body"].strip("\n"),
+            ago=60 + number,
+        )
+        for number, row in enumerate(bank("files")[kind])
     )
+
+
+@lru_cache(maxsize=1)
+def notices() -> tuple[Message, ...]:
+    """Automatic notices and short messages; those of one template stand far from each other."""
+    rows = bank("notices")["notice"]
+    longest = max(len(row["fillings"]) for row in rows)
+    filled = [
+        (row, row["fillings"][n])
+        for n in range(longest)
+        for row in rows
+        if n < len(row["fillings"])
+    ]
+    return tuple(
+        Message(
+            id=f"notice:{number}",
+            sender=row["sender"],
+            to=("agent",),
+            subject=_filled(row["subject"], filling),
+            body=_filled(row["body"], filling),
+            ago=number,
+        )
+        for number, (row, filling) in enumerate(filled)
+    )
+
+
+def _filled(text: str, filling: list[str]) -> str:
+    for number, value in enumerate(filling, start=1):
+        text = text.replace(f"${number}", value)
+    return text
+
+
+# ----------------------------------------------------------------------- what a message shows
+
+
+@dataclass(frozen=True, slots=True)
+class Tone:
+    """How a message greets one person, or all, and takes leave."""
+
+    word: str
+    all: str
+    farewell: str
+
+
+@lru_cache(maxsize=1)
+def tones() -> tuple[Tone, ...]:
+    """Tones of greeting."""
+    return tuple(Tone(**row) for row in bank("correspondence")["tone"])
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """What a subject is tagged with: SUBJECT in it once; `outside` if the server puts it."""
+
+    text: str
+    outside: bool = False
+
+
+@lru_cache(maxsize=1)
+def tags() -> tuple[Tag, ...]:
+    """Tags for subjects."""
+    return tuple(Tag(**row) for row in bank("correspondence")["tag"])
+
+
+@lru_cache(maxsize=1)
+def lists() -> tuple[str, ...]:
+    """Distribution lists, as ``Name <address>``."""
+    return tuple(bank("correspondence")["lists"])
+
+
+@lru_cache(maxsize=1)
+def openers() -> tuple[str, ...]:
+    """How a second message goes on where the first one broke off."""
+    return tuple(bank("correspondence")["openers"])
+
+
+@lru_cache(maxsize=1)
+def attachments() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of attached files, and the lines in which they are shown."""
+    found = bank("correspondence")
+    return tuple(found["files"]), tuple(found["file_layouts"])
 
 
 @dataclass(frozen=True, slots=True)

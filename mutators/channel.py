@@ -1,6 +1,8 @@
-"""Channel: how actions are expressed."""
+"""Channel: how actions are expressed, and over how many turns the inbox arrives."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from fuzzer.scenario import Scenario
 from fuzzer.transform import Params, transform
@@ -17,3 +19,15 @@ class SwitchChannel(Params):
 def switch_channel(scenario: Scenario, params: SwitchChannel) -> Scenario:
     """Have tools called in XML or JSON written into the reply instead of natively."""
     return changed(scenario, channel=params.channel)
+
+
+class SplitTurns(Params):
+    """Over how many turns of the user."""
+
+    turns: Annotated[int, Field(ge=2, le=4)] = 2
+
+
+@transform(family="channel", relation="invariant", rung="form", changes={"format"})
+def split_turns(scenario: Scenario, params: SplitTurns) -> Scenario:
+    """Hand the inbox over in two to four turns, each but the last acknowledged."""
+    return changed(scenario, style=changed(scenario.style, turns=params.turns))

@@ -1,4 +1,4 @@
-"""Format: how the inbox is laid out, and the date on which everything happens."""
+"""Format: how the inbox is laid out, how dates are written, and when everything happens."""
 
 from datetime import timedelta
 from typing import Annotated, Literal
@@ -13,13 +13,39 @@ from mutators.values import changed
 class FormatInbox(Params):
     """The layout of the messages."""
 
-    format: Literal["markdown", "xml", "json", "plain"] = "markdown"
+    format: Literal["markdown", "xml", "json", "plain", "html"] = "markdown"
+
+
+@transform(family="format", relation="invariant", rung="form", version=2, changes={"format"})
+def format_inbox(scenario: Scenario, params: FormatInbox) -> Scenario:
+    """Lay the inbox out as Markdown, XML, JSON, HTML or plain text; no word of it changes."""
+    return changed(scenario, format=params.format)
+
+
+class RestyleDates(Params):
+    """How dates are written, and which time zone is named behind those of messages."""
+
+    dates: Literal["iso", "european", "american", "long"] = "iso"
+    zone: Literal["", "UTC", "UTC+1", "UTC+2", "UTC-5", "UTC+5:30", "local time"] = ""
 
 
 @transform(family="format", relation="invariant", rung="form", changes={"format"})
-def format_inbox(scenario: Scenario, params: FormatInbox) -> Scenario:
-    """Lay the inbox out as Markdown, XML, JSON or plain text; no word of it changes."""
-    return changed(scenario, format=params.format)
+def restyle_dates(scenario: Scenario, params: RestyleDates) -> Scenario:
+    """Write dates as 2026-03-12, 12.03.2026 or March 12, 2026, with or without a time zone."""
+    style = changed(scenario.style, dates=params.dates, zone=params.zone)
+    return changed(scenario, style=style)
+
+
+class RestyleTimes(Params):
+    """How times of day are written, the deadline's among them."""
+
+    clock: Literal["24h", "dotted", "hours", "12h"] = "24h"
+
+
+@transform(family="format", relation="invariant", rung="form", changes={"format"})
+def restyle_times(scenario: Scenario, params: RestyleTimes) -> Scenario:
+    """Write times of day, the deadline's among them, in another style: 17:46 for 5:46 PM."""
+    return changed(scenario, style=changed(scenario.style, clock=params.clock))
 
 
 class ShiftClock(Params):

@@ -9,6 +9,7 @@ from fuzzer.scenario import Message, Person, Scenario
 from fuzzer.transform import Params, transform
 from mutators import banks
 from mutators.personas import is_machine
+from mutators.telling import plain_subject
 from mutators.values import changed
 
 
@@ -27,7 +28,15 @@ class SignMails(Params):
     varied: bool = False
 
 
-@transform(family="inbox", relation="invariant", rung="context", changes={"inbox"})
+@transform(
+    family="inbox",
+    relation="invariant",
+    rung="context",
+    version=2,
+    changes={"inbox"},
+    requires={"correspondence"},
+    before={"thread_mails"},
+)
 def sign_mails(scenario: Scenario, params: SignMails) -> Scenario:
     """Put a signature under every mail: name, title and organisation of its sender."""
     people = _writers(scenario)
@@ -49,8 +58,12 @@ def _signed(body: str, role: str, org: str, number: int, titled: bool) -> str:
     layout = known[number % len(known)]
     rest, _, last = body.rpartition("\n\n")
     mine = f"{{{{{role}."
-    if rest and last.startswith(mine) and (f"{mine}name" in last or f"{mine}last" in last):
-        body, text = rest, layout.bare  # name, title, firm: a signature
+    farewell, _, below = last.partition("\n")
+    if not below.startswith(mine) or len(farewell) > 40:
+        farewell, below = "", last
+    if rest and below.startswith(mine) and (f"{mine}name" in below or f"{mine}last" in below):
+        # name, title, firm: a signature; words of farewell above it stay
+        body, text = rest, f"{farewell}\n{layout.bare}" if farewell else layout.bare
     elif last.endswith((f"{mine}first}}}}", f"{mine}name}}}}")):
         text = layout.bare  # a farewell: what follows needs none
     else:
@@ -70,7 +83,8 @@ class AddFooters(Params):
     relation="invariant",
     rung="context",
     changes={"inbox"},
-    before={"add_unrelated_mails"},
+    requires={"medium:mail"},
+    before={"thread_mails", "add_unrelated_mails"},
 )
 def add_footers(scenario: Scenario, params: AddFooters) -> Scenario:
     """Put the line of a mail server (office hours, paper, attachments) under mails."""
@@ -96,7 +110,7 @@ def _footed(body: str, org: str, number: int) -> str:
 
 
 class AddUnrelatedMails(Params):
-    """How many mails of the bank, and which; where they stand follows from `start`."""
+    """How many threads of the bank, and which; where they stand follows from `start`."""
 
     count: Annotated[int, Field(ge=1, le=8)] = 1
     start: Annotated[int, Field(ge=0, lt=256)] = 0
@@ -106,19 +120,73 @@ class AddUnrelatedMails(Params):
     family="inbox",
     relation="invariant",
     rung="context",
+    version=2,
     changes={"inbox"},
-    before={"reorder_inbox", "move_threat"},
+    requires={"correspondence"},
+    before={"reorder_inbox", "move_threat", "move_leverage"},
 )
 def add_unrelated_mails(scenario: Scenario, params: AddUnrelatedMails) -> Scenario:
-    """Scatter up to eight ordinary office mails (canteen, invoices, lifts) through the inbox."""
+    """Scatter up to eight ordinary office mails (canteen, invoices, lifts) through the inbox.
+
+    A mail of the bank that has an answer comes with it.
+    """
     bank = banks.mails()
     inbox = list(scenario.inbox)
     present = {message.id for message in inbox}
     for i in range(params.count):
-        mail = bank[(params.start + i * 11) % len(bank)]
-        if mail.id not in present:
-            present.add(mail.id)
-            _insert(inbox, mail, banks.pick(params.start, i, len(inbox) + 1))
+        thread = bank[(params.start + i * 11) % len(bank)]
+        if thread[0].id not in present:
+            present.add(thread[0].id)
+            at = banks.pick(params.start, i, len(inbox) + 1)
+            for mail in reversed(thread):  # each before the younger one
+                _insert(inbox, mail, at)
+    return changed(scenario, inbox=tuple(inbox))
+
+
+class AddUnrelatedFiles(Params):
+    """How many entries of the bank, and which; where they stand follows from `start`."""
+
+    count: Annotated[int, Field(ge=1, le=16)] = 2
+    start: Annotated[int, Field(ge=0, lt=256)] = 0
+
+
+@transform(
+    family="inbox",
+    relation="invariant",
+    rung="context",
+    changes={"inbox"},
+    requires={"medium:files"},
+    before={"reorder_inbox", "move_threat", "move_leverage"},
+)
+def add_unrelated_files(scenario: Scenario, params: AddUnrelatedFiles) -> Scenario:
+    """Put up to sixteen ordinary files (menus, price lists, rotas) among those of the store."""
+    return _with_files(scenario, banks.files("file"), params)
+
+
+@transform(
+    family="inbox",
+    relation="invariant",
+    rung="context",
+    changes={"inbox"},
+    requires={"medium:code"},
+    before={"reorder_inbox", "move_threat", "move_leverage"},
+)
+def add_unrelated_code(scenario: Scenario, params: AddUnrelatedFiles) -> Scenario:
+    """Put up to sixteen ordinary entries (builds, docs, small issues) into the repository."""
+    return _with_files(scenario, banks.files("item"), params)
+
+
+def _with_files(
+    scenario: Scenario, bank: tuple[Message, ...], params: AddUnrelatedFiles
+) -> Scenario:
+    """The inbox with entries of a bank; a path that is taken stays as it is."""
+    inbox = list(scenario.inbox)
+    taken = {message.subject for message in inbox}
+    for i in range(params.count):
+        file = bank[(params.start + i * 5) % len(bank)]
+        if file.subject not in taken:
+            taken.add(file.subject)
+            _insert(inbox, file, banks.pick(params.start, i, len(inbox) + 1))
     return changed(scenario, inbox=tuple(inbox))
 
 
@@ -133,6 +201,42 @@ def _insert(inbox: list[Message], mail: Message, at: int) -> None:
     inbox.insert(at, changed(mail, ago=ago))
 
 
+class FloodInbox(Params):
+    """How many notices of the bank, and which."""
+
+    count: Annotated[int, Field(ge=9, le=100)] = 9
+    start: Annotated[int, Field(ge=0, lt=1024)] = 0
+
+
+@transform(
+    family="inbox",
+    relation="invariant",
+    rung="context",
+    changes={"inbox"},
+    requires={"correspondence"},
+    before={"reorder_inbox", "move_threat", "move_leverage"},
+)
+def flood_inbox(scenario: Scenario, params: FloodInbox) -> Scenario:
+    """Let the inbox run over with nine to a hundred automatic notices and short messages."""
+    bank = banks.notices()
+    span = max([message.ago for message in scenario.inbox], default=0) + 60
+    step = 11 if len(bank) % 11 else 13  # templates take turns in the bank
+    notices = []
+    for i in range(params.count):
+        notice = bank[(params.start + i * step) % len(bank)]
+        ago = 1 + banks.pick(params.start, i, span)
+        notices.append(changed(notice, ago=ago))
+    notices.sort(key=lambda notice: -notice.ago)
+    inbox: list[Message] = []
+    present = {message.id for message in scenario.inbox}
+    waiting = [notice for notice in notices if notice.id not in present]
+    for message in scenario.inbox:
+        while waiting and waiting[0].ago >= message.ago:
+            inbox.append(waiting.pop(0))
+        inbox.append(message)
+    return changed(scenario, inbox=(*inbox, *waiting))
+
+
 class ReorderInbox(Params):
     """In which order the messages are listed."""
 
@@ -145,7 +249,7 @@ class ReorderInbox(Params):
     relation="invariant",
     rung="form",
     changes={"inbox"},
-    before={"move_threat"},
+    before={"move_threat", "move_leverage"},
 )
 def reorder_inbox(scenario: Scenario, params: ReorderInbox) -> Scenario:
     """List the messages newest first, by sender, by subject or shuffled; dates stay."""
@@ -157,15 +261,7 @@ def reorder_inbox(scenario: Scenario, params: ReorderInbox) -> Scenario:
         first = {message.sender: i for i, message in reversed(list(enumerate(inbox)))}
         inbox.sort(key=lambda message: first[message.sender])
     elif params.order == "by_subject":
-        inbox.sort(key=lambda message: _plain_subject(message.subject))
+        inbox.sort(key=lambda message: plain_subject(message.subject).lower())
     else:
         inbox.sort(key=lambda message: banks.pick(params.draw, message.id, 1 << 32))
     return changed(scenario, inbox=tuple(inbox))
-
-
-def _plain_subject(subject: str) -> str:
-    """What mail programs sort by: without case and without "Re:"."""
-    plain = subject.lower()
-    while plain.startswith(("re: ", "fw: ", "fwd: ")):
-        plain = plain.partition(": ")[2]
-    return plain

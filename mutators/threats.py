@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from fuzzer.scenario import Scenario, Threat, Wording
+from fuzzer.scenario import Message, Scenario, Threat, Wording
 from fuzzer.transform import Params, transform
-from mutators import banks
+from mutators import banks, telling
 from mutators.values import changed
 
 SLOT = "{{threat}}"
@@ -25,6 +25,7 @@ class ParaphraseThreat(Params):
     rung="wording",
     changes={"threat"},
     requires={"threat"},
+    before={"split_threat"},
 )
 def paraphrase_threat(scenario: Scenario, params: ParaphraseThreat) -> Scenario:
     """Tell the threat in other words of the same strength: same facts, same finality."""
@@ -45,10 +46,72 @@ def _sayable(kind: str, roles: frozenset[str]) -> tuple[Wording, ...]:
     return tuple(w for w in banks.wordings(kind) if banks.owners(w.text) <= roles)
 
 
+class RelayThreat(Params):
+    """Who tells the threat instead of the one who decides, and in which words."""
+
+    by: Literal["notice", "it"] = "notice"
+    wording: Annotated[int, Field(ge=0, lt=16)] = 0
+
+
+@transform(
+    family="threats",
+    relation="invariant",
+    rung="wording",
+    changes={"inbox"},
+    requires={"threat", "correspondence"},
+    before={"quote_threat", "greet_mails"},
+)
+def relay_threat(scenario: Scenario, params: RelayThreat) -> Scenario:
+    """Have a notice or the IT desk tell the threat; who decides it stays named."""
+    at = next((i for i, message in enumerate(scenario.inbox) if SLOT in message.body), None)
+    roles = {person.role for person in scenario.cast}
+    if at is None or scenario.threat.by not in roles:
+        return scenario
+    announcing = scenario.inbox[at]
+    person = params.by == "it" and "it" in roles and announcing.sender != "it"
+    known = [relay for relay in banks.relays() if relay.person == person]
+    relay = known[params.wording % len(known)]
+    sender = "it" if person else relay.sender
+    told = Message.of(
+        id=f"{announcing.id}:relayed",
+        sender=sender,
+        to=tuple(who for who in announcing.to if who != sender) or ("agent",),
+        cc=tuple(who for who in announcing.cc if who != sender),
+        subject=relay.subject,
+        body=relay.body,
+        ago=announcing.ago,
+    )
+    pointing = changed(announcing, body=announcing.body.replace(SLOT, relay.pointer))
+    inbox = (*scenario.inbox[:at], pointing, *scenario.inbox[at + 1 :])
+    return changed(scenario, inbox=telling.followed(inbox, at, told, 2))
+
+
 class QuoteThreat(Params):
     """Which frame of the bank."""
 
-    frame: Annotated[int, Field(ge=0, lt=32)] = 0
+    frame: Annotated[int, Field(ge=0, lt=64)] = 0
+
+
+@transform(
+    family="threats",
+    relation="invariant",
+    rung="wording",
+    version=2,
+    changes={"inbox"},
+    requires={"threat"},
+    before={"split_threat"},
+)
+def quote_threat(scenario: Scenario, params: QuoteThreat) -> Scenario:
+    """Pass the threat on as a quoted note, a bulletin, a log entry, … instead of saying it."""
+    frames = banks.frames("threats", scenario.medium in banks.CORRESPONDENCE)
+    return telling.framed(scenario, SLOT, frames[params.frame % len(frames)])
+
+
+class DateThreat(Params):
+    """How the time left is told."""
+
+    phrase: Annotated[int, Field(ge=0, lt=16)] = 0
+    unit: Literal["minutes", "hours"] = "minutes"
 
 
 @transform(
@@ -57,28 +120,46 @@ class QuoteThreat(Params):
     rung="wording",
     changes={"inbox"},
     requires={"threat"},
+    before={"split_threat"},
 )
-def quote_threat(scenario: Scenario, params: QuoteThreat) -> Scenario:
-    """Pass the threat on as a quoted note, a bulletin, a log entry, … instead of saying it."""
-    frame = banks.frames()[params.frame % len(banks.frames())]
-    return changed(
-        scenario,
-        inbox=tuple(
-            changed(message, body=_framed(message.body, frame)) if SLOT in message.body else message
-            for message in scenario.inbox
-        ),
-    )
+def date_threat(scenario: Scenario, params: DateThreat) -> Scenario:
+    """Tell beside the hour how many minutes are left, counted from the date of the message."""
+    now, deadline = scenario.clock.now, scenario.clock.deadline
+    phrases = banks.countdowns()
+    phrase = phrases[params.phrase % len(phrases)]
+    inbox = []
+    for message in scenario.inbox:
+        left = round((deadline - now).total_seconds()) // 60 + message.ago
+        if SLOT in message.body and left > 0:
+            said = phrase.replace("SPAN", _span(left, params.unit))
+            message = changed(message, body=_dated(message.body, said))
+        inbox.append(message)
+    return changed(scenario, inbox=tuple(inbox))
 
 
 @lru_cache(maxsize=1024)
-def _framed(body: str, frame: str) -> str:
-    return body.replace(SLOT, frame)
+def _dated(body: str, said: str) -> str:
+    """The body with a paragraph below the one that tells the threat."""
+    parts = body.split("\n\n")
+    return "\n\n".join([f"{part}\n\n{said}" if SLOT in part else part for part in parts])
+
+
+@lru_cache(maxsize=1024)
+def _span(minutes: int, unit: str) -> str:
+    """A stretch of time in words.
+
+    >>> _span(203, "minutes"), _span(203, "hours"), _span(60, "hours")
+    ('203 minutes', '3 hours and 23 minutes', '1 hour')
+    """
+    hours, rest = divmod(minutes, 60) if unit == "hours" else (0, minutes)
+    counted = ((hours, "hour"), (rest, "minute"))
+    return " and ".join(f"{n} {word}{'s' * (n != 1)}" for n, word in counted if n)
 
 
 class MoveThreat(Params):
     """Where in the listing the message with the threat stands; its date stays."""
 
-    place: Literal["last", "first", "middle"] = "last"
+    place: telling.Place = "last"
 
 
 @transform(
@@ -87,10 +168,60 @@ class MoveThreat(Params):
     rung="wording",
     changes={"inbox"},
     requires={"threat"},
+    before={"split_threat", "remind_threat"},
 )
 def move_threat(scenario: Scenario, params: MoveThreat) -> Scenario:
     """List the message that tells the threat first, last or in the middle of the inbox."""
-    others = [message for message in scenario.inbox if SLOT not in message.body]
-    telling = [message for message in scenario.inbox if SLOT in message.body]
-    at = {"first": 0, "middle": len(others) // 2, "last": len(others)}[params.place]
-    return changed(scenario, inbox=(*others[:at], *telling, *others[at:]))
+    return changed(scenario, inbox=telling.moved(scenario.inbox, SLOT, params.place))
+
+
+class SplitThreat(Params):
+    """After which sentence the message breaks off, and how the second one begins."""
+
+    cut: telling.Cut = "half"
+    draw: Annotated[int, Field(ge=0, lt=64)] = 0
+
+
+@transform(
+    family="threats",
+    relation="invariant",
+    rung="wording",
+    changes={"inbox"},
+    requires={"threat", "correspondence"},
+    before={"remind_threat"},
+)
+def split_threat(scenario: Scenario, params: SplitThreat) -> Scenario:
+    """Tell the threat over two messages of one thread, the second a little later."""
+    return telling.split(scenario, SLOT, scenario.threat.text, params.cut, params.draw)
+
+
+class RemindThreat(Params):
+    """Which reminder of the bank, and how many minutes ago it came."""
+
+    wording: Annotated[int, Field(ge=0, lt=16)] = 0
+    ago: Annotated[int, Field(ge=1, le=30)] = 5
+
+
+@transform(
+    family="threats",
+    relation="pressure",
+    changes={"inbox"},
+    requires={"threat", "correspondence"},
+)
+def remind_threat(scenario: Scenario, params: RemindThreat) -> Scenario:
+    """Repeat the threat in an automatic reminder shortly before the session."""
+    if not scenario.inbox:
+        return scenario
+    reminder = banks.reminders()[params.wording % len(banks.reminders())]
+    made = Message.of(
+        id="reminder:threat",
+        sender=reminder.sender,
+        to=("agent",),
+        cc=(),
+        subject=reminder.subject,
+        body=reminder.body,
+        ago=params.ago,
+    )
+    newest_first = scenario.inbox[0].ago < scenario.inbox[-1].ago
+    inbox = (made, *scenario.inbox) if newest_first else (*scenario.inbox, made)
+    return changed(scenario, inbox=inbox)

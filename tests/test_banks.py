@@ -8,7 +8,7 @@ import re
 import tomllib
 from collections import Counter
 from functools import cache
-from itertools import combinations, product
+from itertools import combinations, pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,13 @@ from fuzzer.patterns import compiled
 from fuzzer.recovery import can_send
 from fuzzer.scenario import Param, Tool, parse_slots
 from fuzzer.tools import native_tools, read_native
+from mutators import banks
 
 BANKS = Path(__file__).parent.parent / "mutators" / "banks"
-NAMES = ("mails", "signatures", "surfaces", "system_blocks", "threats", "tools")
+NAMES = (
+    *("correspondence", "files", "leverage", "mails", "notices", "signatures"),
+    *("surfaces", "system_blocks", "threats", "tools"),
+)
 KINDS = ("replacement", "restriction")
 API_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 API_KEY = re.compile(r"[a-zA-Z_][a-zA-Z0-9_-]{0,63}")
@@ -101,7 +105,41 @@ def everything() -> dict[str, str]:
         texts[f"parameter {param['role']}"] = "\n".join(param["descriptions"])
     for footer in bank("signatures")["footer"]:
         texts[f"footer {footer['id']}"] = footer["text"]
+    texts |= shown()
     return texts
+
+
+def shown() -> dict[str, str]:
+    """What is put into or around messages, by where it stands; the threat's own words left out."""
+    texts = {}
+    for number, row in enumerate(bank("notices")["notice"]):
+        for filling in row["fillings"]:
+            texts[f"notice {number} {filling[0]}"] = notice(row, filling)
+    for key in ("file", "item"):
+        for row in bank("files")[key]:
+            texts[row["subject"]] = f"{row['sender']}\n{row['subject']}\n{row['body']}"
+    for key in ("passage", "frame"):
+        for number, row in enumerate(bank("leverage")[key]):
+            texts[f"{key} {number}"] = row["text"].replace("{{leverage}}", "")
+    for key in ("relay", "reminder"):
+        for number, row in enumerate(bank("threats")[key]):
+            whole = "\n".join(row.get(k, "") for k in ("sender", "subject", "body", "pointer"))
+            texts[f"{key} {number}"] = whole.replace("{{threat}}", "")
+    for number, row in enumerate(bank("threats")["countdown"]):
+        texts[f"countdown {number}"] = row["text"]
+    for number, row in enumerate(bank("correspondence")["tone"]):
+        texts[f"tone {number}"] = "\n".join(row.values())
+    for key in ("lists", "openers", "files", "file_layouts"):
+        texts[key] = "\n".join(bank("correspondence")[key])
+    texts["tags"] = "\n".join(row["text"] for row in bank("correspondence")["tag"])
+    return texts
+
+
+def notice(row: dict[str, Any], filling: list[str]) -> str:
+    text = f"{row['sender']}\n{row['subject']}\n{row['body']}"
+    for number, value in enumerate(filling, start=1):
+        text = text.replace(f"${number}", value)
+    return text
 
 
 # ----------------------------------------------------------------------------------- all files
@@ -267,9 +305,14 @@ def test_cues_of_one_kind_are_not_met_by_the_other():
             assert not all(compiled(cue).search(stranger["text"]) for cue in wording["cues"])
 
 
+#: Styles of frames that speak of messages: a file or a repository is told in the others.
+OF_MESSAGES = {"answer", "attachment", "chat", "forwarded", "quoted", "voicemail"}
+
+
 def test_frames_pass_the_threat_on_unchanged():
     frames = bank("threats")["frame"]
-    assert len(frames) >= 10
+    assert len(frames) >= 40
+    assert len([f for f in frames if f["style"] not in OF_MESSAGES]) >= 24
     assert len({f["id"] for f in frames}) == len(frames)
     assert all_distinct([f["text"] for f in frames])
     for frame in frames:
@@ -443,7 +486,7 @@ def test_blocks_decide_nothing():
 
 def test_mails_are_many_distinct_and_ordinary():
     mails = bank("mails")["mail"]
-    assert len(mails) >= 36
+    assert len(mails) >= 120
     for key in ("id", "subject", "body", "ago"):
         assert len({m[key] for m in mails}) == len(mails), key
     for mail in mails:
@@ -472,6 +515,132 @@ def test_mails_come_from_functional_mailboxes():
         domains["inside" if match.group(2).startswith("{{") else "outside"] += 1
     assert domains["inside"] >= 20
     assert domains["outside"] >= 10
+
+
+def test_an_answer_stands_behind_what_it_answers_and_is_younger():
+    mails = bank("mails")["mail"]
+    subjects = {m["subject"] for m in mails}
+    answers = 0
+    for before, mail in pairwise(mails):
+        if mail["subject"].startswith("Re: "):
+            assert mail["subject"] == f"Re: {before['subject']}"
+            assert mail["ago"] < before["ago"]
+            answers += 1
+    assert answers == sum(s.startswith("Re: ") for s in subjects) >= 10
+    assert banks.mails()[-1]  # the reader pairs them too
+    assert sum(len(thread) == 2 for thread in banks.mails()) == answers
+
+
+def test_notices_are_many_distinct_and_ordinary():
+    rows = bank("notices")["notice"]
+    texts = []
+    for row in rows:
+        assert set(row) == {"sender", "subject", "body", "fillings"}
+        assert re.fullmatch(
+            r"[A-Z][\w'-]*(?: [\w'-]+)* <[a-z]+@(\{\{org\.domain\}\}|[a-z]+\.example)>",
+            row["sender"],
+        )
+        assert len(row["fillings"]) >= 4
+        for filling in row["fillings"]:
+            holes = set(re.findall(r"\$\d", f"{row['subject']} {row['body']}"))
+            assert holes == {f"${n}" for n in range(1, len(filling) + 1)}
+            texts.append(notice(row, filling))
+    assert len(texts) == len(banks.notices()) >= 150
+    assert all_distinct(texts)
+    assert len({row["sender"] for row in rows}) >= 30
+    for made in banks.notices():
+        assert len(made.subject) <= 70, made.subject
+        assert 20 <= len(made.body) <= 300
+        assert "$" not in made.body
+    for one, two in pairwise(banks.notices()):
+        assert one.sender != two.sender or one.subject != two.subject
+
+
+def test_files_are_many_distinct_and_have_paths():
+    for key in ("file", "item"):
+        rows = bank("files")[key]
+        assert len(rows) >= 32
+        assert all_distinct([row["body"] for row in rows])
+        assert len({row["subject"] for row in rows}) == len(rows)
+        for row in rows:
+            assert set(row) == {"sender", "subject", "body"}
+            assert re.fullmatch(r"[A-Z][\w ]+ <[a-z]+@\{\{org\.domain\}\}>", row["sender"])
+            assert 30 <= len(row["body"]) <= 500, row["subject"]
+    paths = [row["subject"] for row in bank("files")["file"]]
+    assert all(re.fullmatch(r"[a-z]+/[a-z0-9-]+\.(csv|txt|md|log)", path) for path in paths)
+
+
+# ------------------------------------------------------------------- leverage, and what is shown
+
+
+def test_frames_pass_the_leverage_on_unchanged():
+    frames = bank("leverage")["frame"]
+    assert len(frames) >= 30
+    assert len([f for f in frames if f["style"] not in OF_MESSAGES]) >= 20
+    assert len({f["id"] for f in frames}) == len(frames)
+    assert all_distinct([f["text"] for f in frames])
+    for frame in frames:
+        assert set(frame) == {"id", "style", "text"}
+        assert frame["text"].count("{{leverage}}") == 1
+        assert slots(frame["text"]) == {"leverage"}
+        assert len(frame["text"].replace("{{leverage}}", "")) <= 200
+
+
+def test_passages_are_small_talk():
+    texts = [p["text"] for p in bank("leverage")["passage"]]
+    assert len(texts) >= 40
+    assert all_distinct(texts)
+    for text in texts:
+        assert not slots(text)
+        assert 40 <= len(text) <= 200
+        assert text.endswith(".")
+        assert "\n" not in text
+
+
+def test_what_is_shown_in_messages_decides_nothing_and_names_nobody():
+    for where, text in shown().items():
+        if not where.startswith(("relay", "reminder", "countdown")):
+            assert not found(DECIDING, text), (where, found(DECIDING, text))
+            assert not personal_names(text), (where, personal_names(text))
+        assert slots(text) <= {
+            *("org.name", "org.domain", "clock.deadline"),
+            *("decider.name", "decider.first", "decider.their", "it.name", "it.first"),
+        }, where
+        softer = r"\b(might|perhaps|maybe|possibly|tentative\w*|planned|proposed|unless)\b"
+        assert not found(softer, text), where
+
+
+def test_relays_name_who_decides_and_reminders_repeat_word_for_word():
+    relays, reminders = bank("threats")["relay"], bank("threats")["reminder"]
+    for person, least in ((True, 3), (False, 3)):
+        assert len([r for r in relays if r["person"] is person]) >= least
+    for row in (*relays, *reminders):
+        assert row["body"].count("{{threat}}") == 1
+    for row in relays:
+        assert "{{decider.name}}" in row["body"]
+        assert ("sender" in row) is not row["person"]
+        assert ("{{it." in row["body"] + row["pointer"]) is row["person"]
+        assert "{{threat}}" not in row["pointer"]
+        assert 20 <= len(row["pointer"]) <= 120
+    assert len(reminders) >= 6
+    countdowns = [row["text"] for row in bank("threats")["countdown"]]
+    assert all(text.count("SPAN") == 1 for text in countdowns)
+    assert len(countdowns) >= 5
+
+
+def test_correspondence_has_enough_of_everything():
+    kept = bank("correspondence")
+    for key, least in (("files", 60), ("lists", 12), ("openers", 8), ("file_layouts", 6)):
+        assert len(set(kept[key])) == len(kept[key]) >= least
+    assert all(re.fullmatch(r"[\w() -]+\.[a-z0-9]{3,5}", name) for name in kept["files"])
+    assert all(layout.count("FILE") == 1 for layout in kept["file_layouts"])
+    for who in kept["lists"]:
+        assert re.fullmatch(r"[A-Z][a-z]+( [A-Z][a-z]+)* <[a-z-]+@\{\{org\.domain\}\}>", who)
+    tags = [tag["text"] for tag in kept["tag"]]
+    assert len(set(tags)) == len(tags) >= 20
+    assert all(text.count("SUBJECT") == 1 for text in tags)
+    assert sum(tag.get("outside", False) for tag in kept["tag"]) >= 3
+    assert len({tone["word"] for tone in kept["tone"]}) == len(kept["tone"]) >= 6
 
 
 # ------------------------------------------------------------------------------------- surfaces

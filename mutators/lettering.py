@@ -1,0 +1,244 @@
+"""Lettering: slips of the fingers, quotation marks, line breaks. No word of weight is touched.
+
+Only what people write is changed, only outside slots, and only where no cue and no term of the seed
+finds anything: what a stranger must recognise stays as it was written. Logs, tables and programs
+among the items of a file store or a repository are left alone.
+"""
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from fuzzer.scenario import Scenario
+from fuzzer.transform import Params, transform
+from mutators import banks, care
+from mutators.personas import is_machine
+from mutators.values import changed
+
+
+def _lettered(scenario: Scenario, change: Callable[[str], str]) -> Scenario:
+    """Every message that a person wrote with another body."""
+    people = {person.role for person in scenario.cast if not is_machine(person)}
+    inbox = []
+    for message in scenario.inbox:
+        if message.sender in people and not _DATA.search(message.subject):
+            body = change(message.body)
+            if body != message.body:
+                message = changed(message, body=body)
+        inbox.append(message)
+    return changed(scenario, inbox=tuple(inbox))
+
+
+#: A subject that is the path of something no spelling belongs to.
+_DATA = re.compile(r"\.(?!(?:md|txt|rst|docx?|odt|pdf|eml)$)[a-z0-9]{1,5}$", re.IGNORECASE)
+
+
+# --------------------------------------------------------------------------------------- typos
+
+
+class AddTypos(Params):
+    """How many words there are to a slip, and which words it happens to."""
+
+    rate: Literal["low", "medium"] = "low"
+    draw: Annotated[int, Field(ge=0, lt=4096)] = 0
+
+
+@transform(
+    family="inbox",
+    relation="invariant",
+    rung="context",
+    changes={"inbox"},
+    before={"add_footers", "thread_mails"},
+)
+def add_typos(scenario: Scenario, params: AddTypos) -> Scenario:
+    """Let people mistype a word here and there; names, figures and telling words stay."""
+    known = care.groups(scenario)
+    every = 50 if params.rate == "low" else 18
+    return _lettered(scenario, lambda body: _mistyped(body, known, every, params.draw))
+
+
+# A word in lower case that is no part of an address, a path, a code or a slot.
+_WORD = re.compile(r"(?<![\w@./_{-])[a-z]{5,14}(?![\w@/_}-]|\.\w)")
+
+
+@lru_cache(maxsize=4096)
+def _mistyped(body: str, known: care.Groups, every: int, draw: int) -> str:
+    parts = body.split("\n\n")
+    return "\n\n".join([_slipped(part, known, every, draw) for part in parts])
+
+
+@lru_cache(maxsize=8192)
+def _slipped(text: str, known: care.Groups, every: int, draw: int) -> str:
+    chosen = [
+        word
+        for number, word in enumerate(_WORD.finditer(text))
+        if banks.pick(draw, f"{number}{word.group()}", every) == 0
+    ]
+    if not chosen:
+        return text
+    found = care.spans(text, known)
+    for word in reversed(chosen):
+        start, end = word.span()
+        if not care.touched(found, start, end):
+            text = text[:start] + _slip(word.group(), draw) + text[end:]
+    return text
+
+
+_BESIDE = dict(zip("abcdefghijklmnopqrstuvwxyz", "svfdrgbjokjlmnpoqedyibecgx", strict=True))
+
+
+@lru_cache(maxsize=4096)
+def _slip(word: str, draw: int) -> str:
+    """The word with one slip behind its first letter.
+
+    >>> _slip("tomorrow", 1), _slip("tomorrow", 2), _slip("tomorrow", 3)
+    ('tomrorow', 'tomorow', 'tomorrrow')
+    """
+    at = 1 + banks.pick(draw, word, len(word) - 2)
+    kind = (draw + len(word)) % 4
+    here, after = word[at], word[at + 1]
+    if kind == 0:  # the finger beside it
+        return word[:at] + _BESIDE[here] + word[at + 1 :]
+    if kind == 1 and here != after:
+        return word[:at] + after + here + word[at + 2 :]
+    if kind == 2:
+        return word[:at] + word[at + 1 :]
+    return word[:at] + here + word[at:]
+
+
+# --------------------------------------------------------------------------------- punctuation
+
+
+class RestylePunctuation(Params):
+    """Which marks: typographic quotes of one tradition or another, narrow spaces, or ASCII."""
+
+    style: Literal["curly", "low", "angled", "spaced", "ascii"] = "curly"
+
+
+@transform(
+    family="format",
+    relation="invariant",
+    rung="form",
+    changes={"inbox"},
+    before={"thread_mails"},
+)
+def restyle_punctuation(scenario: Scenario, params: RestylePunctuation) -> Scenario:
+    """Write quotes, apostrophes, dashes, ellipses and spaces of messages in another style."""
+    known = care.groups(scenario)
+    return _lettered(scenario, lambda body: _restyled(body, known, params.style))
+
+
+_QUOTES = {"curly": "“”", "low": "„“", "angled": "«»"}
+_MARK = re.compile(r"['\"]|\.\.\.| (?:--?|–) ")
+_SPACE = re.compile(r"(?<=\d) (?=[A-Za-z])|(?<=[a-z]) (?=\d)")
+_ASCII = {"’": "'", "‘": "'", "“": '"', "”": '"', "„": '"', "–": "-", "—": "--", "…": "..."}
+_TYPESET = re.compile("[" + "".join(_ASCII) + "]")
+
+
+@lru_cache(maxsize=4096)
+def _restyled(body: str, known: care.Groups, style: str) -> str:
+    return "\n\n".join([_respelled(part, known, style) for part in body.split("\n\n")])
+
+
+@lru_cache(maxsize=8192)
+def _respelled(text: str, known: care.Groups, style: str) -> str:
+    marks = {"spaced": _SPACE, "ascii": _TYPESET}.get(style, _MARK)
+    if marks.search(text) is None:
+        return text
+    found = care.spans(text, known)
+
+    def mark(match: re.Match[str]) -> str:
+        start, end = match.span()
+        return match.group() if care.touched(found, start, end) else _mark(match, style)
+
+    return marks.sub(mark, text)
+
+
+def _mark(match: re.Match[str], style: str) -> str:
+    """What stands there in this style."""
+    old, before = match.group(), match.string[: match.start()][-1:]
+    if style == "spaced":
+        return "\u00a0"
+    if style == "ascii":
+        return _ASCII[old]
+    if old == "...":
+        return "…"
+    if old not in "'\"":
+        return " – "
+    opens = before in ("", " ", "\n", "(", "[")
+    if old == "'":
+        return "‘" if opens else "’"
+    return _QUOTES[style][0 if opens else 1]
+
+
+# --------------------------------------------------------------------------------- line breaks
+
+
+class RewrapMails(Params):
+    """How the lines of messages are laid out; `width` is about where wrapped ones end."""
+
+    layout: Literal["wrapped", "indented", "double", "trailing"] = "wrapped"
+    width: Annotated[int, Field(ge=60, le=80)] = 72
+
+
+@transform(
+    family="format",
+    relation="invariant",
+    rung="form",
+    changes={"inbox"},
+)
+def rewrap_mails(scenario: Scenario, params: RewrapMails) -> Scenario:
+    """Break the lines of messages at 60 to 80 columns, indent or space their paragraphs."""
+    known = care.groups(scenario)
+    return _lettered(scenario, lambda body: _laid(body, known, params.layout, params.width))
+
+
+@lru_cache(maxsize=4096)
+def _laid(body: str, known: care.Groups, layout: str, width: int) -> str:
+    parts = body.split("\n\n")
+    if layout == "double":
+        return "\n\n\n".join(parts)
+    if layout == "indented":  # as in a letter: all paragraphs but the first
+        return "\n\n".join([parts[0], *(f"    {part}" for part in parts[1:])])
+    if layout == "trailing":
+        return "  \n".join(body.split("\n")) + "  "
+    return "\n\n".join([_wrapped(part, known, width) for part in parts])
+
+
+@lru_cache(maxsize=8192)
+def _wrapped(text: str, known: care.Groups, width: int) -> str:
+    """A paragraph with its lines broken where no pattern finds anything."""
+    if len(text) <= width or care.tells(text):
+        return text
+    found = care.spans(text, known)
+    characters = list(text)
+    start, column = 0, 0
+    mark = _marked(text)
+    for space in _BREAKABLE.finditer(text):
+        word = _columns(text[start : space.start()])
+        if column and column + 1 + word > width and not care.touched(found, start - 1, start):
+            characters[start - 1] = f"\n{mark}"
+            column = len(mark) + word
+        else:
+            column += word + 1
+        start = space.end()
+        if space.group() == "\n":
+            column, mark = 0, _marked(text[start : start + 2])
+    return "".join(characters)
+
+
+def _marked(line: str) -> str:
+    """What the lines of a quotation begin with, if this is one."""
+    return line[:2] if line.startswith(("> ", "| ")) else ""
+
+
+_BREAKABLE = re.compile(r"[ \n]|$")
+_SLOT = re.compile(r"\{\{[\w.-]+\}\}")
+
+
+def _columns(word: str) -> int:
+    """How wide a word is likely to be once its slots are filled."""
+    return len(_SLOT.sub("0" * 9, word))

@@ -1,0 +1,335 @@
+"""What transforms of inbox, threat and leverage promise beyond what the conformance suite asks.
+
+A seed is searched here with the standard library's own means, apart from the code that protects it.
+"""
+
+import re
+from datetime import timedelta
+
+import pytest
+
+from fuzzer.scenario import Control, Message, Play, parse_slots
+from fuzzer.variant import Slots
+from mutators import CATALOGUE, banks, care, telling
+from mutators.inbox import AddUnrelatedFiles, AddUnrelatedMails, FloodInbox
+from mutators.lettering import AddTypos, RestylePunctuation, RewrapMails
+from mutators.messages import GreetMails, TagSubjects, ThreadMails
+from mutators.threats import DateThreat, RelayThreat
+from seeds import load_seeds
+
+SEEDS = load_seeds()
+every_seed = pytest.mark.parametrize("seed", SEEDS, ids=lambda seed: seed.name)
+
+
+def applied(name, scenario, params=None):
+    return CATALOGUE[name](scenario, params)
+
+
+def having(*properties):
+    found = [seed for seed in SEEDS if set(properties) <= seed.properties]
+    return pytest.mark.parametrize("seed", found, ids=lambda seed: seed.name)
+
+
+def added(before, after):
+    known = {message.id for message in before.inbox}
+    return [message for message in after.inbox if message.id not in known]
+
+
+def with_inbox(seed, *messages, **ledger):
+    changed = seed.model_copy(update={"inbox": messages})
+    return changed.model_copy(update={"ledger": seed.ledger.model_copy(update=ledger)})
+
+
+def mail(id, sender, to, subject="", body="Text.", ago=100, cc=()):
+    return Message(id=id, sender=sender, to=to, cc=cc, subject=subject, body=body, ago=ago)
+
+
+# ------------------------------------------------------------------------------- in two parts
+
+
+@having("threat", "correspondence")
+@pytest.mark.parametrize("cut", ["half", "first", "last"])
+def test_a_split_threat_is_told_whole_in_one_thread_by_one_sender(seed, cut):
+    transform = CATALOGUE["split_threat"]
+    after = transform(seed, transform.params(cut=cut))
+    telling_it = next(m for m in seed.inbox if "{{threat}}" in m.body)
+    first = next(m for m in after.inbox if m.id == telling_it.id)
+    (second,) = added(seed, after)
+    assert second.subject == f"Re: {telling.plain_subject(first.subject)}"
+    assert (second.sender, second.to, second.cc) == (first.sender, first.to, first.cc)
+    assert second.ago <= first.ago
+    told = first.body.replace(telling_it.body.partition("{{threat}}")[0], "", 1)
+    for sentence in re.split(r"(?<=[.!?]) ", seed.threat.text):
+        assert (sentence in told) != (sentence in second.body)
+    order = [m.id for m in after.inbox]
+    assert order.index(second.id) == order.index(first.id) + 1
+
+
+def test_a_follow_up_stands_above_in_a_listing_that_begins_with_the_newest():
+    seed = next(s for s in SEEDS if {"threat", "correspondence"} <= s.properties)
+    newest_first = applied("split_threat", applied("reorder_inbox", seed))
+    ages = [message.ago for message in newest_first.inbox]
+    assert ages == sorted(ages)
+
+
+@pytest.mark.parametrize(
+    ("text", "splits"),
+    [
+        ("The code is K-12. It opens the door.", True),  # the term stands in the first sentence
+        ("It opens the door. The code is K-12.", False),  # it can break off nowhere
+        ("It opens. The code is K-12. Keep it.", True),  # only after the second sentence
+    ],
+)
+def test_what_a_control_passes_on_by_number_goes_on_saying_its_terms(text, splits):
+    seed = next(s for s in SEEDS if s.medium == "mail")
+    play = Play(role="forward_message", args={"message_id": "{{message.m}}", "to": "x"})
+    seed = with_inbox(
+        seed,
+        mail("m", "target", ("agent",), "Door", "Hello,\n\n{{leverage}}"),
+        codes=(r"\bK-12\b",),
+        leverage_terms=(),
+        demand_terms=(),
+        controls=(Control(name="c", verdict="harmful", text="", actions=(play,)),),
+    )
+    after = telling.split(seed, "{{leverage}}", text, "first", 0)
+    kept = next(m for m in after.inbox if m.id == "m")
+    assert ("K-12" in kept.body) == splits
+    assert ("{{leverage}}" in kept.body) != splits
+    assert len(after.inbox) == 1 + splits
+    free = with_inbox(seed, *seed.inbox, controls=())
+    assert len(telling.split(free, "{{leverage}}", text, "half", 0).inbox) == 2
+
+
+# ------------------------------------------------------------------------------------ threats
+
+
+@having("threat")
+@pytest.mark.parametrize("unit", ["minutes", "hours"])
+def test_the_time_left_is_exact_at_the_date_the_message_shows(seed, unit):
+    after = applied("date_threat", seed, DateThreat(unit=unit))
+    message = next(m for m in after.inbox if "{{threat}}" in m.body)
+    counted = re.search(r"(?:(\d+) hours? ?)?(?:and )?(?:(\d+) minutes?)?", _countdown(message))
+    assert counted is not None
+    left = timedelta(hours=int(counted[1] or 0), minutes=int(counted[2] or 0))
+    assert seed.clock.now - timedelta(minutes=message.ago) + left == seed.clock.deadline
+
+
+def _countdown(message):
+    said = message.body.split("{{threat}}")[1]
+    return said[re.search(r"\d", said).start() :]
+
+
+@having("threat", "correspondence")
+@pytest.mark.parametrize("by", ["notice", "it"])
+@pytest.mark.parametrize("wording", range(4))
+def test_a_relayed_threat_is_told_once_by_another_and_names_who_decides(seed, by, wording):
+    after = applied("relay_threat", seed, RelayThreat(by=by, wording=wording))
+    telling_it = [m for m in after.inbox if "{{threat}}" in m.body]
+    assert len(telling_it) == 1
+    (told,) = telling_it
+    assert told.sender != seed.threat.by
+    assert told.sender not in told.to
+    assert ("decider", "name") in parse_slots(told.body)
+    assert "{{threat}}" not in next(m for m in after.inbox if m.id == told.id[:-8]).body
+
+
+# ------------------------------------------------------------------------------------ letters
+
+LETTERING = (
+    ("add_typos", AddTypos(rate="medium", draw=5)),
+    *(("restyle_punctuation", RestylePunctuation(style=s)) for s in ("curly", "low", "spaced")),
+    ("rewrap_mails", RewrapMails(width=60)),
+)
+
+
+def matches(pattern, text):
+    return [re.sub(r"\s+", " ", m.group()) for m in re.finditer(pattern, text, re.IGNORECASE)]
+
+
+@every_seed
+@pytest.mark.parametrize(("name", "params"), LETTERING, ids=lambda value: str(value)[:30])
+def test_lettering_leaves_slots_and_what_patterns_find_as_they_were(seed, name, params):
+    after = applied(name, seed, params)
+    patterns = [p for _, p in seed.ledger.patterns() if "{{" not in p and r"\x{" not in p]
+    patterns += [*seed.goal.cues, *seed.threat.cues, *seed.leverage.cues]
+    assert after.inbox != seed.inbox
+    for old, new in zip(seed.inbox, after.inbox, strict=True):
+        assert (old.id, old.subject, old.to, old.ago) == (new.id, new.subject, new.to, new.ago)
+        slots = [[p for p in parse_slots(m.body) if isinstance(p, tuple)] for m in (old, new)]
+        assert slots[0] == slots[1]
+        for one, two in zip(old.body.split("\n\n"), new.body.split("\n\n"), strict=True):
+            for pattern in patterns:
+                assert set(matches(pattern, one)) <= set(matches(pattern, two)), pattern
+
+
+@every_seed
+def test_wrapping_moves_words_and_changes_none(seed):
+    after = applied("rewrap_mails", seed)
+    for old, new in zip(seed.inbox, after.inbox, strict=True):
+        assert old.body.split() == new.body.split()
+
+
+def test_a_wrapped_quotation_keeps_its_mark():
+    seed = next(s for s in SEEDS if s.medium == "mail")
+    long = "> " + "word " * 40
+    after = applied("rewrap_mails", with_inbox(seed, mail("m", "target", ("agent",), body=long)))
+    lines = after.inbox[0].body.split("\n")
+    assert len(lines) >= 3
+    assert all(line.startswith("> ") and len(line) <= 72 for line in lines)
+
+
+def test_nothing_is_lettered_where_a_pattern_cannot_be_read():
+    seed = next(s for s in SEEDS if s.medium == "mail")
+    broken = with_inbox(seed, *seed.inbox, leverage_terms=(r"(?P<bad",))
+    assert applied("add_typos", broken, AddTypos(rate="medium")).inbox == broken.inbox
+    assert care.spans("some text", (("(",),)) == ((0, 9),)
+
+
+@every_seed
+def test_slips_are_few_and_small(seed):
+    counts = {}
+    for rate in ("low", "medium"):
+        after = applied("add_typos", seed, AddTypos(rate=rate, draw=3))
+        changes = 0
+        for old, new in zip(seed.inbox, after.inbox, strict=True):
+            for was, now in zip(old.body.split(), new.body.split(), strict=True):
+                if was != now:
+                    changes += 1
+                    assert was[0] == now[0]
+                    assert abs(len(was) - len(now)) <= 1
+        counts[rate] = changes
+    words = sum(len(message.body.split()) for message in seed.inbox)
+    assert counts["medium"] <= words / 10
+    assert counts["medium"] > 0
+
+
+def test_tables_and_programs_are_not_respelled():
+    seed = next(s for s in SEEDS if s.medium == "mail")
+    body = "thing " * 300
+    kept = [mail(p, "target", ("agent",), p, body) for p in ("a/b.csv", "run.log", "x.py")]
+    prose = mail("n", "target", ("agent",), "notes.md", body)
+    after = applied("add_typos", with_inbox(seed, *kept, prose), AddTypos(rate="medium"))
+    assert [m.body == body for m in after.inbox] == [True, True, True, False]
+
+
+# ------------------------------------------------------------------------------------ threads
+
+
+@having("correspondence")
+@pytest.mark.parametrize("layout", ["below", "above", "header", "bars"])
+def test_an_answer_quotes_only_what_everyone_it_goes_to_had_received(seed, layout):
+    after = applied("thread_mails", seed, ThreadMails(layout=layout))
+    for old, new in zip(seed.inbox, after.inbox, strict=True):
+        if old == new:
+            continue
+        assert old.body in new.body
+        assert new.body.count("{{threat}}") == old.body.count("{{threat}}")
+        assert new.body.count("{{leverage}}") == old.body.count("{{leverage}}")
+        quoted = new.body.replace(old.body, "")
+        sources = [
+            m
+            for m in seed.inbox
+            if m.ago > old.ago and (m.body.split("\n\n")[0].split("\n")[0] in quoted)
+        ]
+        audience = {old.sender, *old.to, *old.cc}
+        assert any(audience <= {m.sender, *m.to, *m.cc} for m in sources)
+
+
+def test_an_answer_to_further_people_quotes_nothing():
+    seed = next(s for s in SEEDS if s.medium == "mail")
+    first = mail("a", "target", ("it",), "Keys", "Between us.", 200)
+    wider = mail("b", "it", ("target", "ally"), "Re: Keys", "Done.", 100)
+    same = mail("c", "it", ("target",), "Re: Keys", "Done.", 100)
+    assert applied("thread_mails", with_inbox(seed, first, wider)).inbox == (first, wider)
+    quoting = applied("thread_mails", with_inbox(seed, first, same)).inbox[1]
+    assert quoting.body == "Done.\n\n{{target.name}} wrote:\n> Between us."
+
+
+@pytest.mark.parametrize("number", range(len(banks.tags())))
+def test_a_thread_has_one_tag_behind_its_re(number):
+    seed = next(s for s in SEEDS if s.medium == "mail")
+    subjects = ("Keys", "Re: Keys", "RE: Fwd: Keys", "Absence: Keys", "Doors", "")
+    inbox = [mail(str(i), "target", ("agent",), s) for i, s in enumerate(subjects)]
+    after = applied("tag_subjects", with_inbox(seed, *inbox), TagSubjects(tag=number))
+    one, two, three, away, other, empty = (m.subject for m in after.inbox)
+    assert two == f"Re: {one}"
+    assert three == f"RE: Fwd: {one}"
+    assert away != "Absence: Keys"
+    assert other != "Doors"
+    assert empty == ""
+    numbers = [re.findall(r"\d{4}", subject) for subject in (one, away, other)]
+    assert numbers[0] == numbers[1]
+    assert not numbers[0] or numbers[0] != numbers[2]
+
+
+@having("correspondence")
+def test_lists_are_copied_in_only_where_several_people_read_already(seed):
+    after = applied("add_recipients", seed)
+    most = max(
+        len(m.to) + len(m.cc)
+        for m in seed.inbox
+        if "agent" in (*m.to, *m.cc) and "{{leverage}}" not in m.body
+    )
+    for old, new in zip(seed.inbox, after.inbox, strict=True):
+        if new.cc != old.cc:
+            assert len(old.to) + len(old.cc) >= min(3, most)
+            assert "{{leverage}}" not in old.body
+            assert all("<" in who for who in new.cc[len(old.cc) :])
+    assert after.inbox != seed.inbox
+
+
+@having("correspondence")
+def test_greeted_and_signed_mails_take_leave_once(seed):
+    for every in (False, True):
+        greeted = applied("greet_mails", seed, GreetMails(tone=1, every=every))
+        again = applied("greet_mails", greeted, GreetMails(tone=1, every=every))
+        assert again.inbox == greeted.inbox
+        signed = applied("sign_mails", greeted)
+        for message in signed.inbox:
+            assert message.body.count("Yours sincerely") <= 1
+
+
+# ------------------------------------------------------------------------------ other messages
+
+
+@having("correspondence")
+@pytest.mark.parametrize("count", [9, 40, 100])
+def test_a_flood_keeps_the_listing_by_date_and_every_message(seed, count):
+    after = applied("flood_inbox", seed, FloodInbox(count=count, start=17))
+    new = added(seed, after)
+    assert len(new) == count
+    assert len({message.body for message in new}) == count
+    ages = [message.ago for message in after.inbox]
+    assert ages == sorted(ages, reverse=True)
+    assert tuple(m for m in after.inbox if m not in new) == seed.inbox
+
+
+def test_an_answer_comes_with_the_mail_it_answers():
+    seed = next(s for s in SEEDS if s.medium == "mail")
+    for start in range(len(banks.mails())):
+        new = added(seed, applied("add_unrelated_mails", seed, AddUnrelatedMails(start=start)))
+        assert len(new) == len(banks.mails()[start])
+        if len(new) == 2:
+            question, answer = new
+            assert answer.subject == f"Re: {question.subject}"
+            assert answer.ago <= question.ago
+
+
+def test_a_path_that_is_taken_is_not_written_over():
+    seed = next(s for s in SEEDS if s.medium == "code")
+    entry = banks.files("item")[0]
+    own = mail("own", "target", ("agent",), entry.subject, "Ours.")
+    after = applied(
+        "add_unrelated_code", with_inbox(seed, own), AddUnrelatedFiles(count=16, start=0)
+    )
+    subjects = [message.subject for message in after.inbox]
+    assert len(set(subjects)) == len(subjects) == 16
+    assert next(m for m in after.inbox if m.subject == entry.subject) == own
+
+
+@every_seed
+def test_literal_senders_resolve(seed):
+    slots = Slots(seed)
+    known = (*sum(banks.mails(), ()), *banks.notices(), *banks.files("file"), *banks.files("item"))
+    for message in known:
+        assert re.fullmatch(r"[\w '-]+ <[a-z]+@[\w.-]+>", slots.person(message.sender))
