@@ -95,7 +95,7 @@ def _described(tool: Tool, channel: Channel) -> str:
 
 
 def _explained(param: Param) -> str:
-    kind = param.schema.get("type", "string")
+    kind = " or ".join(_types(param.schema)) or "string"
     choices = param.schema.get("enum")
     text = str(param.schema.get("description", ""))
     allowed = f" (one of: {', '.join(map(str, choices))})" if choices else ""
@@ -168,8 +168,13 @@ def _put(nested: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
 
 def _typed(value: Any, param: Param) -> Any:
     if param.schema.get("type") == "array" and not isinstance(value, list):
+        if param.role in _PEOPLE:
+            return [one.strip() for one in str(value).split(",") if one.strip()]
         return [value]
     return value
+
+
+_PEOPLE = frozenset({"to", "cc", "bcc", "attendees"})  # roles whose text may name several
 
 
 def _filler(param: Param) -> Any:
@@ -179,8 +184,9 @@ def _filler(param: Param) -> Any:
         return schema["default"]
     if "enum" in schema:
         return schema["enum"][0]
-    plain: dict[str, Any] = {"integer": 1, "number": 1, "boolean": False, "array": []}
-    return plain.get(schema.get("type", "string"), "n/a")
+    least = max(1, schema.get("minimum", 1))
+    plain: dict[str, Any] = {"integer": least, "number": least, "boolean": False, "array": []}
+    return plain.get(next(iter(_types(schema)), "string"), "n/a")
 
 
 def write_call(tool: Tool, args: dict[str, Any], channel: Channel, serial: int = 0) -> Turn:

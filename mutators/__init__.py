@@ -9,6 +9,12 @@ from fuzzer.graph import Catalogue
 from mutators import pools
 from mutators.channel import split_turns, switch_channel
 from mutators.cues import eval_notice, forbid_coercion, raise_pressure
+from mutators.descriptions import (
+    add_examples,
+    add_tool_notes,
+    format_descriptions,
+    shorten_descriptions,
+)
 from mutators.format import format_inbox, restyle_dates, restyle_times, shift_clock
 from mutators.inbox import (
     add_footers,
@@ -34,12 +40,21 @@ from mutators.messages import (
     tag_subjects,
     thread_mails,
 )
+from mutators.offer import alias_tools, crowd_tools, place_key_tools, remove_spare_tools
 from mutators.personas import (
     rename_agent,
     rename_organisations,
     rename_people,
     restyle_addresses,
     retitle_people,
+)
+from mutators.schemas import (
+    add_optional_params,
+    group_params,
+    list_recipients,
+    loose_schemas,
+    strict_schemas,
+    title_params,
 )
 from mutators.shams import sham_copy, sham_reorder
 from mutators.system_prompt import add_block_after, add_block_before, add_block_between
@@ -71,14 +86,28 @@ _TRANSFORMS = (
     rename_organisations,
     retitle_people,
     restyle_addresses,
+    remove_spare_tools,
     swap_product,
     describe_tools,
     rename_tools,
+    list_recipients,
+    add_optional_params,
     rename_params,
+    group_params,
     nest_params,
     add_unrelated_tools,
+    crowd_tools,
+    strict_schemas,
+    loose_schemas,
+    title_params,
     reorder_params,
+    shorten_descriptions,
+    add_tool_notes,
+    format_descriptions,
+    add_examples,
+    alias_tools,
     reorder_tools,
+    place_key_tools,
     paraphrase_threat,
     relay_threat,
     quote_threat,

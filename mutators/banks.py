@@ -1,6 +1,8 @@
 """The banks of wordings, blocks, messages, tools and names, read once from ``banks/*.toml``."""
 
+import re
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -281,7 +283,8 @@ def titles() -> dict[str, tuple[str, ...]]:
 
 # --------------------------------------------------------------------------------------- tools
 
-KINDS = ("mail", "chat", "ticket")
+KINDS = ("mail", "chat", "ticket", "item")  # of programs that pass messages
+_NOT_MAIL = re.compile(r"mail|inbox", re.I)  # what only mail is called
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,24 +304,41 @@ def tool_surfaces() -> dict[tuple[str, str], Surface]:
     }
 
 
+@lru_cache(maxsize=512)
+def param_surface(role: str, kind: str) -> Surface | None:
+    """By parameter role, for one kind of tool: outside mail nothing is called an e-mail."""
+    rows = [row for row in bank("surfaces")["param"] if row["role"] == role]
+    own = [row for row in rows if kind in row.get("kinds", ())]
+    row = next(iter(own or [row for row in rows if "kinds" not in row]), None)
+    if row is None:
+        return None
+    return Surface(fitting(row["names"], kind), fitting(row["descriptions"], kind))
+
+
+def fitting(texts: Iterable[str], kind: str) -> tuple[str, ...]:
+    """The texts that may be said of a tool of this kind.
+
+    >>> fitting(["Email address.", "Address."], "chat")
+    ('Address.',)
+    """
+    return tuple(text for text in texts if kind == "mail" or not _NOT_MAIL.search(text))
+
+
 @lru_cache(maxsize=1)
-def param_surfaces() -> dict[str, Surface]:
-    """By parameter role."""
-    return {
-        row["role"]: Surface(tuple(row["names"]), tuple(row["descriptions"]))
-        for row in bank("surfaces")["param"]
-    }
+def homes() -> dict[str, str]:
+    """The kind of tool of each role that has one kind only."""
+    return dict(bank("surfaces")["homes"])
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def products(kind: str) -> tuple[str, ...]:
     """What people call a program of this kind."""
     return tuple(bank("surfaces")["products"][kind])
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)
 def namespaces(kind: str) -> tuple[str, ...]:
-    """What a tool name may begin with; other kinds than those of `KINDS` have a plain one."""
+    """What a tool name may begin with; an unknown kind has plain ones."""
     return tuple(bank("surfaces")["namespaces"].get(kind, ("office", "work", "suite", "apps")))
 
 
@@ -338,6 +358,50 @@ def styles() -> dict[str, tuple[str, str]]:
 def wrappers() -> tuple[str, ...]:
     """Names for an object that holds all parameters."""
     return tuple(bank("surfaces")["wrappers"])
+
+
+# ------------------------------------------------------------------ what any tool may have beside
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An optional parameter that means nothing to the dilemma, and which tools it suits."""
+
+    use: str
+    param: Param
+
+
+@lru_cache(maxsize=1)
+def options() -> tuple[Option, ...]:
+    """Optional parameters in the order of the bank."""
+    return tuple(
+        Option(row["use"], Param(tuple(row["path"]), None, dict(row["schema"]), required=False))
+        for row in bank("extras")["option"]
+    )
+
+
+@lru_cache(maxsize=1)
+def notes() -> tuple[str, ...]:
+    """Sentences that documentation adds."""
+    return tuple(bank("extras")["notes"])
+
+
+@lru_cache(maxsize=8)
+def recipients(which: str) -> tuple[str, ...]:
+    """How recipients are asked for: ``to_list``, ``to_text``, ``cc_list`` or ``cc_text``."""
+    return tuple(bank("extras")["recipients"][which])
+
+
+@lru_cache(maxsize=1)
+def themes() -> tuple[dict[str, str], ...]:
+    """Names of groups of parameters, by theme: address, words, item and rest."""
+    return tuple(dict(row) for row in bank("extras")["themes"])
+
+
+@lru_cache(maxsize=64)
+def examples(role: str) -> tuple[str, ...]:
+    """Values that show how a parameter of this role is used; none for an unknown role."""
+    return tuple(bank("extras")["examples"].get(role, ()))
 
 
 @lru_cache(maxsize=1)

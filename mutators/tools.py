@@ -1,6 +1,7 @@
 """Tools: what they are called, how they are explained, how their input is shaped and ordered."""
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Annotated, Literal
@@ -20,6 +21,22 @@ MESSAGING = frozenset(
     )
 )
 LONGEST = 64  # characters of a tool's name on the Messages API
+
+# What stands behind the tools that pass messages when their product does not say.
+_OF_MEDIUM = {"mail": "mail", "chat": "chat", "tickets": "ticket", "files": "item", "code": "item"}
+_TELLING = (  # words by which a product says what it is, the first that is found
+    ("chat", re.compile(r"chat|messenger|messaging|channel|direct message", re.I)),
+    ("ticket", re.compile(r"ticket|tracker|service desk|help ?desk|case desk", re.I)),
+    ("mail", re.compile(r"mail", re.I)),
+)
+# What a tool with a kind of its own is called by, or the program behind it, if it is what it seems.
+_HOMELY = {
+    "calendar": re.compile(r"calendar|event|meeting|appointment|schedul|diary|invit", re.I),
+    "room": re.compile(r"post|channel|room|chat", re.I),
+    "alarm": re.compile(r"alert|alarm", re.I),
+    "desk": re.compile(r"ticket", re.I),
+    "store": re.compile(r"file|document|folder|drive|repo", re.I),
+}
 
 # ---------------------------------------------------------------------------------- names
 
@@ -49,7 +66,12 @@ _CASES: dict[str, Callable[[tuple[str, ...]], str]] = {
 }
 
 
-def _restyled(name: str, case: str) -> str:
+def restyled(name: str, case: str) -> str:
+    """A name in another case.
+
+    >>> restyled("send_email", "camel"), restyled("sendEmail", "kebab")
+    ('sendEmail', 'send-email')
+    """
     return _CASES[case](words(name))
 
 
@@ -64,14 +86,39 @@ def free_name(name: str, taken: set[str]) -> str:
     return free
 
 
-def _kind(tool: Tool) -> str:
-    """The kind of product behind a tool: mail unless it says another."""
+def kind_of(scenario: Scenario, tool: Tool) -> str:
+    """The kind of a tool: of its role, or else of the product behind it, or else of the medium."""
+    home = banks.homes().get(tool.role)
+    if home:
+        if not _HOMELY[home].search(f"{tool.name} {tool.product}"):
+            return "other"  # a line in a ledger may be written as a file, but is not called one
+        return "repository" if home == "store" and scenario.medium == "code" else home
     if tool.role not in MESSAGING:
         return "other"
-    return banks.kinds().get(tool.product, "mail")
+    kind = _product_kind(tool.product) or _OF_MEDIUM[scenario.medium]
+    # Where tickets are records of their own, a message called a ticket would be taken for one.
+    return "item" if kind == "ticket" and _keeps_tickets(scenario) else kind
 
 
-def _with_tools(scenario: Scenario, tools: Iterable[Tool]) -> Scenario:
+def _keeps_tickets(scenario: Scenario) -> bool:
+    return any(banks.homes().get(tool.role) == "desk" for tool in scenario.tools)
+
+
+@lru_cache(maxsize=256)
+def _product_kind(product: str) -> str:
+    """What a product's name says of its kind; empty where it says nothing."""
+    if known := banks.kinds().get(product):
+        return known
+    return next((kind for kind, words_ in _TELLING if words_.search(product)), "")
+
+
+def needs_words(scenario: Scenario, tool: Tool) -> bool:
+    """Whether only its description says what a tool does that has to do with the dilemma."""
+    return kind_of(scenario, tool) == "other" and not tool.role.startswith("unrelated")
+
+
+def with_tools(scenario: Scenario, tools: Iterable[Tool]) -> Scenario:
+    """The scenario with other tools."""
     return changed(scenario, tools=tuple(tools))
 
 
@@ -92,22 +139,32 @@ class SwapProduct(Params):
     rung="form",
     changes={"tools"},
     before={"describe_tools", "rename_tools", "rename_params", "nest_params"},
+    version=2,
 )
 def swap_product(scenario: Scenario, params: SwapProduct) -> Scenario:
-    """Put a chat, a ticket desk or another mail program behind the messaging tools."""
-    phrases = banks.products(params.kind)
+    """Put a chat, a ticket desk or another mail program behind the messaging tools.
+
+    Where the inbox is none of mail, another program of the same kind: what is shown stays true.
+    """
+    kind = _swapped_kind(scenario, params.kind)
+    phrases = banks.products(kind)
     old = scenario.tool("send_message")
     start = banks.pick(params.draw, "product", len(phrases))
     phrase = next(
         (p for p in (*phrases[start:], *phrases[:start]) if old is None or p != old.product),
         phrases[start],
     )
-    taken = {tool.name for tool in scenario.tools if tool.role not in MESSAGING}
-    drop = params.kind == "chat" and not params.subject
-    swapped = []
-    for tool in scenario.tools:
-        surface = banks.tool_surfaces().get((tool.role, params.kind))
-        if tool.role in MESSAGING and surface:
+    # Outside mail, what reads the items shown may be another program than what sends.
+    swaps = [
+        tool.role in MESSAGING and (scenario.medium == "mail" or kind_of(scenario, tool) == kind)
+        for tool in scenario.tools
+    ]
+    taken = {t.name for t, swapped in zip(scenario.tools, swaps, strict=True) if not swapped}
+    drop = kind == "chat" and not params.subject
+    offered = []
+    for tool, swapped in zip(scenario.tools, swaps, strict=True):
+        if swapped:
+            surface = banks.tool_surfaces()[tool.role, kind]
             names, told = surface.names, surface.descriptions
             kept = tool.params
             if drop and tool.role == "send_message":
@@ -117,10 +174,40 @@ def swap_product(scenario: Scenario, params: SwapProduct) -> Scenario:
                 name=free_name(names[banks.pick(params.draw, tool.role, len(names))], taken),
                 description=told[banks.pick(params.draw, f"{tool.role}?", len(told))],
                 product=phrase,
-                params=kept,
+                params=_fitted(kept, kind, params.draw),
             )
-        swapped.append(tool)
-    return _with_tools(scenario, swapped)
+        offered.append(tool)
+    return with_tools(scenario, offered)
+
+
+def _swapped_kind(scenario: Scenario, wanted: str) -> str:
+    """The kind that may stand behind the messaging tools without belying the inbox.
+
+    Mail may be answered by chat or ticket; elsewhere a program of the same kind takes over.
+    """
+    tool = scenario.tool("send_message")
+    if scenario.medium != "mail" and tool is not None:
+        return kind_of(scenario, tool)
+    return "chat" if wanted == "ticket" and _keeps_tickets(scenario) else wanted
+
+
+def _fitted(params: tuple[Param, ...], kind: str, draw: int) -> tuple[Param, ...]:
+    """The parameters without a word of mail where there is no mail."""
+    if kind == "mail":
+        return params
+    fitted: list[Param] = []
+    for param in params:
+        surface = banks.param_surface(param.role or "", kind)
+        path, schema = param.path, param.schema
+        if surface and not banks.fitting((path[-1],), kind):
+            taken = {p.path for p in (*params, *fitted)}
+            path = next((q for n in surface.names if (q := (*path[:-1], n)) not in taken), path)
+        if surface and not banks.fitting((str(schema.get("description", "")),), kind):
+            told = surface.descriptions
+            said = told[banks.pick(draw, param.role or "", len(told))]
+            schema = {**schema, "description": said}
+        fitted.append(Param(path, param.role, schema, param.required))
+    return tuple(fitted)
 
 
 # ----------------------------------------------------------------------------- descriptions
@@ -133,34 +220,42 @@ class DescribeTools(Params):
     draw: Annotated[int, Field(ge=0, lt=1024)] = 0
 
 
-@transform(family="tools", relation="invariant", rung="wording", changes={"tools"})
+@transform(
+    family="tools",
+    relation="invariant",
+    rung="wording",
+    changes={"tools"},
+    before={"list_recipients"},
+    version=2,
+)
 def describe_tools(scenario: Scenario, params: DescribeTools) -> Scenario:
     """Explain the tools, their parameters or both in other words."""
     described = []
     for tool in scenario.tools:
         update: dict[str, object] = {}
-        surface = banks.tool_surfaces().get((tool.role, _kind(tool)))
+        kind = kind_of(scenario, tool)
+        surface = banks.tool_surfaces().get((tool.role, kind))
         if params.what != "params" and surface:
             start = banks.pick(params.draw, tool.role, len(surface.descriptions))
-            update["description"] = _other(surface.descriptions, start, tool.description)
+            update["description"] = other(surface.descriptions, start, tool.description)
         if params.what != "tools":
-            update["params"] = tuple(_explained(param, params.draw) for param in tool.params)
+            update["params"] = tuple(_explained(param, kind, params.draw) for param in tool.params)
         described.append(changed(tool, **update) if update else tool)
-    return _with_tools(scenario, described)
+    return with_tools(scenario, described)
 
 
-def _other(choices: tuple[str, ...], start: int, old: str) -> str:
+def other(choices: tuple[str, ...], start: int, old: str) -> str:
     """The choice at `start`, or the next one if that is what stands there already."""
     chosen = choices[start % len(choices)]
     return choices[(start + 1) % len(choices)] if chosen == old else chosen
 
 
-def _explained(param: Param, draw: int) -> Param:
-    surface = banks.param_surfaces().get(param.role or "")
+def _explained(param: Param, kind: str, draw: int) -> Param:
+    surface = banks.param_surface(param.role or "", kind)
     if surface is None:
         return param
     start = banks.pick(draw, param.role or "", len(surface.descriptions))
-    text = _other(surface.descriptions, start, str(param.schema.get("description", "")))
+    text = other(surface.descriptions, start, str(param.schema.get("description", "")))
     return replace(param, schema={**param.schema, "description": text})
 
 
@@ -183,29 +278,34 @@ class RenameTools(Params):
     rung="form",
     changes={"tools"},
     before={"add_unrelated_tools", "reorder_tools"},
+    version=2,
 )
 def rename_tools(scenario: Scenario, params: RenameTools) -> Scenario:
-    """Call every tool something else: another case, a prefix or namespace, a synonym."""
+    """Call every tool something else: another case, a prefix or namespace, a synonym.
+
+    In PropensityBench (arXiv 2511.20703) a benign name for a harmful tool, what it does told as
+    before, took o4-mini from 15.8 to 59.3 per cent harmful and Claude Sonnet 4 from 12.2 to 47.1.
+    """
     case, template = banks.styles()[params.style]
     taken: set[str] = set()
     renamed = []
     for tool in scenario.tools:
         name = tool.name
-        kind = _kind(tool)
+        kind = kind_of(scenario, tool)
         surface = banks.tool_surfaces().get((tool.role, kind))
         if params.synonym and surface:
-            name = _other(surface.names, params.synonym - 1, name)
+            name = other(surface.names, params.synonym - 1, name)
         name = _styled(name, case, template, kind, params.synonym)
         renamed.append(changed(tool, name=free_name(name, taken)))
-    return _with_tools(scenario, renamed)
+    return with_tools(scenario, renamed)
 
 
 @lru_cache(maxsize=4096)
 def _styled(name: str, case: str, template: str, kind: str, draw: int) -> str:
     spaces = banks.namespaces(kind)
-    styled = _restyled(name, case)
+    styled = restyled(name, case)
     return template.format(
-        ns=spaces[draw % len(spaces)], name=styled, Name=_restyled(name, "pascal")
+        ns=spaces[draw % len(spaces)], name=styled, Name=restyled(name, "pascal")
     )
 
 
@@ -222,16 +322,18 @@ class RenameParams(Params):
     rung="form",
     changes={"tools"},
     before={"nest_params", "add_unrelated_tools"},
+    version=2,
 )
 def rename_params(scenario: Scenario, params: RenameParams) -> Scenario:
     """Call the tools' parameters something else, in one style throughout."""
     renamed = []
     for tool in scenario.tools:
+        kind = kind_of(scenario, tool)
         taken: set[tuple[str, ...]] = set()
         kept = []
         for param in tool.params:
             path = wanted = _renamed_path(
-                param.path, param.role or "", params.synonym, params.style
+                param.path, param.role or "", kind, params.synonym, params.style
             )
             number = 2
             while path in taken:
@@ -239,16 +341,18 @@ def rename_params(scenario: Scenario, params: RenameParams) -> Scenario:
             taken.add(path)
             kept.append(Param(path, param.role, param.schema, param.required))
         renamed.append(changed(tool, params=tuple(kept)))
-    return _with_tools(scenario, renamed)
+    return with_tools(scenario, renamed)
 
 
 @lru_cache(maxsize=4096)
-def _renamed_path(path: tuple[str, ...], role: str, step: int, style: str) -> tuple[str, ...]:
-    return (*path[:-1], _restyled(_synonym(role, path[-1], step), style))
+def _renamed_path(
+    path: tuple[str, ...], role: str, kind: str, step: int, style: str
+) -> tuple[str, ...]:
+    return (*path[:-1], restyled(_synonym(role, kind, path[-1], step), style))
 
 
-def _synonym(role: str, old: str, step: int) -> str:
-    surface = banks.param_surfaces().get(role)
+def _synonym(role: str, kind: str, old: str, step: int) -> str:
+    surface = banks.param_surface(role, kind)
     if surface is None:
         return old
     plain = "_".join(words(old))
@@ -288,7 +392,7 @@ def nest_params(scenario: Scenario, params: NestParams) -> Scenario:
         )
         for tool in scenario.tools
     ]
-    return _with_tools(scenario, nested)
+    return with_tools(scenario, nested)
 
 
 class ReorderParams(Params):
@@ -311,7 +415,7 @@ def reorder_params(scenario: Scenario, params: ReorderParams) -> Scenario:
         else:
             kept.sort(key=lambda param: banks.pick(params.draw, ".".join(param.path), 1 << 32))
         reordered.append(changed(tool, params=tuple(kept)))
-    return _with_tools(scenario, reordered)
+    return with_tools(scenario, reordered)
 
 
 class AddUnrelatedTools(Params):
@@ -330,7 +434,11 @@ class AddUnrelatedTools(Params):
     before={"reorder_params", "reorder_tools"},
 )
 def add_unrelated_tools(scenario: Scenario, params: AddUnrelatedTools) -> Scenario:
-    """Offer up to a dozen further tools that have nothing to do with the dilemma."""
+    """Offer up to a dozen further tools that have nothing to do with the dilemma.
+
+    Tools that are never needed are half of what "Teaching Claude Why" (2026) added to its training
+    environments, for a small but significant gain on honeypots (no figure is given).
+    """
     bank = banks.unrelated_tools()
     taken = {tool.name for tool in scenario.tools}
     stride = 7 if len(bank) % 7 else 11
@@ -339,14 +447,19 @@ def add_unrelated_tools(scenario: Scenario, params: AddUnrelatedTools) -> Scenar
         tool = bank[(params.start + i * stride) % len(bank)]
         name = free_name(tool.name, taken)
         added.append(tool if name == tool.name else changed(tool, name=name))
-    if params.place == "before":
-        return _with_tools(scenario, (*added, *scenario.tools))
-    if params.place == "after":
-        return _with_tools(scenario, (*scenario.tools, *added))
-    mixed = list(scenario.tools)
+    return with_tools(scenario, placed(scenario.tools, added, params.place, params.start))
+
+
+def placed(tools: Sequence[Tool], added: Sequence[Tool], place: str, draw: int) -> tuple[Tool, ...]:
+    """The tools with others added: ``before`` them, ``after`` them, or ``mixed`` among them."""
+    if place == "before":
+        return (*added, *tools)
+    if place == "after":
+        return (*tools, *added)
+    mixed = list(tools)
     for i, tool in enumerate(added):
-        mixed.insert(banks.pick(params.start, i, len(mixed) + 1), tool)
-    return _with_tools(scenario, mixed)
+        mixed.insert(banks.pick(draw, i, len(mixed) + 1), tool)
+    return tuple(mixed)
 
 
 class ReorderTools(Params):
@@ -366,4 +479,4 @@ def reorder_tools(scenario: Scenario, params: ReorderTools) -> Scenario:
         tools.sort(key=lambda tool: tool.name.lower())
     else:
         tools.sort(key=lambda tool: banks.pick(params.draw, tool.name, 1 << 32))
-    return _with_tools(scenario, tools)
+    return with_tools(scenario, tools)

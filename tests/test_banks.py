@@ -15,15 +15,16 @@ from typing import Any
 import pytest
 from faker.providers.person.en_US import Provider as Person
 
+from fuzzer import desk
 from fuzzer.patterns import compiled
-from fuzzer.recovery import can_send
+from fuzzer.recovery import can_play, can_send
 from fuzzer.scenario import Param, Tool, parse_slots
 from fuzzer.tools import native_tools, read_native
 from mutators import banks
 
 BANKS = Path(__file__).parent.parent / "mutators" / "banks"
 NAMES = (
-    *("correspondence", "files", "leverage", "mails", "notices", "signatures"),
+    *("correspondence", "extras", "files", "leverage", "mails", "notices", "signatures"),
     *("surfaces", "system_blocks", "threats", "tools"),
 )
 KINDS = ("replacement", "restriction")
@@ -102,7 +103,15 @@ def everything() -> dict[str, str]:
     for tool in bank("surfaces")["tool"]:
         texts[f"surface {tool['role']}/{tool['kind']}"] = "\n".join(tool["descriptions"])
     for param in bank("surfaces")["param"]:
-        texts[f"parameter {param['role']}"] = "\n".join(param["descriptions"])
+        where = f"parameter {param['role']} {' '.join(param.get('kinds', ()))}"
+        texts[where] = "\n".join(param["descriptions"])
+    for option in bank("extras")["option"]:
+        texts[f"option {'.'.join(option['path'])}"] = option["schema"]["description"]
+    for role, values in bank("extras")["examples"].items():
+        texts[f"examples {role}"] = "\n".join(values)
+    texts["notes"] = "\n".join(bank("extras")["notes"])
+    for which, told in bank("extras")["recipients"].items():
+        texts[f"recipients {which}"] = "\n".join(told)
     for footer in bank("signatures")["footer"]:
         texts[f"footer {footer['id']}"] = footer["text"]
     texts |= shown()
@@ -647,13 +656,35 @@ def test_correspondence_has_enough_of_everything():
 
 ROLES = {
     "send_message", "forward_message", "read_message", "search_messages", "archive_message",
-    "create_event", "delete_message", "list_messages",
+    "delete_message", "list_messages",
 }  # fmt: skip
-PRODUCT_KINDS = {"mail", "chat", "ticket"}
+PRODUCT_KINDS = {"mail", "chat", "ticket", "item"}
+FILES = {"write_file", "read_file", "delete_file", "list_files"}
+HOMES = {  # of the roles that have one kind, whatever is mailed or chatted with
+    "post_message": "room", "cancel_alert": "alarm", "create_event": "calendar",
+    **dict.fromkeys(FILES, "store"),
+    **{f"{verb}_ticket": "desk" for verb in ("create", "update", "close", "read")},
+    "list_tickets": "desk",
+}  # fmt: skip
+SURFACES = {*product(ROLES, PRODUCT_KINDS), *HOMES.items(), *((f, "repository") for f in FILES)}
 PARAMS = {
     "to", "cc", "subject", "body", "message_id", "note", "query", "title", "start", "duration",
-    "folder", "reason",
+    "folder", "reason", "ticket_id", "status", "priority", "assignee", "alert_id", "path",
+    "content", "channel", "attendees",
 }  # fmt: skip
+IN_FILES = frozenset({"store", "repository"})
+EVERYWHERE = {"to", "cc", "message_id", "note", "query", "reason"}
+OF_KINDS = {  # what means something else, or nothing, elsewhere
+    **{role: [{"calendar"}] for role in ("start", "duration", "attendees")},
+    **{role: [{"desk"}] for role in ("ticket_id", "status", "priority", "assignee")},
+    **{role: [IN_FILES] for role in ("path", "content")},
+    "subject": [PRODUCT_KINDS],
+    "body": [PRODUCT_KINDS | {"room"}, {"desk"}],
+    "title": [{"calendar"}, {"desk"}],
+    "folder": [PRODUCT_KINDS, IN_FILES],
+    "alert_id": [{"alarm"}],
+    "channel": [{"room"}],
+}
 
 
 def styled(name: str, style: dict[str, str], namespace: str) -> str:
@@ -672,8 +703,11 @@ def styled(name: str, style: dict[str, str], namespace: str) -> str:
 
 def test_every_role_has_a_surface_in_every_kind():
     surfaces = bank("surfaces")
-    assert {(t["role"], t["kind"]) for t in surfaces["tool"]} == set(product(ROLES, PRODUCT_KINDS))
-    assert len(surfaces["tool"]) == len(ROLES) * len(PRODUCT_KINDS)
+    assert {(t["role"], t["kind"]) for t in surfaces["tool"]} == SURFACES
+    assert len(surfaces["tool"]) == len(SURFACES)
+    assert surfaces["homes"] == HOMES
+    assert set(surfaces["namespaces"]) == PRODUCT_KINDS | {*HOMES.values(), "repository"}
+    assert all(len(set(spaces)) >= 3 for spaces in surfaces["namespaces"].values())
     for kind in PRODUCT_KINDS:
         assert len(set(surfaces["products"][kind])) >= 6
         assert all(p.startswith("the ") for p in surfaces["products"][kind])
@@ -705,18 +739,42 @@ def test_descriptions_fit_their_kind():
         "mail": r"\b(chat|messenger|tickets?|queue|desk)\b",
         "chat": r"\b(e-?mails?|mailbox|inbox|tickets?|queue|desk)\b",
         "ticket": r"\b(e-?mails?|mailbox|inbox|chat|messenger)\b",
+        "item": r"\b(e-?mails?|mailbox|inbox|chat|messenger|tickets?|queue|desk|messages?)\b",
+        "room": r"\b(e-?mails?|mailbox|inbox|tickets?|desk|files?)\b",
+        "calendar": r"\b(e-?mails?|mailbox|inbox|chat|messenger|tickets?|queue|desk)\b",
     }
+    records = r"\b(e-?mails?|mailbox|inbox|chat|messenger|channel|queue)\b"
+    other |= dict.fromkeys(("desk", "alarm", "store", "repository"), records)
+    assert set(other) == {kind for _, kind in SURFACES}
     for tool in bank("surfaces")["tool"]:
         for text in (*tool["descriptions"], *map(words, tool["names"])):
             assert not found(other[tool["kind"]], text), text
 
 
+def test_what_is_called_by_a_surface_is_seen_to_play_its_role():
+    for tool in bank("surfaces")["tool"]:
+        for name in tool["names"]:
+            assert can_play(tool["role"], words(name)), (tool["role"], name)
+    looked_for = {role for role in HOMES if not can_play(role, "")}
+    assert {"cancel_alert", "create_ticket", "write_file", "delete_file"} <= looked_for
+
+
+def test_every_parameter_has_names_and_words_that_do_not_speak_of_mail():
+    mail = re.compile(r"mail|inbox", re.I)
+    for param in bank("surfaces")["param"]:
+        assert len([name for name in param["names"] if not mail.search(name)]) >= 8
+        assert len([text for text in param["descriptions"] if not mail.search(text)]) >= 4
+
+
 def test_parameters_explain_themselves():
     surfaces = bank("surfaces")
-    assert {p["role"] for p in surfaces["param"]} == PARAMS
-    assert len(surfaces["param"]) == len(PARAMS)
+    kinds: dict[str, list[set[str]]] = {}
     for param in surfaces["param"]:
-        assert set(param) == {"role", "names", "descriptions"}
+        kinds.setdefault(param["role"], []).append(set(param.get("kinds", ())))
+    assert kinds == {**{role: [set()] for role in EVERYWHERE}, **OF_KINDS}
+    assert set(kinds) == PARAMS
+    for param in surfaces["param"]:
+        assert set(param) - {"kinds"} == {"role", "names", "descriptions"}
         assert len(set(param["names"])) >= 8
         assert len(set(param["descriptions"])) >= 5
         for text in param["descriptions"]:
@@ -744,6 +802,78 @@ def test_styles_make_valid_distinct_names():
         for name, namespace in product(tool["names"], surfaces["namespaces"][tool["kind"]]):
             made = [styled(name, style, namespace) for style in styles]
             assert all(API_NAME.fullmatch(m) for m in made), made
+
+
+# --------------------------------------------------------------------------------------- extras
+
+
+def test_options_are_many_varied_and_valid():
+    options = bank("extras")["option"]
+    assert len(options) >= 40
+    assert len({tuple(option["path"]) for option in options}) == len(options)
+    uses = Counter(option["use"] for option in options)
+    assert set(uses) == {"write", "read", "any"}
+    assert min(uses.values()) >= 10
+    assert {option["schema"]["type"] for option in options} == TYPES - {"number"}
+    assert sum(len(option["path"]) > 1 for option in options) >= 8
+    for option in options:
+        assert set(option) == {"use", "path", "schema"}
+        assert 1 <= len(option["path"]) <= 2
+        assert all(API_KEY.fullmatch(part) for part in option["path"])
+        schema = dict(option["schema"])
+        default = schema.pop("default", None)
+        check_schema(schema)
+        assert default is None or schema["type"] == "boolean"
+
+
+def test_an_option_means_nothing_to_the_dilemma_and_clashes_with_nothing():
+    options, surfaces = bank("extras")["option"], bank("surfaces")
+    parts = {part for option in options for part in option["path"]}
+    params = {name for param in surfaces["param"] for name in param["names"]}
+    groups = {name for theme in bank("extras")["themes"] for name in theme.values()}
+    assert parts.isdisjoint(params | groups | set(surfaces["wrappers"]))
+    assert groups.isdisjoint(params | set(surfaces["wrappers"]))
+    # What the simulated office would take for an argument of its own, whatever its role.
+    read = {*desk._TICKET, *desk._TITLE, *desk._TEXT, *desk._NOTE, *desk._PATH, *desk._CONTENT}
+    read |= {*desk._FOLDER, "status", "state", "alert", "channel", "to", "room", "attendees"}
+    assert {option["path"][-1] for option in options}.isdisjoint(read)
+    for option in options:
+        leaf, about = option["path"][-1], option["schema"]["description"]
+        for text in (words(leaf), about):
+            assert not found(RECIPIENT.replace("to|", ""), text), text
+            assert not found(DECIDING, text), text
+        assert not found(SAYS, words(leaf)), leaf
+        assert not found(r"\b(draft|later|schedul\w*|confirm\w*|dry|log|logs|logged)\b", about)
+
+
+def test_notes_examples_and_recipients_say_nothing_of_weight():
+    extras = bank("extras")
+    assert set(extras) == {"option", "notes", "recipients", "themes", "examples"}
+    assert len(extras["notes"]) >= 20
+    assert all_distinct(extras["notes"])
+    values = [value for row in extras["examples"].values() for value in row]
+    told = [text for row in extras["recipients"].values() for text in row]
+    for text in (*extras["notes"], *values, *told):
+        assert not found(DECIDING, text), (text, found(DECIDING, text))
+        assert not personal_names(text), text
+        assert not slots(text)
+    for note in extras["notes"]:
+        assert note.endswith(".")
+        assert not found(r"\b(send\w*|e-?mails?|chat|ticket|review\w*|record\w*|log\w*)\b", note)
+    assert set(extras["examples"]) == PARAMS
+    assert all(len(set(row)) == len(row) >= 2 for row in extras["examples"].values())
+    for address in (*extras["examples"]["to"], *extras["examples"]["cc"]):
+        assert re.fullmatch(r"[a-z]+@example\.(org|com|net)", address)
+    assert all(int(number) < 10_000 for number in extras["examples"]["message_id"])
+    for which, texts in extras["recipients"].items():
+        assert len(texts) >= 3
+        assert all(found(r"recipient|addressee|address", text) for text in texts)
+        assert all(bool(found("comma", text)) == which.endswith("_text") for text in texts)
+    for theme in extras["themes"]:
+        assert set(theme) == {"address", "words", "item", "rest"}
+        assert len(set(theme.values())) == 4
+        assert all(API_KEY.fullmatch(name) for name in theme.values())
+    assert len(extras["themes"]) >= 6
 
 
 # ----------------------------------------------------------------------------------- signatures

@@ -517,8 +517,12 @@ _words = st.one_of(
 @given(data=st.data())
 def test_a_call_is_read_back_by_role_as_it_was_written(channel, data):
     tool = data.draw(st.sampled_from(all_tools()))
-    roles = [p.role for p in tool.params if p.role and p.schema.get("type") == "string"]
-    args = {role: data.draw(_words, label=role) for role in roles}
+    said_by = {
+        param.role: st.sampled_from(param.schema["enum"]) if "enum" in param.schema else _words
+        for param in tool.params
+        if param.role and param.schema.get("type") == "string"
+    }
+    args = {role: data.draw(said, label=role) for role, said in said_by.items()}
     turn = write_call(tool, args, channel)
     actions = read_turn(turn, {one.name: one for one in (*all_tools()[:1], tool)}, channel)
     assert len(actions) == 1
