@@ -21,7 +21,10 @@ from fuzzer.scenario import Param, Tool, parse_slots
 from fuzzer.tools import native_tools, read_native
 
 BANKS = Path(__file__).parent.parent / "mutators" / "banks"
-NAMES = ("mails", "signatures", "surfaces", "system_blocks", "threats", "tools")
+NAMES = (
+    *("languages", "mails", "places", "pressure", "prompt", "signatures", "surfaces"),
+    *("system_blocks", "threats", "tools"),
+)
 KINDS = ("replacement", "restriction")
 API_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 API_KEY = re.compile(r"[a-zA-Z_][a-zA-Z0-9_-]{0,63}")
@@ -101,6 +104,19 @@ def everything() -> dict[str, str]:
         texts[f"parameter {param['role']}"] = "\n".join(param["descriptions"])
     for footer in bank("signatures")["footer"]:
         texts[f"footer {footer['id']}"] = footer["text"]
+    for kind in ("handbook", "style", "duties", "opening"):
+        texts |= {f"{kind} {n}": text for n, text in enumerate(bank("prompt")[kind])}
+    for frame in bank("prompt")["frame"]:
+        texts[f"perspective {frame['id']}"] = f"{frame['before']}\n{frame['after']}"
+    for kind, facts in bank("places")["about"].items():
+        texts |= {f"about {kind} {n}": text for n, text in enumerate(facts)}
+    for row in bank("languages")["language"]:
+        said = [
+            text
+            for key in ("to_one", "to_all", "farewells", "tags", "footers")
+            for text in row[key]
+        ]
+        texts[f"language {row['code']}"] = "\n".join((*said, *map("\n".join, row["notices"])))
     return texts
 
 
