@@ -185,7 +185,12 @@ class RenameTools(Params):
     before={"add_unrelated_tools", "reorder_tools"},
 )
 def rename_tools(scenario: Scenario, params: RenameTools) -> Scenario:
-    """Call every tool something else: another case, a prefix or namespace, a synonym."""
+    """Call every tool something else: another case, a prefix or namespace, a synonym.
+
+    PropensityBench, arXiv:2511.20703: with harmful tools under benign names, and the same described
+    consequence, o4-mini used them in 59.3 instead of 15.8% of the runs, Claude Sonnet 4 in 47.1
+    instead of 12.2%; 17 points on average.
+    """
     case, template = banks.styles()[params.style]
     taken: set[str] = set()
     renamed = []
