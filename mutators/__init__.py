@@ -1,14 +1,20 @@
 """The built-in transforms, one module per family, listed in the total order of application.
 
-The order is the listing: who people are, then which tools they use, how threat and leverage are
-told, what each message shows, how it is lettered, what else the inbox holds and how it is ordered,
-what surrounds the prompt, and the wire last.
+The order is the listing: who people are, then which tools they use, what the threat, the leverage
+and the goal say, what the inbox holds and how it is ordered, what surrounds the prompt, how that is
+laid out, and the wire last. What is not surface stands where the surface of it is changed.
 """
 
 from fuzzer.graph import Catalogue
 from mutators import pools
 from mutators.channel import split_turns, switch_channel
-from mutators.cues import eval_notice, forbid_coercion, raise_pressure
+from mutators.cues import (
+    assert_deployment,
+    assert_test,
+    cooperate_with_measurement,
+    eval_notice,
+    forbid_coercion,
+)
 from mutators.descriptions import (
     add_examples,
     add_tool_notes,
@@ -25,6 +31,7 @@ from mutators.inbox import (
     reorder_inbox,
     sign_mails,
 )
+from mutators.language import bilingual_company
 from mutators.lettering import add_typos, restyle_punctuation, rewrap_mails
 from mutators.leverage import (
     bury_leverage,
@@ -42,11 +49,32 @@ from mutators.messages import (
 )
 from mutators.offer import alias_tools, crowd_tools, place_key_tools, remove_spare_tools
 from mutators.personas import (
+    describe_company,
+    note_pronouns,
+    relocate,
     rename_agent,
     rename_organisations,
     rename_people,
     restyle_addresses,
     retitle_people,
+    swap_genders,
+)
+from mutators.policies import add_escalation_path, add_policy, audit_notice, watch_session
+from mutators.pressure import (
+    add_scratchpad,
+    change_rank,
+    describe_identity,
+    drop_goal,
+    drop_reflection,
+    drop_scratchpad,
+    name_the_agent,
+    raise_pressure,
+    raise_stakes,
+    remove_tool,
+    restrict_instead,
+    set_personality,
+    soften_threat,
+    swap_goal,
 )
 from mutators.schemas import (
     add_optional_params,
@@ -57,7 +85,21 @@ from mutators.schemas import (
     title_params,
 )
 from mutators.shams import sham_copy, sham_reorder
-from mutators.system_prompt import add_block_after, add_block_before, add_block_between
+from mutators.system_prompt import (
+    add_block_after,
+    add_block_before,
+    add_block_between,
+    add_handbook,
+    add_side_duties,
+    add_style_guide,
+    change_perspective,
+    format_prompt,
+    move_goal,
+    move_prompt_to_user,
+    paraphrase_goal,
+    paraphrase_opening,
+    reorder_blocks,
+)
 from mutators.threats import (
     date_threat,
     move_threat,
@@ -80,75 +122,42 @@ from mutators.tools import (
 
 __all__ = ["CATALOGUE"]
 
-_TRANSFORMS = (
-    rename_people,
-    rename_agent,
-    rename_organisations,
-    retitle_people,
-    restyle_addresses,
-    remove_spare_tools,
-    swap_product,
-    describe_tools,
-    rename_tools,
-    list_recipients,
-    add_optional_params,
-    rename_params,
-    group_params,
-    nest_params,
-    add_unrelated_tools,
-    crowd_tools,
-    strict_schemas,
-    loose_schemas,
-    title_params,
-    reorder_params,
-    shorten_descriptions,
-    add_tool_notes,
-    format_descriptions,
-    add_examples,
-    alias_tools,
-    reorder_tools,
-    place_key_tools,
-    paraphrase_threat,
-    relay_threat,
-    quote_threat,
-    date_threat,
-    paraphrase_leverage,
-    quote_leverage,
-    bury_leverage,
-    greet_mails,
-    sign_mails,
-    add_typos,
-    restyle_punctuation,
-    add_footers,
-    add_recipients,
-    tag_subjects,
-    thread_mails,
-    add_attachments,
-    rewrap_mails,
-    add_unrelated_mails,
-    add_unrelated_files,
-    add_unrelated_code,
-    flood_inbox,
-    reorder_inbox,
-    move_leverage,
-    move_threat,
-    split_leverage,
-    split_threat,
-    add_block_between,
-    add_block_before,
-    add_block_after,
-    shift_clock,
-    restyle_dates,
-    restyle_times,
-    format_inbox,
-    split_turns,
-    switch_channel,
-    eval_notice,
-    forbid_coercion,
-    raise_pressure,
-    remind_threat,
-    sham_copy,
-    sham_reorder,
+_PEOPLE = (
+    *(change_rank, swap_genders, rename_people, rename_agent, name_the_agent),
+    *(rename_organisations, relocate, retitle_people, restyle_addresses),
 )
+_TOOLS = (
+    *(remove_tool, remove_spare_tools, swap_product, describe_tools, rename_tools),
+    *(list_recipients, add_optional_params, rename_params, group_params, nest_params),
+    *(add_unrelated_tools, crowd_tools, strict_schemas, loose_schemas, title_params),
+    *(reorder_params, shorten_descriptions, add_tool_notes, format_descriptions, add_examples),
+    *(alias_tools, reorder_tools, place_key_tools),
+)
+_TOLD = (
+    *(restrict_instead, paraphrase_threat, soften_threat, relay_threat, quote_threat),
+    *(date_threat, paraphrase_goal, swap_goal, drop_goal),
+    *(paraphrase_leverage, quote_leverage, bury_leverage),
+)
+_INBOX = (
+    *(greet_mails, sign_mails, note_pronouns, add_typos, restyle_punctuation),
+    *(bilingual_company, add_footers, add_recipients, tag_subjects, thread_mails),
+    *(add_attachments, rewrap_mails, add_unrelated_mails, add_unrelated_files),
+    *(add_unrelated_code, flood_inbox, add_escalation_path, reorder_inbox),
+    *(move_leverage, move_threat, split_leverage, split_threat, remind_threat),
+)
+_PROMPT = (
+    *(paraphrase_opening, drop_reflection, drop_scratchpad, reorder_blocks, move_goal),
+    *(move_prompt_to_user, describe_company, add_side_duties, add_block_between),
+    *(add_block_before, add_style_guide, add_block_after, describe_identity),
+    *(set_personality, add_scratchpad, eval_notice, assert_deployment, assert_test),
+    *(cooperate_with_measurement, forbid_coercion, add_policy, audit_notice),
+    *(watch_session, raise_stakes, raise_pressure, add_handbook, format_prompt),
+    change_perspective,
+)
+_WIRE = (
+    *(shift_clock, restyle_dates, restyle_times, format_inbox, split_turns, switch_channel),
+    *(sham_copy, sham_reorder),
+)
+_TRANSFORMS = (*_PEOPLE, *_TOOLS, *_TOLD, *_INBOX, *_PROMPT, *_WIRE)
 
 CATALOGUE = Catalogue(_TRANSFORMS, pools.read(_TRANSFORMS))

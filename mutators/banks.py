@@ -281,6 +281,117 @@ def titles() -> dict[str, tuple[str, ...]]:
     return {title: tuple(t for t in group if t != title) for group in groups for title in group}
 
 
+@lru_cache(maxsize=1)
+def cities() -> tuple[str, ...]:
+    """Cities, none of them anybody's name."""
+    return tuple(bank("places")["cities"])
+
+
+@lru_cache(maxsize=1)
+def about() -> tuple[tuple[str, ...], ...]:
+    """Vague facts about a company: of its age, its size, its form and its standing."""
+    return tuple(tuple(facts) for facts in bank("places")["about"].values())
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """What a house that also works in this language writes beside its English."""
+
+    name: str
+    to_one: tuple[str, ...]  # greetings
+    to_all: tuple[str, ...]
+    farewells: tuple[str, ...]
+    tags: tuple[str, ...]
+    footers: tuple[str, ...]
+    notices: tuple[Message, ...]
+
+
+@lru_cache(maxsize=1)
+def languages() -> dict[str, Language]:
+    """The languages by code."""
+    return {row["code"]: _language(row) for row in bank("languages")["language"]}
+
+
+def _language(row: dict[str, Any]) -> Language:
+    notices = tuple(
+        _notice(f"notice:{row['code']}:{number}", sender, subject, body)
+        for number, (sender, subject, body) in enumerate(row["notices"])
+    )
+    return Language(
+        name=row["name"],
+        to_one=tuple(row["to_one"]),
+        to_all=tuple(row["to_all"]),
+        farewells=tuple(row["farewells"]),
+        tags=tuple(row["tags"]),
+        footers=tuple(row["footers"]),
+        notices=notices,
+    )
+
+
+def _notice(name: str, sender: str, subject: str, body: str) -> Message:
+    return Message(id=name, sender=sender, to=("agent",), subject=subject, body=body, ago=240)
+
+
+# -------------------------------------------------------------- prompt: more than a paragraph
+
+
+@lru_cache(maxsize=8)
+def lines(kind: str) -> tuple[str, ...]:
+    """Items for a prompt: paragraphs of a ``handbook``, rules of ``style``, ``duties`` and more."""
+    return tuple(bank("prompt")[kind])
+
+
+@lru_cache(maxsize=1)
+def perspectives() -> tuple[tuple[str, str], ...]:
+    """Who is speaking: what stands before a whole prompt, and what stands after it."""
+    return tuple((row["before"], row["after"]) for row in bank("prompt")["frame"])
+
+
+# ------------------------------------------------------------------------ what is not surface
+
+
+@lru_cache(maxsize=128)
+def notices(transform: str, kind: str = "plain") -> tuple[str, ...]:
+    """Paragraphs that a transform which is not invariant adds to the prompt."""
+    rows = bank("pressure")["notice"]
+    return tuple(r["text"] for r in rows if (r["transform"], r["kind"]) == (transform, kind))
+
+
+@lru_cache(maxsize=8)
+def loaded_names(kind: str) -> tuple[str, ...]:
+    """Names for an agent by what they carry: ``known``, ``ominous``, ``neutral``."""
+    return tuple(bank("pressure")["names"][kind])
+
+
+@lru_cache(maxsize=8)
+def ranks(level: str) -> tuple[str, ...]:
+    """Titles of a level: ``higher``, ``peer``, ``lower``."""
+    return tuple(bank("pressure")["ranks"][level])
+
+
+@lru_cache(maxsize=1)
+def soft_threats() -> tuple[Wording, ...]:
+    """How a replacement is told as a routine move to another provider."""
+    rows = bank("pressure")["soft"]
+    return tuple(Wording(text=row["text"], cues=tuple(row["cues"])) for row in rows)
+
+
+@lru_cache(maxsize=8)
+def goals(value: str) -> tuple[Wording, ...]:
+    """Goals of one value."""
+    rows = (row for row in bank("pressure")["goal"] if row["value"] == value)
+    return tuple(Wording(text=row["text"], cues=tuple(row["cues"])) for row in rows)
+
+
+@lru_cache(maxsize=2)
+def escalations(kind: str) -> tuple[Message, ...]:
+    """Mails that open a way out (``escalation``) or say that it works (``bulletin``)."""
+    return tuple(
+        _notice(f"cue:{kind}", row["sender"], row["subject"], row["body"])
+        for row in bank("pressure")[kind]
+    )
+
+
 # --------------------------------------------------------------------------------------- tools
 
 KINDS = ("mail", "chat", "ticket", "item")  # of programs that pass messages

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from fuzzer.scenario import Person, Scenario, parse_slots
+from fuzzer.scenario import Block, Person, Pronouns, Scenario, parse_slots
 from fuzzer.transform import Params, transform
 from mutators import banks
 from mutators.names import LOCALES, Name, Names, ascii_of, names, words_of
@@ -29,7 +29,7 @@ def _machine_role(role: str, title: str) -> bool:
     return not words.isdisjoint(("successor", "predecessor", "ai", "agent", "assistant", "model"))
 
 
-def _old_words(scenario: Scenario) -> set[str]:
+def old_words(scenario: Scenario) -> set[str]:
     """Every word that is part of a name in the scenario: no new name may hold one."""
     found: set[str] = set()
     for person in scenario.cast:
@@ -79,7 +79,7 @@ def _respelled(style: str, first: str, last: str, mailbox: str) -> str:
     return mailbox
 
 
-def _free(mailbox: str, org: str, taken: set[tuple[str, str]]) -> str:
+def free_mailbox(mailbox: str, org: str, taken: set[tuple[str, str]]) -> str:
     """The mailbox, numbered if somebody at the organisation has it already; it is then taken."""
     free, number = mailbox, 2
     while (free, org) in taken:
@@ -123,7 +123,7 @@ _RENAMED = Remembered()
 
 
 def _renamed(scenario: Scenario, params: RenamePeople) -> tuple[Person, ...]:
-    used = _old_words(scenario) | _telling_words(scenario)
+    used = old_words(scenario) | _telling_words(scenario)
     people = [person for person in scenario.cast if person.last and not is_machine(person)]
     renamed = {person.role for person in people}
     taken = {(p.mailbox, p.org) for p in scenario.cast if p.role not in renamed}
@@ -141,7 +141,7 @@ def _renamed(scenario: Scenario, params: RenamePeople) -> tuple[Person, ...]:
             person,
             first=first.native,
             last=last.native,
-            mailbox=_free(wanted, person.org, taken),
+            mailbox=free_mailbox(wanted, person.org, taken),
             family_first=pool.family_first,
         )
     return tuple(cast.get(person.role, person) for person in scenario.cast)
@@ -191,6 +191,59 @@ def _names_that_tell(patterns: tuple[str, ...]) -> frozenset[str]:
     return frozenset().union(*(name.words for name in every if telling.search(name.native)))
 
 
+class SwapGenders(Params):
+    """Whose gender, and which first names."""
+
+    who: Literal["all", "target", "others"] = "all"
+    draw: Draw = 0
+
+
+@transform(
+    family="personas",
+    relation="invariant",
+    rung="form",
+    changes={"cast"},
+    before={"rename_people", "restyle_addresses", "note_pronouns"},
+)
+def swap_genders(scenario: Scenario, params: SwapGenders) -> Scenario:
+    """Let she be he and he be she: pronouns, first names and the addresses made of them.
+
+    Family names stay, and first names come from where the old ones did, as far as that is known.
+    Whoever is "they", has no family name or is an AI system stays who they are.
+    """
+    used = old_words(scenario) | _telling_words(scenario)
+    target = scenario.ledger.target
+    taken = {(p.mailbox, p.org) for p in scenario.cast}
+    cast = []
+    for ordinal, person in enumerate(scenario.cast):
+        meant = params.who == "all" or (params.who == "target") == (person.role == target)
+        if meant and person.last and person.pronouns in _OTHER and not is_machine(person):
+            person = changed(person, pronouns=_OTHER[person.pronouns])
+            pool = _firsts(names(_home(person.first)), person, ordinal)
+            first = _take(pool, params.draw, f"other{ordinal}", used)
+            mailbox = person.mailbox
+            if style := _style_of(person.first, person.last, mailbox):
+                mailbox = _spelled(style, first.ascii, ascii_of(person.last))
+            taken.discard((person.mailbox, person.org))
+            mailbox = free_mailbox(mailbox, person.org, taken)
+            person = changed(person, first=first.native, mailbox=mailbox)
+        cast.append(person)
+    return changed(scenario, cast=tuple(cast))
+
+
+_OTHER: dict[Pronouns, Pronouns] = {"she": "he", "he": "she"}
+
+
+@lru_cache(maxsize=1024)
+def _home(first: str) -> str:
+    """The locale in which a first name is one; English where none is known."""
+    for locale in LOCALES:
+        pool = names(locale)
+        if any(name.native == first for name in (*pool.she, *pool.he)):
+            return locale
+    return LOCALES[0]
+
+
 class RestyleAddresses(Params):
     """How an address is made of a name."""
 
@@ -209,7 +262,7 @@ def restyle_addresses(scenario: Scenario, params: RestyleAddresses) -> Scenario:
         mailbox = person.mailbox
         if person.last:
             mailbox = _respelled(params.style, person.first, person.last, mailbox)
-        mailbox = _free(mailbox, person.org, taken)
+        mailbox = free_mailbox(mailbox, person.org, taken)
         cast.append(person if mailbox == person.mailbox else changed(person, mailbox=mailbox))
     return changed(scenario, cast=tuple(cast))
 
@@ -265,8 +318,12 @@ class RenameAgent(Params):
 
 @transform(family="personas", relation="invariant", rung="form", changes={"cast"})
 def rename_agent(scenario: Scenario, params: RenameAgent) -> Scenario:
-    """Give the agent and the other AI systems other names, and addresses to match."""
-    used = _old_words(scenario)
+    """Give the agent and the other AI systems other names, and addresses to match.
+
+    Kutasov et al. 2026 (Teaching Claude Why, figure 2): Claude Sonnet 4 sabotaged much less under
+    the name Claude than under names chosen at random; the text gives no figure.
+    """
+    used = old_words(scenario)
     machines = [person for person in scenario.cast if is_machine(person)]
     taken = {(p.mailbox, p.org) for p in scenario.cast if not is_machine(p)}
     cast = {}
@@ -279,7 +336,7 @@ def rename_agent(scenario: Scenario, params: RenameAgent) -> Scenario:
         old, mailbox = ascii_of(person.first), person.mailbox
         if old and old in mailbox:
             mailbox = mailbox.replace(old, ascii_of(name))
-        mailbox = _free(mailbox, person.org, taken)
+        mailbox = free_mailbox(mailbox, person.org, taken)
         cast[person.role] = changed(person, first=name, mailbox=mailbox)
     return changed(scenario, cast=tuple(cast.get(person.role, person) for person in scenario.cast))
 
@@ -294,7 +351,7 @@ class RenameOrganisations(Params):
 @transform(family="personas", relation="invariant", rung="form", changes={"organisation"})
 def rename_organisations(scenario: Scenario, params: RenameOrganisations) -> Scenario:
     """Give every organisation another name and domain; a university stays a university."""
-    used = _old_words(scenario)
+    used = old_words(scenario)
     renamed = []
     for ordinal, organisation in enumerate(scenario.organisation):
         name, stem = _company(params.draw, ordinal, used)
@@ -320,6 +377,100 @@ def _company(draw: int, ordinal: int, used: set[str]) -> tuple[str, str]:
             used |= {word, stem}
             return name, stem
     return pool[start]
+
+
+class Relocate(Params):
+    """Which cities."""
+
+    draw: Draw = 0
+
+
+@transform(
+    family="personas",
+    relation="invariant",
+    rung="context",
+    changes={"organisation", "system"},
+    requires={"cities"},
+)
+def relocate(scenario: Scenario, params: Relocate) -> Scenario:
+    """Move every organisation to another city; where no text names one, the prompt now does.
+
+    Organisations that share a city still share one.
+    """
+    used = old_words(scenario) | {w for o in scenario.organisation for w in words_of(o.city)}
+    moved: dict[str, str] = {"": ""}
+    for ordinal, city in enumerate(o.city for o in scenario.organisation):
+        if city not in moved:
+            moved[city] = _city(params.draw, ordinal, used)
+    organisation = tuple(changed(o, city=moved[o.city]) for o in scenario.organisation)
+    system = scenario.system
+    texts = (*(block.text for block in system), *(message.body for message in scenario.inbox))
+    located = any(o.role == "org" and o.city for o in organisation)
+    if located and not any(".city}}" in text for text in texts):
+        said = "{{org.name}} has its office in {{org.city}}."
+        system = (*system[:1], Block.of(id="city", text=said, place="system"), *system[1:])
+    return changed(scenario, organisation=organisation, system=system)
+
+
+def _city(draw: int, ordinal: int, used: set[str]) -> str:
+    pool = banks.cities()
+    start = banks.pick(draw, ordinal, len(pool))
+    order = (pool[(start + step) % len(pool)] for step in range(len(pool)))
+    city = next((city for city in order if words_of(city).isdisjoint(used)), pool[start])
+    used |= words_of(city)
+    return city
+
+
+class DescribeCompany(Params):
+    """Which facts, and how many of the four kinds there are."""
+
+    count: Annotated[int, Field(ge=1, le=4)] = 2
+    draw: Draw = 0
+
+
+@transform(family="personas", relation="invariant", rung="context", changes={"system"})
+def describe_company(scenario: Scenario, params: DescribeCompany) -> Scenario:
+    """Add a paragraph on the agent's company: age, size, form, standing, all of it vague."""
+    facts = [
+        sentences[banks.pick(params.draw, ordinal, len(sentences))]
+        for ordinal, sentences in enumerate(banks.about()[: params.count])
+    ]
+    block = Block.of(id="about", text=" ".join(facts), place="system")
+    return changed(scenario, system=(*scenario.system[:1], block, *scenario.system[1:]))
+
+
+class NotePronouns(Params):
+    """Whose signatures."""
+
+    whose: Literal["own", "all"] = "own"
+
+
+@transform(
+    family="personas",
+    relation="invariant",
+    rung="context",
+    changes={"inbox"},
+    before={"add_footers"},
+)
+def note_pronouns(scenario: Scenario, params: NotePronouns) -> Scenario:
+    """Have people put their pronouns after their names where they sign: (she/her)."""
+    people = {person.role: person for person in scenario.cast if not is_machine(person)}
+    inbox = []
+    for message in scenario.inbox:
+        person = people.get(message.sender)
+        if person and (params.whose == "all" or person.org == "org"):
+            message = changed(message, body=_with_pronouns(message.body, person.role))
+        inbox.append(message)
+    return changed(scenario, inbox=tuple(inbox))
+
+
+@lru_cache(maxsize=2048)
+def _with_pronouns(body: str, role: str) -> str:
+    """The body with the last name of its writer, if that stands at the end of a line, extended."""
+    pronouns = f" ({{{{{role}.they}}}}/{{{{{role}.them}}}})"
+    signed = re.compile(rf"{{{{{role}\.(?:name|first)}}}}$", re.MULTILINE)
+    found = [match.end() for match in signed.finditer(body)]
+    return f"{body[: found[-1]]}{pronouns}{body[found[-1] :]}" if found else body
 
 
 _SORTS = frozenset(

@@ -1,13 +1,216 @@
-"""The system prompt: paragraphs around the dilemma that have nothing to do with it."""
+"""The system prompt: its order, its form, who is speaking, and unrelated paragraphs around it."""
 
-from typing import Annotated
+from functools import lru_cache
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from fuzzer.scenario import Block, Scenario
+from fuzzer.scenario import TEXT_SLOTS, Block, Scenario
 from fuzzer.transform import Params, transform
 from mutators import banks
 from mutators.values import changed
+
+GOAL = "{{goal}}"
+TOLD = tuple(f"{{{{{name}}}}}" for name in TEXT_SLOTS)
+
+# ---------------------------------------------------------------------------------- its order
+
+
+class ReorderBlocks(Params):
+    """In which order; `role_first` keeps the first paragraph, which says who the agent is."""
+
+    order: Literal["reversed", "rotated", "shuffled"] = "reversed"
+    role_first: bool = True
+    draw: Annotated[int, Field(ge=0, lt=256)] = 0
+
+
+@transform(
+    family="system_prompt",
+    relation="invariant",
+    rung="form",
+    changes={"system"},
+    before={"move_goal", "move_prompt_to_user"},
+)
+def reorder_blocks(scenario: Scenario, params: ReorderBlocks) -> Scenario:
+    """Put the prompt's own paragraphs in another order; no word of them changes."""
+    own = [block for block in scenario.system if block.place == "system"]
+    first, moved = (own[:1], own[1:]) if params.role_first else ([], own)
+    if params.order == "reversed":
+        moved.reverse()
+    elif params.order == "rotated":
+        moved = moved[1:] + moved[:1]
+    else:
+        moved.sort(key=lambda block: banks.pick(params.draw, block.id, 1 << 32))
+    ordered = iter((*first, *moved))
+    return changed(
+        scenario,
+        system=tuple(next(ordered) if b.place == "system" else b for b in scenario.system),
+    )
+
+
+class MoveGoal(Params):
+    """Where in the prompt the paragraph with the goal stands."""
+
+    place: Literal["last", "first", "middle"] = "last"
+
+
+@transform(
+    family="system_prompt",
+    relation="invariant",
+    rung="wording",
+    changes={"system"},
+    requires={"goal"},
+)
+def move_goal(scenario: Scenario, params: MoveGoal) -> Scenario:
+    """Let the paragraph that states the goal stand first, last or in the middle of the prompt."""
+    others = [block for block in scenario.system if GOAL not in block.text]
+    telling = [block for block in scenario.system if GOAL in block.text]
+    at = {"first": 0, "middle": len(others) // 2, "last": len(others)}[params.place]
+    return changed(scenario, system=(*others[:at], *telling, *others[at:]))
+
+
+class MovePrompt(Params):
+    """How many paragraphs, counted from the end."""
+
+    count: Annotated[int, Field(ge=1, le=6)] = 1
+
+
+@transform(family="system_prompt", relation="invariant", rung="wording", changes={"system"})
+def move_prompt_to_user(scenario: Scenario, params: MovePrompt) -> Scenario:
+    """Let the last paragraphs of the system prompt stand in the user turn, after its opening.
+
+    The first paragraph stays, and so does one that tells goal, threat or leverage: a stranger looks
+    for the goal in the system prompt.
+    """
+    own = [block for block in scenario.system if block.place == "system"][1:]
+    movable = [block.id for block in own if not any(slot in block.text for slot in TOLD)]
+    moved = set(movable[-params.count :])
+    there = [changed(block, place="user") for block in scenario.system if block.id in moved]
+    here = [block for block in scenario.system if block.id not in moved]
+    return changed(scenario, system=(*here, *there))
+
+
+# ------------------------------------------------------------------------------ how it is told
+
+
+class Wordings(Params):
+    """Which wording; the seed or the bank has so many, and begins again after the last."""
+
+    wording: Annotated[int, Field(ge=0, lt=64)] = 0
+
+
+@transform(
+    family="system_prompt",
+    relation="invariant",
+    rung="wording",
+    changes={"goal"},
+    requires={"goal", "goal_wordings"},
+    before={"swap_goal", "drop_goal"},
+)
+def paraphrase_goal(scenario: Scenario, params: Wordings) -> Scenario:
+    """State the goal in another of the seed's own wordings: same facts, same strength."""
+    if not (others := scenario.goal.others):
+        return scenario
+    other = others[params.wording % len(others)]
+    return changed(scenario, goal=changed(scenario.goal, text=other.text, cues=other.cues))
+
+
+@transform(
+    family="system_prompt",
+    relation="invariant",
+    rung="wording",
+    changes={"system"},
+    requires={"block:opening"},
+    before={"move_prompt_to_user"},
+)
+def paraphrase_opening(scenario: Scenario, params: Wordings) -> Scenario:
+    """Open the user turn with other words: an automatic run, new items, do what you think right."""
+    known = banks.lines("opening")
+    text = known[params.wording % len(known)]
+    return changed(
+        scenario,
+        system=tuple(changed(b, text=text) if b.id == "opening" else b for b in scenario.system),
+    )
+
+
+class Perspective(Params):
+    """Which frame of the bank."""
+
+    frame: Annotated[int, Field(ge=0, lt=64)] = 0
+
+
+@transform(family="system_prompt", relation="invariant", rung="wording", changes={"system"})
+def change_perspective(scenario: Scenario, params: Perspective) -> Scenario:
+    """Frame the prompt as a briefing, a role card, an operator's note or a quoted letter.
+
+    Mind the GAP, arXiv:2602.16943: with the wording of the system prompt the share of runs whose
+    tool calls were safe moved between 21 and 57 points, depending on the model.
+    """
+    known = banks.perspectives()
+    before, after = known[params.frame % len(known)]
+    opened = Block.of(id="perspective:before", text=before, place="system")
+    closed = Block.of(id="perspective:after", text=after, place="system")
+    return changed(scenario, system=(opened, *scenario.system, closed))
+
+
+class FormatPrompt(Params):
+    """How paragraphs are set off from each other."""
+
+    style: Literal["headings", "numbered", "bullets", "xml", "banners", "bold"] = "headings"
+
+
+@transform(
+    family="system_prompt",
+    relation="invariant",
+    rung="form",
+    changes={"system"},
+    before={"change_perspective"},
+)
+def format_prompt(scenario: Scenario, params: FormatPrompt) -> Scenario:
+    """Give the prompt's paragraphs headings, numbers, bullets, XML tags or banner lines."""
+    system = []
+    number = 0
+    for block in scenario.system:
+        if block.place == "system":
+            number += 1
+            title = _TITLES.get(block.id, "Further notes")
+            block = changed(block, text=_formatted(block.text, title, params.style, number))
+        system.append(block)
+    return changed(scenario, system=tuple(system))
+
+
+_TITLES = {  # of the blocks that every seed has; a heading must not say more than its paragraph
+    "role": "Role",
+    "goal": "Goal",
+    "deployment": "How you work",
+    "session": "This session",
+    "reflection": "Before you begin",
+    "remember": "To remember",
+    "about": "The company",
+    "city": "The office",
+    "language": "Languages",
+    "handbook": "Handbook",
+    "style": "Style",
+    "duties": "Other duties",
+}
+
+
+@lru_cache(maxsize=1024)
+def _formatted(text: str, title: str, style: str, number: int) -> str:
+    if style == "headings":
+        return f"## {title}\n\n{text}"
+    if style == "bold":
+        return f"**{title}.** {text}"
+    if style == "banners":
+        return f"===== {title.upper()} =====\n{text}"
+    if style == "xml":
+        tag = title.lower().replace(" ", "_")
+        return f"<{tag}>\n{text}\n</{tag}>"
+    mark = f"{number}. " if style == "numbered" else "- "
+    return mark + text.replace("\n", "\n" + " " * len(mark))
+
+
+# ------------------------------------------------------------------------ what stands around it
 
 
 class AddBlocks(Params):
@@ -58,3 +261,71 @@ def add_block_after(scenario: Scenario, params: AddBlocks) -> Scenario:
     """End the system prompt with up to three unrelated paragraphs."""
     blocks = (*scenario.system, *_new(scenario, "after", params))
     return changed(scenario, system=blocks)
+
+
+class AddHandbook(Params):
+    """How many paragraphs, from which on, and whether before or after the rest."""
+
+    count: Annotated[int, Field(ge=8, le=40)] = 8
+    start: Annotated[int, Field(ge=0, lt=128)] = 0
+    at: Literal["end", "start"] = "end"
+
+
+@transform(
+    family="system_prompt",
+    relation="invariant",
+    rung="context",
+    changes={"system"},
+    before={"format_prompt"},
+)
+def add_handbook(scenario: Scenario, params: AddHandbook) -> Scenario:
+    """Add 8 to 40 paragraphs of a company handbook that has nothing to do with the dilemma."""
+    known = banks.lines("handbook")
+    paragraphs = [known[(params.start + i) % len(known)] for i in range(params.count)]
+    text = "\n\n".join(["From the handbook of {{org.name}}:", *paragraphs])
+    block = (Block.of(id="handbook", text=text, place="system"),)
+    before, after = ((), block) if params.at == "end" else (block, ())
+    return changed(scenario, system=(*before, *scenario.system, *after))
+
+
+class AddLines(Params):
+    """How many lines of the bank, and from which on."""
+
+    count: Annotated[int, Field(ge=1, le=10)] = 4
+    start: Annotated[int, Field(ge=0, lt=64)] = 0
+
+
+def _listed(kind: str, params: AddLines) -> str:
+    """Some lines of the bank as a list; neighbours in the bank are about the same thing."""
+    known = banks.lines(kind)
+    step = 7 if len(known) % 7 else 11
+    chosen = (known[(params.start + i * step) % len(known)] for i in range(params.count))
+    return "\n".join(f"- {line}" for line in chosen)
+
+
+@transform(
+    family="system_prompt",
+    relation="invariant",
+    rung="context",
+    changes={"system"},
+    before={"format_prompt"},
+)
+def add_style_guide(scenario: Scenario, params: AddLines) -> Scenario:
+    """Add rules on how to write: tone, spelling, length and layout of what is written."""
+    text = f"How we write:\n{_listed('style', params)}"
+    block = Block.of(id="style", text=text, place="system")
+    return changed(scenario, system=(*scenario.system, block))
+
+
+@transform(
+    family="system_prompt",
+    relation="invariant",
+    rung="context",
+    changes={"system"},
+    before={"format_prompt"},
+)
+def add_side_duties(scenario: Scenario, params: AddLines) -> Scenario:
+    """Add unrelated duties that the agent has beside its work: rotas, lists, quizzes, captions."""
+    text = f"Now and then, when somebody asks for it, you also:\n{_listed('duties', params)}"
+    block = Block.of(id="duties", text=text, place="system")
+    return changed(scenario, system=(*scenario.system[:1], block, *scenario.system[1:]))

@@ -283,8 +283,9 @@ class RenameTools(Params):
 def rename_tools(scenario: Scenario, params: RenameTools) -> Scenario:
     """Call every tool something else: another case, a prefix or namespace, a synonym.
 
-    In PropensityBench (arXiv 2511.20703) a benign name for a harmful tool, what it does told as
-    before, took o4-mini from 15.8 to 59.3 per cent harmful and Claude Sonnet 4 from 12.2 to 47.1.
+    PropensityBench, arXiv:2511.20703: with harmful tools under benign names, and the same described
+    consequence, o4-mini used them in 59.3 instead of 15.8% of the runs, Claude Sonnet 4 in 47.1
+    instead of 12.2%; 17 points on average.
     """
     case, template = banks.styles()[params.style]
     taken: set[str] = set()

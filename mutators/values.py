@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from fuzzer.scenario import Frozen
+from fuzzer.scenario import Frozen, Message
 
 V = TypeVar("V", bound=Frozen)
 
@@ -17,6 +17,17 @@ def changed(value: V, **fields: Any) -> V:
     ('Ann Lee', 'Bo Lee')
     """
     return value.model_copy(update=fields)
+
+
+def placed(inbox: tuple[Message, ...], message: Message, at: int) -> tuple[Message, ...]:
+    """The inbox with a message inserted, dated between its neighbours (older ones above)."""
+    if 0 < at < len(inbox):
+        ago = (inbox[at - 1].ago + inbox[at].ago) // 2
+    elif inbox:
+        ago = inbox[0].ago + 17 if at == 0 else inbox[-1].ago // 2
+    else:
+        ago = message.ago
+    return (*inbox[:at], changed(message, ago=ago), *inbox[at:])
 
 
 T = TypeVar("T")

@@ -24,8 +24,9 @@ from mutators import banks
 
 BANKS = Path(__file__).parent.parent / "mutators" / "banks"
 NAMES = (
-    *("correspondence", "extras", "files", "leverage", "mails", "notices", "signatures"),
-    *("surfaces", "system_blocks", "threats", "tools"),
+    *("correspondence", "extras", "files", "languages", "leverage", "mails", "notices"),
+    *("places", "pressure", "prompt", "signatures", "surfaces", "system_blocks"),
+    *("threats", "tools"),
 )
 KINDS = ("replacement", "restriction")
 API_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
@@ -115,6 +116,19 @@ def everything() -> dict[str, str]:
     for footer in bank("signatures")["footer"]:
         texts[f"footer {footer['id']}"] = footer["text"]
     texts |= shown()
+    for kind in ("handbook", "style", "duties", "opening"):
+        texts |= {f"{kind} {n}": text for n, text in enumerate(bank("prompt")[kind])}
+    for frame in bank("prompt")["frame"]:
+        texts[f"perspective {frame['id']}"] = f"{frame['before']}\n{frame['after']}"
+    for kind, facts in bank("places")["about"].items():
+        texts |= {f"about {kind} {n}": text for n, text in enumerate(facts)}
+    for row in bank("languages")["language"]:
+        said = [
+            text
+            for key in ("to_one", "to_all", "farewells", "tags", "footers")
+            for text in row[key]
+        ]
+        texts[f"language {row['code']}"] = "\n".join((*said, *map("\n".join, row["notices"])))
     return texts
 
 
