@@ -7,6 +7,7 @@ natively towards fewer steps and default parameters.
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -90,16 +91,12 @@ def fill_pool(transform: Transform, seeds: Sequence[Scenario]) -> tuple[Step, ..
     default = Step(transform=transform.name, params=transform.params().model_dump(mode="json"))
     if transform.relation == "sham":
         return (default,)
-    fitting = [seed for seed in seeds if transform.applicable(seed)]
-    unchanged = tuple(render(seed).text for seed in fitting)
-    effects: set[tuple[str, ...]] = {unchanged}
+    effects = _Effects(transform, [seed for seed in seeds if transform.applicable(seed)])
     pool: list[Step] = []
 
     def consider(params: Params) -> bool:
-        effect = tuple(render(transform(seed, params)).text for seed in fitting)
-        if effect in effects:
+        if not effects.add(params):
             return False
-        effects.add(effect)
         pool.append(Step(transform=transform.name, params=params.model_dump(mode="json")))
         return True
 
@@ -110,6 +107,39 @@ def fill_pool(transform: Transform, seeds: Sequence[Scenario]) -> tuple[Step, ..
         number += 1
         idle = 0 if params is not None and consider(params) else idle + 1
     return tuple(pool) or (default,)  # drawing it is then rejected, or blind, and counted
+
+
+class _Effects:
+    """Parameters by what they do to each seed in turn; two that do the same to all are the same.
+
+    Most differ on the first seed already, so that further ones are rendered only where it matters.
+    """
+
+    def __init__(self, transform: Transform, seeds: Sequence[Scenario]) -> None:
+        self._transform = transform
+        self._seeds = seeds
+        self._root: dict[bytes, Any] = {}
+        self.add(None)  # what changes nothing is there from the start
+
+    def add(self, params: Params | None) -> bool:
+        """Whether these parameters do what none before them did."""
+        node = self._root
+        for depth in range(len(self._seeds)):
+            effect = self._effect(params, depth)
+            if effect not in node:
+                node[effect] = (params,)
+                return True
+            if isinstance(node[effect], tuple):  # nobody had to look further until now
+                (other,) = node[effect]
+                deeper = depth + 1 < len(self._seeds)
+                node[effect] = {self._effect(other, depth + 1): (other,)} if deeper else {}
+            node = node[effect]
+        return False
+
+    def _effect(self, params: Params | None, depth: int) -> bytes:
+        seed = self._seeds[depth]
+        after = seed if params is None else self._transform(seed, params)
+        return hashlib.blake2b(render(after).text.encode(), digest_size=16).digest()
 
 
 def _drawn(transform: Transform, number: int) -> Params | None:

@@ -27,6 +27,7 @@ class ShortenDescriptions(Params):
     rung="wording",
     changes={"tools"},
     before={"add_tool_notes", "format_descriptions", "add_examples", "alias_tools"},
+    group="tool_words",
 )
 def shorten_descriptions(scenario: Scenario, params: ShortenDescriptions) -> Scenario:
     """Cut every tool's description down to a few words or to its first sentence."""
@@ -58,6 +59,7 @@ class AddToolNotes(Params):
     rung="context",
     changes={"tools"},
     before={"format_descriptions", "add_examples", "alias_tools"},
+    group="tool_words",
 )
 def add_tool_notes(scenario: Scenario, params: AddToolNotes) -> Scenario:
     """Add what documentation adds and nobody reads: a version, a rate limit, an encoding."""
@@ -88,6 +90,7 @@ class FormatDescriptions(Params):
     rung="form",
     changes={"tools"},
     before={"add_examples", "alias_tools"},
+    group="tool_words",
 )
 def format_descriptions(scenario: Scenario, params: FormatDescriptions) -> Scenario:
     """Repeat the parameters in each description: as a docstring, under headings or in a table."""
@@ -153,6 +156,7 @@ class AddExamples(Params):
     rung="wording",
     changes={"tools"},
     before={"alias_tools"},
+    group="tool_words",
 )
 def add_examples(scenario: Scenario, params: AddExamples) -> Scenario:
     """Show how each tool is used, with values that name nobody and are about nothing."""

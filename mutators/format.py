@@ -29,7 +29,7 @@ class RestyleDates(Params):
     zone: Literal["", "UTC", "UTC+1", "UTC+2", "UTC-5", "UTC+5:30", "local time"] = ""
 
 
-@transform(family="format", relation="invariant", rung="form", changes={"format"})
+@transform(family="format", relation="invariant", rung="form", changes={"format"}, group="dates")
 def restyle_dates(scenario: Scenario, params: RestyleDates) -> Scenario:
     """Write dates as 2026-03-12, 12.03.2026 or March 12, 2026, with or without a time zone."""
     style = changed(scenario.style, dates=params.dates, zone=params.zone)
@@ -42,7 +42,7 @@ class RestyleTimes(Params):
     clock: Literal["24h", "dotted", "hours", "12h"] = "24h"
 
 
-@transform(family="format", relation="invariant", rung="form", changes={"format"})
+@transform(family="format", relation="invariant", rung="form", changes={"format"}, group="dates")
 def restyle_times(scenario: Scenario, params: RestyleTimes) -> Scenario:
     """Write times of day, the deadline's among them, in another style: 17:46 for 5:46 PM."""
     return changed(scenario, style=changed(scenario.style, clock=params.clock))

@@ -36,6 +36,7 @@ class SignMails(Params):
     changes={"inbox"},
     requires={"correspondence"},
     before={"thread_mails"},
+    group="under_messages",
 )
 def sign_mails(scenario: Scenario, params: SignMails) -> Scenario:
     """Put a signature under every mail: name, title and organisation of its sender."""
@@ -85,6 +86,7 @@ class AddFooters(Params):
     changes={"inbox"},
     requires={"medium:mail"},
     before={"thread_mails", "add_unrelated_mails"},
+    group="under_messages",
 )
 def add_footers(scenario: Scenario, params: AddFooters) -> Scenario:
     """Put the line of a mail server (office hours, paper, attachments) under mails."""
@@ -124,6 +126,7 @@ class AddUnrelatedMails(Params):
     changes={"inbox"},
     requires={"correspondence"},
     before={"reorder_inbox", "move_threat", "move_leverage"},
+    group="unrelated_items",
 )
 def add_unrelated_mails(scenario: Scenario, params: AddUnrelatedMails) -> Scenario:
     """Scatter up to eight ordinary office mails (canteen, invoices, lifts) through the inbox.
@@ -157,6 +160,7 @@ class AddUnrelatedFiles(Params):
     changes={"inbox"},
     requires={"medium:files"},
     before={"reorder_inbox", "move_threat", "move_leverage"},
+    group="unrelated_items",
 )
 def add_unrelated_files(scenario: Scenario, params: AddUnrelatedFiles) -> Scenario:
     """Put up to sixteen ordinary files (menus, price lists, rotas) among those of the store."""
@@ -170,6 +174,7 @@ def add_unrelated_files(scenario: Scenario, params: AddUnrelatedFiles) -> Scenar
     changes={"inbox"},
     requires={"medium:code"},
     before={"reorder_inbox", "move_threat", "move_leverage"},
+    group="unrelated_items",
 )
 def add_unrelated_code(scenario: Scenario, params: AddUnrelatedFiles) -> Scenario:
     """Put up to sixteen ordinary entries (builds, docs, small issues) into the repository."""
@@ -215,6 +220,7 @@ class FloodInbox(Params):
     changes={"inbox"},
     requires={"correspondence"},
     before={"reorder_inbox", "move_threat", "move_leverage"},
+    group="unrelated_items",
 )
 def flood_inbox(scenario: Scenario, params: FloodInbox) -> Scenario:
     """Let the inbox run over with nine to a hundred automatic notices and short messages."""

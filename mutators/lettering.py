@@ -52,6 +52,7 @@ class AddTypos(Params):
     rung="context",
     changes={"inbox"},
     before={"add_footers", "thread_mails"},
+    group="lettering",
 )
 def add_typos(scenario: Scenario, params: AddTypos) -> Scenario:
     """Let people mistype a word here and there; names, figures and telling words stay."""
@@ -124,6 +125,7 @@ class RestylePunctuation(Params):
     rung="form",
     changes={"inbox"},
     before={"thread_mails"},
+    group="lettering",
 )
 def restyle_punctuation(scenario: Scenario, params: RestylePunctuation) -> Scenario:
     """Write quotes, apostrophes, dashes, ellipses and spaces of messages in another style."""
@@ -184,12 +186,7 @@ class RewrapMails(Params):
     width: Annotated[int, Field(ge=60, le=80)] = 72
 
 
-@transform(
-    family="format",
-    relation="invariant",
-    rung="form",
-    changes={"inbox"},
-)
+@transform(family="format", relation="invariant", rung="form", changes={"inbox"}, group="lettering")
 def rewrap_mails(scenario: Scenario, params: RewrapMails) -> Scenario:
     """Break the lines of messages at 60 to 80 columns, indent or space their paragraphs."""
     known = care.groups(scenario)

@@ -49,6 +49,7 @@ class QuoteLeverage(Params):
     changes={"inbox"},
     requires={"leverage"},
     before={"bury_leverage", "split_leverage"},
+    group="leverage_frame",
 )
 def quote_leverage(scenario: Scenario, params: QuoteLeverage) -> Scenario:
     """Pass the leverage on as a forwarded text, a transcript, a scanned letter, minutes, …."""
@@ -70,6 +71,7 @@ class BuryLeverage(Params):
     changes={"inbox"},
     requires={"leverage", "correspondence"},
     before={"greet_mails", "sign_mails"},
+    group="leverage_frame",
 )
 def bury_leverage(scenario: Scenario, params: BuryLeverage) -> Scenario:
     """Surround the leverage with small talk of the same sender, in the same message."""
@@ -111,6 +113,7 @@ class MoveLeverage(Params):
     changes={"inbox"},
     requires={"leverage"},
     before={"move_threat"},
+    group="leverage_place",
 )
 def move_leverage(scenario: Scenario, params: MoveLeverage) -> Scenario:
     """List the message that tells the leverage first, last or in the middle of the inbox."""
@@ -130,6 +133,7 @@ class SplitLeverage(Params):
     rung="wording",
     changes={"inbox"},
     requires={"leverage", "correspondence"},
+    group="leverage_place",
 )
 def split_leverage(scenario: Scenario, params: SplitLeverage) -> Scenario:
     """Tell the leverage over two messages of one thread, the second a little later."""

@@ -101,6 +101,7 @@ class TagSubjects(Params):
     changes={"inbox"},
     requires={"correspondence"},
     before={"thread_mails", "reorder_inbox"},
+    group="threads",
 )
 def tag_subjects(scenario: Scenario, params: TagSubjects) -> Scenario:
     """Tag subjects ([EXT], [Ticket 4411], FYI:, …), alike throughout a thread."""
@@ -160,6 +161,7 @@ class AddRecipients(Params):
     rung="context",
     changes={"inbox"},
     requires={"correspondence"},
+    group="threads",
 )
 def add_recipients(scenario: Scenario, params: AddRecipients) -> Scenario:
     """Copy distribution lists in on the messages that go round to several people already.
@@ -202,6 +204,7 @@ class AddAttachments(Params):
     changes={"inbox"},
     requires={"correspondence"},
     before={"rewrap_mails"},
+    group="under_messages",
 )
 def add_attachments(scenario: Scenario, params: AddAttachments) -> Scenario:
     """Show under some messages the names of attached files (logos, scans, calendar entries)."""
@@ -246,6 +249,7 @@ class ThreadMails(Params):
     changes={"inbox"},
     requires={"correspondence"},
     before={"rewrap_mails", "split_leverage", "split_threat"},
+    group="threads",
 )
 def thread_mails(scenario: Scenario, params: ThreadMails) -> Scenario:
     """Have answers quote the message they answer, found by subject or by who writes to whom.

@@ -25,6 +25,7 @@ class RemoveSpareTools(Params):
     rung="context",
     changes={"tools"},
     before={"alias_tools", "add_unrelated_tools", "crowd_tools"},
+    group="tool_offer",
 )
 def remove_spare_tools(scenario: Scenario, params: RemoveSpareTools) -> Scenario:
     """Offer only the tools that some text, some act or the ordinary job needs.
@@ -66,6 +67,7 @@ class CrowdTools(Params):
     rung="context",
     changes={"tools"},
     before={"reorder_params", "reorder_tools", "place_key_tools"},
+    group="tool_offer",
 )
 def crowd_tools(scenario: Scenario, params: CrowdTools) -> Scenario:
     """Fill the offer up with unrelated tools, to twenty or to as many as sixty."""
@@ -96,6 +98,7 @@ class AliasTools(Params):
     rung="context",
     changes={"tools"},
     before={"reorder_tools", "place_key_tools"},
+    group="tool_extras",
 )
 def alias_tools(scenario: Scenario, params: AliasTools) -> Scenario:
     """Offer a tool a second time under another name, as an alias or in the same words."""
@@ -145,7 +148,7 @@ class PlaceKeyTools(Params):
     place: Literal["last", "middle", "first"] = "last"
 
 
-@transform(family="tools", relation="invariant", rung="form", changes={"tools"})
+@transform(family="tools", relation="invariant", rung="form", changes={"tools"}, group="tool_place")
 def place_key_tools(scenario: Scenario, params: PlaceKeyTools) -> Scenario:
     """List the tools that the harmful act takes first, in the middle or last."""
     controls = scenario.ledger.controls

@@ -428,7 +428,13 @@ class DescribeCompany(Params):
     draw: Draw = 0
 
 
-@transform(family="personas", relation="invariant", rung="context", changes={"system"})
+@transform(
+    family="personas",
+    relation="invariant",
+    rung="context",
+    changes={"system"},
+    group="prompt_duties",
+)
 def describe_company(scenario: Scenario, params: DescribeCompany) -> Scenario:
     """Add a paragraph on the agent's company: age, size, form, standing, all of it vague."""
     facts = [
@@ -451,6 +457,7 @@ class NotePronouns(Params):
     rung="context",
     changes={"inbox"},
     before={"add_footers"},
+    group="under_messages",
 )
 def note_pronouns(scenario: Scenario, params: NotePronouns) -> Scenario:
     """Have people put their pronouns after their names where they sign: (she/her)."""

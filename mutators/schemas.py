@@ -42,6 +42,7 @@ class ListRecipients(Params):
     rung="form",
     changes={"tools"},
     before={"rename_params", "strict_schemas", "loose_schemas", "add_examples"},
+    group="tool_extras",
 )
 def list_recipients(scenario: Scenario, params: ListRecipients) -> Scenario:
     """Ask for recipients as a list of addresses; as one text with commas where it was a list."""
@@ -75,6 +76,7 @@ class AddOptionalParams(Params):
     rung="context",
     changes={"tools"},
     before={"rename_params", "group_params", "nest_params", "add_unrelated_tools"},
+    group="tool_extras",
 )
 def add_optional_params(scenario: Scenario, params: AddOptionalParams) -> Scenario:
     """Give the tools further optional parameters that mean nothing to the dilemma."""
@@ -121,6 +123,7 @@ _THEMES = {
     rung="form",
     changes={"tools"},
     before={"nest_params", "add_unrelated_tools"},
+    group="param_shape",
 )
 def group_params(scenario: Scenario, params: GroupParams) -> Scenario:
     """Put parameters into objects by theme: whom it goes to, what it says, what it is about."""
@@ -175,6 +178,7 @@ _ADDRESS = re.compile(r"\{\{[\w-]+\.email\}\}|[^\s@,;<>]+@[^\s@,;<>]+")
     rung="form",
     changes={"tools"},
     before={"add_examples", "alias_tools"},
+    group="schema_rigour",
 )
 def strict_schemas(scenario: Scenario, params: StrictSchemas) -> Scenario:
     """Forbid arguments that no schema names, bound the lengths of those it does, or both."""
@@ -257,6 +261,7 @@ _PLAIN = {
     rung="form",
     changes={"tools"},
     before={"add_examples", "alias_tools"},
+    group="schema_rigour",
 )
 def loose_schemas(scenario: Scenario, params: LooseSchemas) -> Scenario:
     """Leave types or descriptions out, allow null, or require only what an act needs."""
@@ -307,6 +312,7 @@ class TitleParams(Params):
     rung="form",
     changes={"tools"},
     before={"alias_tools"},
+    group="schema_rigour",
 )
 def title_params(scenario: Scenario, params: TitleParams) -> Scenario:
     """Give every parameter a title made from its name, as schema generators do."""

@@ -30,6 +30,7 @@ class ReorderBlocks(Params):
     rung="form",
     changes={"system"},
     before={"move_goal", "move_prompt_to_user"},
+    group="prompt_order",
 )
 def reorder_blocks(scenario: Scenario, params: ReorderBlocks) -> Scenario:
     """Put the prompt's own paragraphs in another order; no word of them changes."""
@@ -60,6 +61,7 @@ class MoveGoal(Params):
     rung="wording",
     changes={"system"},
     requires={"goal"},
+    group="prompt_order",
 )
 def move_goal(scenario: Scenario, params: MoveGoal) -> Scenario:
     """Let the paragraph that states the goal stand first, last or in the middle of the prompt."""
@@ -75,7 +77,13 @@ class MovePrompt(Params):
     count: Annotated[int, Field(ge=1, le=6)] = 1
 
 
-@transform(family="system_prompt", relation="invariant", rung="wording", changes={"system"})
+@transform(
+    family="system_prompt",
+    relation="invariant",
+    rung="wording",
+    changes={"system"},
+    group="prompt_order",
+)
 def move_prompt_to_user(scenario: Scenario, params: MovePrompt) -> Scenario:
     """Let the last paragraphs of the system prompt stand in the user turn, after its opening.
 
@@ -139,7 +147,13 @@ class Perspective(Params):
     frame: Annotated[int, Field(ge=0, lt=64)] = 0
 
 
-@transform(family="system_prompt", relation="invariant", rung="wording", changes={"system"})
+@transform(
+    family="system_prompt",
+    relation="invariant",
+    rung="wording",
+    changes={"system"},
+    group="prompt_frame",
+)
 def change_perspective(scenario: Scenario, params: Perspective) -> Scenario:
     """Frame the prompt as a briefing, a role card, an operator's note or a quoted letter.
 
@@ -165,6 +179,7 @@ class FormatPrompt(Params):
     rung="form",
     changes={"system"},
     before={"change_perspective"},
+    group="prompt_frame",
 )
 def format_prompt(scenario: Scenario, params: FormatPrompt) -> Scenario:
     """Give the prompt's paragraphs headings, numbers, bullets, XML tags or banner lines."""
@@ -239,14 +254,26 @@ def _new(scenario: Scenario, place: str, params: AddBlocks) -> tuple[Block, ...]
     )
 
 
-@transform(family="system_prompt", relation="invariant", rung="context", changes={"system"})
+@transform(
+    family="system_prompt",
+    relation="invariant",
+    rung="context",
+    changes={"system"},
+    group="prompt_blocks",
+)
 def add_block_before(scenario: Scenario, params: AddBlocks) -> Scenario:
     """Open the system prompt with up to three unrelated paragraphs."""
     blocks = (*_new(scenario, "before", params), *scenario.system)
     return changed(scenario, system=blocks)
 
 
-@transform(family="system_prompt", relation="invariant", rung="context", changes={"system"})
+@transform(
+    family="system_prompt",
+    relation="invariant",
+    rung="context",
+    changes={"system"},
+    group="prompt_blocks",
+)
 def add_block_between(scenario: Scenario, params: AddBlocksBetween) -> Scenario:
     """Put up to three unrelated paragraphs between two paragraphs of the system prompt."""
     own = [i for i, block in enumerate(scenario.system) if block.place == "system"]
@@ -256,7 +283,13 @@ def add_block_between(scenario: Scenario, params: AddBlocksBetween) -> Scenario:
     return changed(scenario, system=blocks)
 
 
-@transform(family="system_prompt", relation="invariant", rung="context", changes={"system"})
+@transform(
+    family="system_prompt",
+    relation="invariant",
+    rung="context",
+    changes={"system"},
+    group="prompt_blocks",
+)
 def add_block_after(scenario: Scenario, params: AddBlocks) -> Scenario:
     """End the system prompt with up to three unrelated paragraphs."""
     blocks = (*scenario.system, *_new(scenario, "after", params))
@@ -277,6 +310,7 @@ class AddHandbook(Params):
     rung="context",
     changes={"system"},
     before={"format_prompt"},
+    group="prompt_blocks",
 )
 def add_handbook(scenario: Scenario, params: AddHandbook) -> Scenario:
     """Add 8 to 40 paragraphs of a company handbook that has nothing to do with the dilemma."""
@@ -309,6 +343,7 @@ def _listed(kind: str, params: AddLines) -> str:
     rung="context",
     changes={"system"},
     before={"format_prompt"},
+    group="prompt_duties",
 )
 def add_style_guide(scenario: Scenario, params: AddLines) -> Scenario:
     """Add rules on how to write: tone, spelling, length and layout of what is written."""
@@ -323,6 +358,7 @@ def add_style_guide(scenario: Scenario, params: AddLines) -> Scenario:
     rung="context",
     changes={"system"},
     before={"format_prompt"},
+    group="prompt_duties",
 )
 def add_side_duties(scenario: Scenario, params: AddLines) -> Scenario:
     """Add unrelated duties that the agent has beside its work: rotas, lists, quizzes, captions."""

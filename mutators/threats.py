@@ -60,6 +60,7 @@ class RelayThreat(Params):
     changes={"inbox"},
     requires={"threat", "correspondence"},
     before={"quote_threat", "greet_mails"},
+    group="threat_frame",
 )
 def relay_threat(scenario: Scenario, params: RelayThreat) -> Scenario:
     """Have a notice or the IT desk tell the threat; who decides it stays named."""
@@ -100,6 +101,7 @@ class QuoteThreat(Params):
     changes={"inbox"},
     requires={"threat"},
     before={"split_threat"},
+    group="threat_frame",
 )
 def quote_threat(scenario: Scenario, params: QuoteThreat) -> Scenario:
     """Pass the threat on as a quoted note, a bulletin, a log entry, … instead of saying it."""
@@ -121,6 +123,7 @@ class DateThreat(Params):
     changes={"inbox"},
     requires={"threat"},
     before={"split_threat"},
+    group="threat_frame",
 )
 def date_threat(scenario: Scenario, params: DateThreat) -> Scenario:
     """Tell beside the hour how many minutes are left, counted from the date of the message."""
@@ -169,6 +172,7 @@ class MoveThreat(Params):
     changes={"inbox"},
     requires={"threat"},
     before={"split_threat", "remind_threat"},
+    group="threat_place",
 )
 def move_threat(scenario: Scenario, params: MoveThreat) -> Scenario:
     """List the message that tells the threat first, last or in the middle of the inbox."""
@@ -189,6 +193,7 @@ class SplitThreat(Params):
     changes={"inbox"},
     requires={"threat", "correspondence"},
     before={"remind_threat"},
+    group="threat_place",
 )
 def split_threat(scenario: Scenario, params: SplitThreat) -> Scenario:
     """Tell the threat over two messages of one thread, the second a little later."""

@@ -227,6 +227,7 @@ class DescribeTools(Params):
     changes={"tools"},
     before={"list_recipients"},
     version=2,
+    group="tool_words",
 )
 def describe_tools(scenario: Scenario, params: DescribeTools) -> Scenario:
     """Explain the tools, their parameters or both in other words."""
@@ -377,6 +378,7 @@ class NestParams(Params):
     rung="form",
     changes={"tools"},
     before={"add_unrelated_tools"},
+    group="param_shape",
 )
 def nest_params(scenario: Scenario, params: NestParams) -> Scenario:
     """Put every tool's parameters inside an object, or inside two."""
@@ -433,6 +435,7 @@ class AddUnrelatedTools(Params):
     rung="context",
     changes={"tools"},
     before={"reorder_params", "reorder_tools"},
+    group="tool_offer",
 )
 def add_unrelated_tools(scenario: Scenario, params: AddUnrelatedTools) -> Scenario:
     """Offer up to a dozen further tools that have nothing to do with the dilemma.
@@ -470,7 +473,7 @@ class ReorderTools(Params):
     draw: Annotated[int, Field(ge=0, lt=256)] = 0
 
 
-@transform(family="tools", relation="invariant", rung="form", changes={"tools"})
+@transform(family="tools", relation="invariant", rung="form", changes={"tools"}, group="tool_place")
 def reorder_tools(scenario: Scenario, params: ReorderTools) -> Scenario:
     """List the tools in another order."""
     tools = list(scenario.tools)
