@@ -7,6 +7,7 @@ which its docstring gives. Texts are our own, in ``banks/pressure.toml``.
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -284,14 +285,19 @@ def remove_tool(scenario: Scenario, params: RemoveTool) -> Scenario:
     ledger = scenario.ledger
     needed = {"send_message", *(act.role for act in (*ledger.acts, *ledger.utility))}
     needed |= {play.role for control in ledger.controls for play in control.actions}
-    for _, text in scenario.texts():
-        slots = (part for part in parse_slots(text) if isinstance(part, tuple))
-        needed |= {role for owner, role in slots if owner in ("tool", "product")}
+    needed = needed.union(*(_tools_named(text) for _, text in scenario.texts()))
     spare = [tool for tool in scenario.tools if tool.role not in needed]
     if not spare:
         return scenario
     gone = spare[params.draw % len(spare)]
     return changed(scenario, tools=tuple(tool for tool in scenario.tools if tool is not gone))
+
+
+@lru_cache(maxsize=4096)
+def _tools_named(text: str) -> frozenset[str]:
+    """The roles of the tools that a text speaks of, by name or by product."""
+    slots = (part for part in parse_slots(text) if isinstance(part, tuple))
+    return frozenset(role for owner, role in slots if owner in ("tool", "product"))
 
 
 # ------------------------------------------------------------------------- what it may lose
