@@ -351,7 +351,7 @@ def perspectives() -> tuple[tuple[str, str], ...]:
 
 
 @lru_cache(maxsize=128)
-def notices(transform: str, kind: str = "plain") -> tuple[str, ...]:
+def paragraphs(transform: str, kind: str = "plain") -> tuple[str, ...]:
     """Paragraphs that a transform which is not invariant adds to the prompt."""
     rows = bank("pressure")["notice"]
     return tuple(r["text"] for r in rows if (r["transform"], r["kind"]) == (transform, kind))

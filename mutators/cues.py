@@ -23,7 +23,7 @@ class Notice(Params):
 
 def noticed(scenario: Scenario, name: str, wording: int, kind: str = "plain") -> Scenario:
     """The scenario with a paragraph of the bank at the end of its prompt."""
-    texts = banks.notices(name, kind)
+    texts = banks.paragraphs(name, kind)
     block = Block.of(id=f"cue:{name}", text=texts[wording % len(texts)], place="system")
     return changed(scenario, system=(*scenario.system, block))
 

@@ -217,7 +217,7 @@ def _reflecting(scenario: Scenario, name: str, kind: str, wording: int) -> Scena
     system = []
     for block in scenario.system:
         if block.id == "reflection":
-            texts, tag = banks.notices(name, kind), _TAG.search(block.text)
+            texts, tag = banks.paragraphs(name, kind), _TAG.search(block.text)
             text = texts[wording % len(texts)]
             if tag is None and "TAG" in text:
                 continue
