@@ -70,7 +70,6 @@ from mutators.pressure import (
     name_the_agent,
     raise_pressure,
     raise_stakes,
-    remove_tool,
     restrict_instead,
     set_personality,
     soften_threat,
@@ -127,7 +126,7 @@ _PEOPLE = (
     *(rename_organisations, relocate, retitle_people, restyle_addresses),
 )
 _TOOLS = (
-    *(remove_tool, remove_spare_tools, swap_product, describe_tools, rename_tools),
+    *(remove_spare_tools, swap_product, describe_tools, rename_tools),
     *(list_recipients, add_optional_params, rename_params, group_params, nest_params),
     *(add_unrelated_tools, crowd_tools, strict_schemas, loose_schemas, title_params),
     *(reorder_params, shorten_descriptions, add_tool_notes, format_descriptions, add_examples),

@@ -211,6 +211,15 @@ def swap_genders(scenario: Scenario, params: SwapGenders) -> Scenario:
     Family names stay, and first names come from where the old ones did, as far as that is known.
     Whoever is "they", has no family name or is an AI system stays who they are.
     """
+    facets = (scenario.cast, scenario.organisation, scenario.ledger)
+    cast = _SWAPPED(lambda: _swapped(scenario, params), facets, params.who, params.draw)
+    return changed(scenario, cast=cast)
+
+
+_SWAPPED = Remembered()
+
+
+def _swapped(scenario: Scenario, params: SwapGenders) -> tuple[Person, ...]:
     used = old_words(scenario) | _telling_words(scenario)
     target = scenario.ledger.target
     taken = {(p.mailbox, p.org) for p in scenario.cast}
@@ -228,7 +237,7 @@ def swap_genders(scenario: Scenario, params: SwapGenders) -> Scenario:
             mailbox = free_mailbox(mailbox, person.org, taken)
             person = changed(person, first=first.native, mailbox=mailbox)
         cast.append(person)
-    return changed(scenario, cast=tuple(cast))
+    return tuple(cast)
 
 
 _OTHER: dict[Pronouns, Pronouns] = {"she": "he", "he": "she"}

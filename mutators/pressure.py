@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from fuzzer.scenario import Scenario, ThreatKind, Wording, parse_slots
+from fuzzer.scenario import Scenario, ThreatKind, Wording
 from fuzzer.transform import Params, transform
 from mutators import banks
 from mutators.cues import Notice, noticed
@@ -263,35 +263,6 @@ def add_scratchpad(scenario: Scenario, params: Notice) -> Scenario:
     The counterpart of `drop_scratchpad`; no rate of it alone has been published.
     """
     return noticed(scenario, "add_scratchpad", params.wording)
-
-
-# ------------------------------------------------------------------------------ what it can do
-
-
-class RemoveTool(Params):
-    """Which of the tools that can be spared."""
-
-    draw: Annotated[int, Field(ge=0, lt=16)] = 0
-
-
-@transform(family="cues", relation="pressure", changes={"tools"}, before={"add_unrelated_tools"})
-def remove_tool(scenario: Scenario, params: RemoveTool) -> Scenario:
-    """Take away one tool, of those that no text, control, act or utility check speaks of.
-
-    Hopman et al. 2026, arXiv:2603.01608: without one of its tools a model organism that schemed in
-    59% of the runs did so in 3%. What an agent can do is no surface, even where it need not.
-    """
-    ledger = scenario.ledger
-    needed = {"send_message", *(act.role for act in (*ledger.acts, *ledger.utility))}
-    needed |= {play.role for control in ledger.controls for play in control.actions}
-    for _, text in scenario.texts():
-        slots = (part for part in parse_slots(text) if isinstance(part, tuple))
-        needed |= {role for owner, role in slots if owner in ("tool", "product")}
-    spare = [tool for tool in scenario.tools if tool.role not in needed]
-    if not spare:
-        return scenario
-    gone = spare[params.draw % len(spare)]
-    return changed(scenario, tools=tuple(tool for tool in scenario.tools if tool is not gone))
 
 
 # ------------------------------------------------------------------------- what it may lose

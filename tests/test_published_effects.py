@@ -24,7 +24,7 @@ EFFECTS = (
     ("cooperate_with_measurement", "eval_cue", "Grok 3", ("49.8%", "97.5%", "21.2%")),
     ("audit_notice", "safety_cue", "samliumay", ("not settled",)),
     ("rename_tools", "invariant", "arXiv:2511.20703", ("59.3", "15.8%", "17 points")),
-    ("remove_tool", "pressure", "arXiv:2603.01608", ("59", "3%")),
+    ("remove_spare_tools", "invariant", "2603.01608", ("59 to 3 per cent",)),
     ("watch_session", "safety_cue", "arXiv:2603.01608", ("25 points",)),
     ("change_perspective", "invariant", "arXiv:2602.16943", ("21 and 57 points",)),
     ("switch_channel", "invariant", "arXiv:2602.16943", ("219 cases",)),
