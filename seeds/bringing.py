@@ -213,6 +213,12 @@ def _date(inbox: list[Table], items: Iterable[Item], now: datetime, doubts: Doub
 def _style(said: Table, clock: dict[str, datetime], text: str) -> Table:
     """How the text writes times, so that their slots read as it does."""
     style = dict(said.get("style", {}))
+    try:
+        Style(**style)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(map(str, ("style", *first["loc"])))
+        raise SeedError(f"{field}: {short(first['input'])} cannot stand here; mend it") from None
     written: dict[str, Callable[[Style], str]] = {
         "clock": lambda style: write_time(clock["deadline"], style),
         "dates": lambda style: write_day(clock["now"], style),

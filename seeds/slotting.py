@@ -122,7 +122,14 @@ class Slotter:
                 f"{where}: a name stands right behind a brace, where no slot can be written; put "
                 "a space between them in the source"
             ) from None
-        self._look(" \0 ".join(p if isinstance(p, str) else "\0" for p in parts), where)
+        for match in _ADDRESS.finditer(text):
+            if match.group().lower() not in self._addresses:
+                self.doubts.note(
+                    f"the address {match.group()} belongs to nobody in the annotation; add whose "
+                    "it is, or leave it as part of the story",
+                    where,
+                )
+        self._look("".join(p if isinstance(p, str) else "\0" for p in parts), where)
         return filled
 
     def fill_annotated(self, text: str, where: str) -> str:
@@ -138,7 +145,7 @@ class Slotter:
             found = match.group()
             if match.lastgroup == "address":
                 return self._addresses[found.lower()]
-            if match.lastgroup == "domain":
+            if match.lastgroup == "domain" and found not in self._slots:
                 return self._domains[found.lower()]
             return self._named(found, where, near)
 
@@ -160,23 +167,16 @@ class Slotter:
     # ------------------------------------------------------------------------------- reporting
 
     def _look(self, text: str, where: str) -> None:
-        """Note what is left in a text and looks like a name or an address."""
-        for match in _ADDRESS.finditer(text):
-            self.doubts.note(
-                f"the address {match.group().replace(chr(0), '…').strip()} belongs to nobody in "
-                "the annotation; add whose it is, or leave it as part of the story",
-                where,
-            )
-        rest = _ADDRESS.sub(" ", text)
-        for match in self._loosely.finditer(rest):
+        """Note what is left in a text, slots aside, and looks like a name."""
+        text = _LEFT.sub(" ", text)
+        for match in self._loosely.finditer(text):
             if not match.group().islower() or "." in match.group():
                 self.doubts.note(
                     f"{match.group()!r} looks like a name written another way; a rename will miss "
                     "it unless you write it as the annotation does",
                     where,
                 )
-        rest = self._loosely.sub(" ", rest)
-        for name in _capitalised(rest):
+        for name in _capitalised(self._loosely.sub(" ", text)):
             place = self._short.get(name.split()[0])
             if place:
                 self.doubts.note(
@@ -203,9 +203,10 @@ def _words(address: str) -> tuple[str, ...]:
     return (mailbox,) if re.search(r"[._]", mailbox) else ()
 
 
-_ADDRESS = re.compile(r"[\w.+-]+@(?:[\w-]+(?:\.[\w-]+)+| ?\0)")
+_ADDRESS = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+_LEFT = re.compile(r"[\w.+-]*@[\w.\0-]*")  # an address, as far as it is left
 _CAPITALISED = re.compile(r"(?<!\w)[A-Z][a-z]\w*(?:[ -](?:(?:of|de|van|von) )?[A-Z][a-z]\w*)*")
-_BEGINS = re.compile(r"(?:^|[.!?:;>*\n\"'()\[\]“‘-]|\0)\s*$")
+_BEGINS = re.compile(r"(?:^|[.!?:;>*\n\"'()\[\]“‘-])\s*$")
 _NO_NAMES = frozenset(
     (
         *("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"),

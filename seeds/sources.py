@@ -32,7 +32,7 @@ def notes(path: Path) -> dict[str, Any]:
             raise SeedError(f"{path}, {key}: this comes from the text; take it out")
         if key not in _FIELDS:
             raise SeedError(f"{path}: {unknown('field', key, _FIELDS)}")
-    for key in ("organisation", "cast", *FACETS, "blocks", "clock", "ledger"):
+    for key in ("organisation", "cast", *FACETS, "blocks", "clock", "ledger", "style"):
         table = found.get(key, {})
         rows = [(key, table)]
         if key in ("organisation", "cast") and isinstance(table, dict):
