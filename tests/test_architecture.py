@@ -70,7 +70,7 @@ VALUES = {"fuzzer.errors", "fuzzer.scenario", "fuzzer.tools", "fuzzer.transcript
 #: Who may import what of the engine, wherever the import stands.
 ALLOWED = {
     "mutators": {"fuzzer.scenario", "fuzzer.tools", "fuzzer.transform", "fuzzer.graph"},
-    "seeds": VALUES | {"fuzzer.patterns"},
+    "seeds": VALUES | {"fuzzer.patterns", "fuzzer.dates"},
     "reports": VALUES | {"fuzzer.records", "fuzzer.transform"},
 }
 #: The only imports of another package from the engine: the composition root, and the loader that
