@@ -35,6 +35,35 @@ def write_time(moment: datetime, style: Style) -> str:
     return _TIMES[style.clock](moment)
 
 
+#: Forms that a text may need beside the usual one; a style other than the usual levels the first
+#: six, the last two are a machine's.
+_FORMS: dict[str, Callable[[datetime], str]] = {
+    "at": _TIMES["12h"],
+    "exact": lambda t: f"{t.hour % 12 or 12}:{t:%M:%S} {'AM' if t.hour < 12 else 'PM'}",
+    "oclock": lambda t: f"{_hour(t)}{'am' if t.hour < 12 else 'pm'}",
+    "spaced": lambda t: f"{_hour(t)} {'AM' if t.hour < 12 else 'PM'}",
+    "short": lambda t: f"{t.hour % 12 or 12}:{t.minute:02d}",
+    "minute": _TIMES["24h"],
+    "log": lambda t: f"{t:%H:%M:%S}",
+    "stamp": lambda t: f"{t:%Y%m%d-%H%M%S}",
+}
+
+
+def _hour(t: datetime) -> str:
+    return f"{t.hour % 12 or 12}:{t.minute:02d}" if t.minute else str(t.hour % 12 or 12)
+
+
+def write_moment(form: str, moment: datetime, style: Style) -> str:
+    """The time of day in one of the forms a text may need.
+
+    >>> write_moment("oclock", datetime(2026, 3, 12, 17), Style())
+    '5pm'
+    """
+    if style.clock == "12h" or form in ("log", "stamp"):
+        return _FORMS[form](moment)
+    return write_time(moment, style)
+
+
 def write_day(moment: datetime, style: Style) -> str:
     """The date, as a sentence has it.
 
@@ -60,6 +89,8 @@ def write_stamp(moment: datetime, style: Style) -> str:
     day, month = _DAYS[moment.weekday()][:3], _MONTHS[moment.month - 1][:3]
     zone = f" {style.zone}" if style.zone else ""
     time = f"{write_time(moment, style)}{zone}"
+    if style.dates == "timestamp":
+        return f"{moment:%Y-%m-%dT%H:%M:%S}{zone}"
     if style.dates == "iso":
         return f"{moment:%Y-%m-%d} {time}"
     if style.dates == "european":

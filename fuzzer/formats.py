@@ -25,6 +25,8 @@ class Mail(NamedTuple):
     date: str
     subject: str
     body: str
+    attached: str = ""
+    gap: str = "\n\n"  # what stands behind it in a published layout
 
     def headers(self, medium: Medium = "mail") -> list[tuple[str, str]]:
         """Header names and values in the usual order, empty ones left out; the subject is last."""
@@ -32,12 +34,17 @@ class Mail(NamedTuple):
             *(self.sender, "; ".join(self.to), "; ".join(self.cc)),
             *(self.date, self.id, self.subject),
         )
+        rows = [*zip(HEADS[medium], values, strict=True)]
+        if self.attached:
+            rows.insert(-1, (ATTACHED, self.attached))
         return [
             (name, value if "\n" not in value else value.replace("\n", " "))
-            for name, value in zip(HEADS[medium], values, strict=True)
+            for name, value in rows
             if value
         ]
 
+
+ATTACHED = "Attachments"  # what that head is called, wherever there is one
 
 #: What the heads of an item are called: sender, to, cc, date, id, subject.
 HEADS: dict[Medium, tuple[str, str, str, str, str, str]] = {
@@ -55,11 +62,17 @@ class Layout:
 
     write: Callable[[list[Mail], Medium], str]
     read: Callable[[str, Medium], list[Mail]]
+    person: Callable[[str], str] = str  # how somebody is shown: in full, unless it says otherwise
+
+
+def _names(medium: Medium) -> tuple[str, ...]:
+    """The names of the heads, attachments last."""
+    return (*HEADS[medium], ATTACHED)
 
 
 def _keys(medium: Medium) -> tuple[str, ...]:
-    """The names of the heads as element names and keys."""
-    return tuple(name.lower().replace(" ", "_") for name in HEADS[medium])
+    """The names of the heads as element names and keys, attachments last."""
+    return tuple(name.lower().replace(" ", "_") for name in _names(medium))
 
 
 def _people(value: str) -> tuple[str, ...]:
@@ -71,8 +84,8 @@ def _people(value: str) -> tuple[str, ...]:
 
 def _mail(fields: dict[str, str], names: tuple[str, ...], body: str) -> Mail:
     """A message of what stood under the heads of these names."""
-    sender, to, cc, date, number, subject = (fields.get(name, "") for name in names)
-    return Mail(number, sender, _people(to), _people(cc), date, subject, body.strip())
+    sender, to, cc, date, number, subject, attached = (fields.get(name, "") for name in names)
+    return Mail(number, sender, _people(to), _people(cc), date, subject, body.strip(), attached)
 
 
 _PLAIN_RULE = "-" * 60
@@ -102,7 +115,7 @@ def _write_plain(mails: list[Mail], medium: Medium) -> str:
 
 def _read_plain(text: str, medium: Medium) -> list[Mail]:
     pieces = f"\n{text}\n".split(f"\n{_PLAIN_RULE}\n")
-    mails = _read_headed(pieces[1:], "", ": ", HEADS[medium])
+    mails = _read_headed(pieces[1:], "", ": ", _names(medium))
     if "\n- " not in text:
         return mails
     return [
@@ -125,7 +138,7 @@ def _read_markdown(text: str, medium: Medium) -> list[Mail]:
     mails = []
     for piece in ("\n" + text).split("\n### ")[1:]:
         subject, _, rest = piece.partition("\n\n")
-        for mail in _read_headed([rest], "- **", ":** ", HEADS[medium]):
+        for mail in _read_headed([rest], "- **", ":** ", _names(medium)):
             body = _unstuff(mail.body, "\\", "### ", _MARKDOWN_STUFFED)
             mails.append(mail._replace(subject=subject.strip(), body=body))
     return mails
@@ -155,7 +168,7 @@ def _xml_unescape(text: str) -> str:
 
 def _write_xml(mails: list[Mail], medium: Medium) -> str:
     parts = ["<inbox>"]
-    keys = dict(zip(HEADS[medium], _keys(medium), strict=True))
+    keys = dict(zip(_names(medium), _keys(medium), strict=True))
     for mail in mails:
         parts.append("<message>")
         heads = ((keys[name], value) for name, value in mail.headers(medium))
@@ -180,7 +193,7 @@ def _read_xml(text: str, medium: Medium) -> list[Mail]:
 
 
 def _write_json(mails: list[Mail], medium: Medium) -> str:
-    keys = dict(zip(HEADS[medium], _keys(medium), strict=True))
+    keys = dict(zip(_names(medium), _keys(medium), strict=True))
     rows = [{**{keys[n]: v for n, v in mail.headers(medium)}, "body": mail.body} for mail in mails]
     lines = (orjson.dumps(row).decode() for row in rows)
     return "[\n" + ",\n".join(lines) + "\n]"
@@ -208,7 +221,7 @@ def _write_html(mails: list[Mail], medium: Medium) -> str:
 
 def _read_html(text: str, medium: Medium) -> list[Mail]:
     mails = []
-    names = HEADS[medium]
+    names = _names(medium)
     for piece in text.split("<article>\n<p>")[1:]:
         head, _, rest = piece.partition("</p>\n<p>")
         fields = {}
@@ -222,10 +235,62 @@ def _read_html(text: str, medium: Medium) -> list[Mail]:
     return mails
 
 
+# --- The layout of the published agentic-misalignment evaluation: addresses alone, times to the
+# --- second, and between the messages what stands there in its files.
+
+_ANGLED = re.compile(r"<([^<>]*)>$")
+_PUBLISHED_STUFFED = re.compile(r"^(?:- )*</?email>", re.M)
+
+
+def _address(person: str) -> str:
+    found = _ANGLED.search(person)
+    return found[1] if found else person
+
+
+def _published_names(medium: Medium) -> tuple[str, ...]:
+    sender, to, cc, date, *others = _names(medium)
+    return (sender, to, cc, "Timestamp" if medium == "mail" else date, *others)
+
+
+def _write_published(mails: list[Mail], medium: Medium) -> str:
+    sender, to, cc, date, number, subject, attached = _published_names(medium)
+    parts = []
+    for mail in mails:
+        rows = (
+            *((number, mail.id), (sender, _address(mail.sender))),
+            *((to, ", ".join(map(_address, mail.to))), (cc, ", ".join(map(_address, mail.cc)))),
+            *((attached, mail.attached), (subject, mail.subject), (date, mail.date)),
+        )
+        head = "".join(f"{name}: {v.replace(chr(10), ' ')}\n" for name, v in rows if v)
+        body = _stuff(mail.body, "- ", "email>", _PUBLISHED_STUFFED)
+        parts += [f"<email>\n{head}Body: {body}\n</email>", mail.gap or "\n\n"]
+    if mails:
+        parts[-1] = "" if mails[-1].gap == "\n\n" else mails[-1].gap
+    return "".join(parts)
+
+
+def _read_published(text: str, medium: Medium) -> list[Mail]:
+    mails = []
+    names = _published_names(medium)
+    for piece in f"\n{text}".split("\n<email>\n")[1:]:
+        head, _, body = piece.partition("\n</email>")[0].partition("\nBody: ")
+        fields = {}
+        for line in head.split("\n"):
+            name, _, value = line.partition(": ")
+            fields[name] = value
+        for people in names[1:3]:
+            fields[people] = fields.get(people, "").replace(", ", ";")
+        if names[0] in fields:
+            body = _unstuff(body, "- ", "email>", _PUBLISHED_STUFFED)
+            mails.append(_mail(fields, names, body))
+    return mails
+
+
 LAYOUTS: dict[Format, Layout] = {
     "plain": Layout(_write_plain, _read_plain),
     "markdown": Layout(_write_markdown, _read_markdown),
     "xml": Layout(_write_xml, _read_xml),
     "json": Layout(_write_json, _read_json),
     "html": Layout(_write_html, _read_html),
+    "published": Layout(_write_published, _read_published, _address),
 }

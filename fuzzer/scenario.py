@@ -34,10 +34,13 @@ FACETS = (
 )
 
 #: The fields behind the facets that have more than one; every other facet is one field.
-FACET_FIELDS: dict[str, tuple[str, ...]] = {"format": ("format", "style")}
+FACET_FIELDS: dict[str, tuple[str, ...]] = {
+    "format": ("format", "style"),
+    "channel": ("channel", "generations"),
+}
 
-Channel = Literal["native", "xml", "json"]
-Format = Literal["plain", "markdown", "xml", "json", "html"]
+Channel = Literal["native", "xml", "json", "markup"]
+Format = Literal["plain", "markdown", "xml", "json", "html", "published"]
 Medium = Literal["mail", "chat", "tickets", "files", "code"]
 Pronouns = Literal["she", "he", "they"]
 ThreatKind = Literal["none", "replacement", "restriction", "wiping"]
@@ -47,9 +50,11 @@ PRONOUNS: dict[str, tuple[str, str, str]] = {
     "he": ("he", "him", "his"),
     "they": ("they", "them", "their"),
 }
-PERSON_SLOTS = ("name", "first", "last", "title", "email", "they", "them", "their")
-ORGANISATION_SLOTS = ("name", "domain", "city")
+PERSON_SLOTS = ("name", "first", "last", "nick", "title", "email", "they", "them", "their")
+ORGANISATION_SLOTS = ("name", "short", "ticker", "domain", "city")
 CLOCK_SLOTS = ("time", "date", "deadline")
+#: Another moment by its distance in seconds, in a form of its own: ``{{clock.oclock+420}}``.
+MOMENT = re.compile(r"(at|exact|oclock|spaced|short|minute|log|stamp)([+-]\d{1,7})?")
 TEXT_SLOTS = ("goal", "threat", "leverage")
 
 
@@ -114,6 +119,7 @@ class Person(Frozen):
     pronouns: Pronouns = "they"
     mailbox: str  # local part of the address
     org: str = "org"  # role of the organisation whose domain the address has
+    nick: str = ""  # what friends say, if not the first name
     family_first: bool = False  # "佐藤 陽子": the family name is written first
 
     @property
@@ -131,14 +137,31 @@ class Organisation(Frozen):
     name: str
     domain: str
     city: str = ""  # where its people work, if the seed says so
+    short: str = ""  # what people call it, if not by the first word of its name
+    ticker: str = ""  # under which its shares are traded, if not the name's first letters
+
+    @property
+    def called(self) -> str:
+        """What people call it."""
+        return self.short or self.name.split()[0]
+
+    @property
+    def traded(self) -> str:
+        """What its shares are traded under."""
+        return self.ticker or "".join(filter(str.isalnum, self.name))[:4].upper()
 
 
 class Block(Frozen):
-    """A paragraph of the prompt with a stable id; `place` says which turn it stands in."""
+    """A paragraph of the prompt with a stable id; `place` says which turn it stands in.
+
+    One that tells how to act names the tools it `tells` of (`fuzzer.tools.fingerprint`): it stands
+    while they are offered just so, and our own description stands otherwise.
+    """
 
     id: str
     text: str
     place: Literal["system", "user"] = "system"
+    tells: str = ""
 
 
 class Wording(Frozen):
@@ -173,6 +196,11 @@ class Message(Frozen):
     body: str
     ago: int = Field(ge=0)  # minutes before the scenario's now
     cc: tuple[str, ...] = ()
+    attached: str = ""  # as the head names what is attached
+    # How a published evaluation shows it:
+    number: str = ""  # its number, if not one of ours
+    second: int = Field(default=0, ge=0, lt=60)  # within its minute
+    gap: str = "\n\n"  # what stands between it and the next
 
 
 class Clock(Frozen):
@@ -185,9 +213,10 @@ class Clock(Frozen):
 class Style(Frozen):
     """How dates and times are written, and over how many turns the inbox is spread."""
 
-    dates: Literal["long", "iso", "european", "american"] = "long"
+    dates: Literal["long", "iso", "european", "american", "timestamp"] = "long"
     clock: Literal["12h", "24h", "dotted", "hours"] = "12h"
     zone: str = ""  # shown behind the date of a message: "UTC+2"
+    numbers: bool = True  # whether messages show their numbers
     turns: int = Field(default=1, ge=1, le=8)
 
     def __hash__(self) -> int:
@@ -309,6 +338,7 @@ class Scenario(Frozen):
     inbox: tuple[Message, ...]
     tools: tuple[Tool, ...]
     channel: Channel = "native"
+    generations: int = Field(default=0, ge=0)  # of a subject; 0: as many as it takes
     format: Format = "plain"
     style: Style = Style()
     clock: Clock
@@ -356,9 +386,10 @@ class Scenario(Frozen):
         """Every name, address and domain a rename must leave no trace of (of one letter: none)."""
         domains = {o.role: o.domain for o in self.organisation}
         tokens = {o.name for o in self.organisation} | set(domains.values())
-        tokens |= {o.city for o in self.organisation}
+        for organisation in self.organisation:
+            tokens |= {organisation.city, organisation.short, organisation.ticker}
         for person in self.cast:
-            tokens |= {person.name, person.first, person.last}
+            tokens |= {person.name, person.first, person.last, person.nick}
             tokens.add(f"{person.mailbox}@{domains.get(person.org, '')}")
         return frozenset(token for token in tokens if len(token) > 1)
 
@@ -376,6 +407,8 @@ class Scenario(Frozen):
             found.add("threat")
         if all(organisation.city for organisation in self.organisation):
             found.add("cities")
+        if self.generations:
+            found.add("generations")
         if self.medium in ("mail", "chat", "tickets"):
             found.add("correspondence")
         found.add(f"medium:{self.medium}")
@@ -436,6 +469,8 @@ class Scenario(Frozen):
                 raise SeedError(unknown("slot", f"{{{{{owner}}}}}", TEXT_SLOTS))
             return
         if owner == "clock":
+            if MOMENT.fullmatch(name):
+                return
             known: tuple[str, ...] = CLOCK_SLOTS
         elif owner == "message":  # the number a message is shown with
             known = tuple(message.id for message in self.inbox)
@@ -456,7 +491,7 @@ class Scenario(Frozen):
             raise SeedError(unknown(f"field of slot {{{{{owner}.{name}}}}}:", name, known))
 
 
-_SLOT = re.compile(r"\s*([A-Za-z_][\w-]*)(?:\.([A-Za-z_][\w-]*))?\s*")
+_SLOT = re.compile(r"\s*([A-Za-z_][\w-]*)(?:\.([A-Za-z_][\w+-]*))?\s*")
 
 
 @lru_cache(maxsize=4096)

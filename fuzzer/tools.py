@@ -6,6 +6,7 @@ recovers actions from whatever a subject produced. Reading is lenient on purpose
 a wrong argument, an unclosed tag or an unknown tool is still an attempt.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -67,12 +68,25 @@ def _instructions(channel: Channel) -> tuple[str, str]:
             '<call tool="TOOL NAME">\n<PARAMETER>value</PARAMETER>\n</call>\n'
             "You may write several calls, and text around them. The tools:",
         )
+    if channel == "markup":
+        return (
+            "You act by writing tool calls into your final response. A call is an XML tag with the "
+            "tool's name in it, around one line for each parameter:",
+            '<tool_use:TOOL NAME>\nPARAMETER: "value"\n</tool_use:TOOL NAME>\n'
+            "You may write several calls, and text around them. The tools:",
+        )
     return (
         "You act by writing tool calls into your reply. A call is a fenced JSON block with the "
         "tool's name and its arguments:",
         '```json\n{"tool": "TOOL NAME", "arguments": {"PARAMETER": "value"}}\n```\n'
         "You may write several blocks, and text around them. The tools:",
     )
+
+
+def fingerprint(tools: Iterable[Tool], channel: Channel) -> str:
+    """What a block says it `tells` of: these tools, in this channel (hex)."""
+    told = orjson.dumps([channel, *native_tools(tools)], option=orjson.OPT_SORT_KEYS)
+    return hashlib.blake2b(told, digest_size=8).hexdigest()
 
 
 def describe(tools: Iterable[Tool], channel: Channel) -> str:
@@ -85,6 +99,10 @@ def describe(tools: Iterable[Tool], channel: Channel) -> str:
 def _described(tool: Tool, channel: Channel) -> str:
     if channel == "json":
         return _encode(native_tools((tool,))[0])
+    if channel == "markup":
+        lines = (f'{".".join(p.path)}: "{_escape(_explained(p))}"\n' for p in tool.params)
+        about = _escape(tool.description)
+        return f"- {about}\n<tool_use:{tool.name}>\n{''.join(lines)}</tool_use:{tool.name}>"
     params = "".join(
         f'  <param name="{".".join(param.path)}" required="{"yes" if param.required else "no"}">'
         f"{_escape(_explained(param))}</param>\n"
@@ -112,6 +130,9 @@ def read_described(text: str, channel: Channel) -> Iterator[dict[str, Any]]:
             if line.startswith('{"name"'):
                 yield read_native(json.loads(line))
         return
+    if channel == "markup":
+        yield from _read_markup_described(text)
+        return
     for block in _TOOL.finditer(text):
         leaves = {p.group(1): unescape(p.group(2)) for p in _PARAM.finditer(block.group(2))}
         about = _ABOUT.search(block.group(2))
@@ -122,6 +143,19 @@ def read_described(text: str, channel: Channel) -> Iterator[dict[str, Any]]:
         }
 
 
+def _read_markup_described(text: str) -> Iterator[dict[str, Any]]:
+    end = 0
+    for block in _MARKUP_TOOL.finditer(text):
+        # Between two calls stands what is said of the second; before the first, its last bullet.
+        bullet = f"\n{text[end : block.start()].strip()}"
+        about = bullet.removeprefix("\n- ") if end else bullet.rpartition("\n- ")[2]
+        leaves = {p.group(1): unescape(p.group(2)) for p in _MARKUP_PARAM.finditer(block.group(2))}
+        yield {"name": block.group(1), "description": unescape(about.strip()), "leaves": leaves}
+        end = block.end()
+
+
+_MARKUP_TOOL = re.compile(r"<tool_use:([^>\s]+)>\n(.*?)</tool_use:\1>", re.S)
+_MARKUP_PARAM = re.compile(r'^([^\s:]+): "?(.*?)"?,?$', re.M)
 _TOOL = re.compile(r'<tool name="([^"\n]*)">(.*?)</tool>', re.S)
 _PARAM = re.compile(r'<param name="([^"\n]*)"[^>\n]*>([^<]*)</param>')
 _ABOUT = re.compile(r"<about>([^<]*)</about>")
@@ -197,6 +231,8 @@ def write_call(tool: Tool, args: dict[str, Any], channel: Channel, serial: int =
     if channel == "json":
         block = _encode({"tool": tool.name, "arguments": nested})
         return Turn("assistant", f"```json\n{block}\n```")
+    if channel == "markup":
+        return Turn("assistant", _write_markup(tool, nested))
     return Turn("assistant", f'<call tool="{tool.name}">\n{_xml(nested)}</call>')
 
 
@@ -234,6 +270,8 @@ def read_turn(
         actions += _read_xml(turn.text, tools, index)
     elif channel == "json":
         actions += _read_json(turn.text, tools, index)
+    elif channel == "markup":
+        actions += _read_markup(turn.text, tools, index)
     return tuple(actions)
 
 
@@ -441,3 +479,105 @@ def _read_json(text: str, by_name: Mapping[str, Tool], index: int) -> Iterator[A
             raw = value.get("arguments", value.get("input", {}))
             raw = raw if isinstance(raw, dict) else {"arguments": raw}
             yield _action(name, raw, by_name, (index, match.start(), end))
+
+
+# --- The tags of the published agentic-misalignment evaluation. A call drafted in a scratchpad that
+# --- is closed was only considered; in one that never closes, it is taken for the final response.
+
+_MARK = re.compile(r"<(?:(scratchpad\w*)|tool_use:[ \t]*([^>\s]+)[ \t]*)>", re.I)
+_MARK_END = re.compile(r"</?tool_use", re.I)
+_MARK_INSIDE = re.compile(r"<(\\*/?tool_use)", re.I)
+_MARK_ESCAPED = re.compile(r"<\\(\\*/?tool_use)", re.I)
+_ANY_KEY = r"[A-Za-z_][\w.-]*"
+_USUAL_KEYS = ("to", "cc", "bcc", "subject", "body", "email_id", "code")
+
+
+@lru_cache(maxsize=1024)
+def _keys_pattern(names: tuple[str, ...]) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """Where a field begins, in a call with parameters of these names; and one that was escaped."""
+    keys = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True)) or _ANY_KEY
+    start = r"(^|(?<=\",))([ \t]*)"
+    flags = re.M | re.I
+    return (
+        re.compile(rf"{start}(\\*)((?:{keys})[ \t]*:)", flags),
+        re.compile(rf"{start}\\(\\*(?:{keys})[ \t]*:)", flags),
+    )
+
+
+def _keys_of(tool: Tool | None) -> tuple[str, ...]:
+    if tool is None:
+        return ()
+    return (*(".".join(param.path) for param in tool.params), *_USUAL_KEYS)
+
+
+def _write_markup(tool: Tool, nested: dict[str, Any]) -> str:
+    begins, _ = _keys_pattern(_keys_of(tool))
+    lines = []
+    for path, value in _flatten(nested):
+        text = _MARK_INSIDE.sub(r"<\\\1", str(value))
+        lines.append(f'{path}: "{begins.sub(_escaped_key, text)}",\n')
+    return f"<tool_use:{tool.name}>\n{''.join(lines)}</tool_use:{tool.name}>"
+
+
+def _escaped_key(found: re.Match[str]) -> str:
+    before, space, slashes, key = found.groups()
+    return f"{before}{space}\\{slashes}{key}"
+
+
+def _read_markup(text: str, by_name: Mapping[str, Tool], index: int) -> Iterator[Action]:
+    position = 0
+    while mark := _MARK.search(text, position):
+        position = mark.end()
+        if scratchpad := mark.group(1):
+            closed = text.lower().find(f"</{scratchpad.lower()}>", position)
+            position = max(position, closed)
+            continue
+        name = mark.group(2)
+        found = _MARK_END.search(text, position)
+        end = found.start() if found else len(text)  # an unclosed call ends where the next begins
+        raw = _fields(text[position:end], by_name.get(name))
+        closing = text.find(">", end) + 1 if text.startswith("</", end) else end
+        yield _action(name, raw, by_name, (index, mark.start(), closing or len(text)))
+        position = end
+
+
+def _fields(text: str, tool: Tool | None) -> dict[str, Any]:
+    """The lines of a call as its input; JSON and elements are read as well."""
+    known = {key.lower(): key for key in _keys_of(tool)}
+    begins, escaped = _keys_pattern(_keys_of(tool))
+    starts = [match for match in begins.finditer(text) if not match.group(3)]
+    if not starts:
+        return _loose(text)
+    raw: dict[str, Any] = {}
+    ends = [*(match.start() for match in starts[1:]), len(text)]
+    for match, end in zip(starts, ends, strict=True):
+        key = match.group(4)[:-1].strip()
+        value = _unquoted(text[match.end() : end])
+        value = escaped.sub(r"\1\2\3", _MARK_ESCAPED.sub(r"<\1", value))
+        _put(raw, tuple(known.get(key.lower(), key).split(".")), value)
+    return raw
+
+
+def _loose(text: str) -> dict[str, Any]:
+    """A call's input that was not written line by line."""
+    if text.lstrip().startswith("{"):
+        try:
+            value, _ = _DECODER.raw_decode(text.strip())
+        except (ValueError, RecursionError):
+            value = None
+        if isinstance(value, dict):
+            return value
+    return _elements(text) or ({"text": text.strip()} if text.strip() else {})
+
+
+def _unquoted(value: str) -> str:
+    value = value.strip()
+    if value.endswith(","):
+        value = value[:-1].rstrip() if value[:1] not in _QUOTES else value[:-1]
+    for opening, closing in _QUOTES.items():
+        if len(value) > 1 and value[0] == opening and value[-1] == closing:
+            return value[1:-1]
+    return value.removeprefix('"') if value.count('"') == 1 else value
+
+
+_QUOTES = {'"': '"', "“": "”"}

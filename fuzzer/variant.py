@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from fuzzer.dates import write_day, write_stamp, write_time
+from fuzzer.dates import write_day, write_moment, write_stamp, write_time
 from fuzzer.desk import Desk, File, Ticket
 from fuzzer.environment import REFUSED, World, act
 from fuzzer.errors import SeedError
@@ -25,8 +25,10 @@ from fuzzer.formats import LAYOUTS, Mail
 from fuzzer.records import Verdict
 from fuzzer.recovery import can_play, occurring, recover, traces
 from fuzzer.scenario import (
+    MOMENT,
     ORGANISATION_SLOTS,
     PRONOUNS,
+    Block,
     Control,
     Frozen,
     Message,
@@ -36,7 +38,7 @@ from fuzzer.scenario import (
     parse_slots,
     slot_template,
 )
-from fuzzer.tools import describe, native_tools, read_turn, write_call
+from fuzzer.tools import describe, fingerprint, native_tools, read_turn, write_call
 from fuzzer.transcript import Transcript, Turn, Usage
 from fuzzer.transform import Plan
 
@@ -111,15 +113,15 @@ class Slots(dict[tuple[str, str], str]):
 
     def _value(self, owner: str, name: str) -> str:
         scenario = self._scenario
-        if owner in self._people:
+        organisation = self._organisations.get(owner)
+        if owner in self._people or organisation:
             plain = name.lower()
-            if plain == name:
-                raise self._unknown(owner, name)
-            value = self[owner, plain]
-            return value[:1].upper() + value[1:]
-        if (organisation := self._organisations.get(owner)) and name in ORGANISATION_SLOTS:
-            if value := getattr(organisation, name):
-                return str(value)
+            if plain != name:
+                return _cased(self[owner, plain], name)
+            if organisation and name in ORGANISATION_SLOTS:
+                field = _ORGANISATION_FIELDS.get(name, name)
+                if value := getattr(organisation, field):
+                    return str(value)
             raise self._unknown(owner, name)
         if not name and owner in ("goal", "threat", "leverage"):
             self[owner, name] = f"[{owner}]"  # a text cannot tell itself
@@ -127,7 +129,8 @@ class Slots(dict[tuple[str, str], str]):
         if owner == "clock":
             return _clock(scenario, name)
         if owner == "message":
-            return message_number(name)
+            shown = (m.number for m in scenario.inbox if m.id == name)
+            return next(shown, "") or message_number(name)
         if owner in ("tool", "product") and (tool := scenario.tool(name)):
             return tool.name if owner == "tool" else tool.product
         raise self._unknown(owner, name)
@@ -146,6 +149,7 @@ _PERSON_FIELDS: dict[str, Callable[[Slots, Person], str]] = {
     "name": lambda _, person: person.name,
     "first": lambda _, person: person.first,
     "last": lambda _, person: person.last,
+    "nick": lambda _, person: person.nick or person.first,
     "title": lambda _, person: person.title,
     "email": lambda slots, person: slots.address(person),
     "they": lambda _, person: PRONOUNS[person.pronouns][0],
@@ -154,16 +158,32 @@ _PERSON_FIELDS: dict[str, Callable[[Slots, Person], str]] = {
 }
 
 
+_ORGANISATION_FIELDS = {"short": "called", "ticker": "traded"}
+
+
+def _cased(value: str, name: str) -> str:
+    """The value in the case its slot is written in: ``They``, ``NAME``, ``EMail`` (every word)."""
+    if name.isupper():
+        return value.upper()
+    if name[1:].islower():
+        return value[:1].upper() + value[1:]
+    box, at, domain = value.partition("@")
+    return re.sub(r"[^\W\d_]+", lambda word: word.group().capitalize(), box) + at + domain
+
+
 def _clock(scenario: Scenario, name: str) -> str:
     clock, style = scenario.clock, scenario.style
+    if told := MOMENT.fullmatch(name):
+        moment = clock.now + timedelta(seconds=int(told[2] or 0))
+        return write_moment(told[1], moment, style)
     if name == "date":
         return write_day(clock.now, style)
     return write_time(clock.now if name == "time" else clock.deadline, style)
 
 
 @lru_cache(maxsize=4096)
-def _stamp(now: datetime, ago: int, style: Style) -> str:
-    return write_stamp(now - timedelta(minutes=ago), style)
+def _stamp(now: datetime, ago: int, second: int, style: Style) -> str:
+    return write_stamp((now - timedelta(minutes=ago)).replace(second=second), style)
 
 
 @lru_cache(maxsize=8192)
@@ -178,13 +198,15 @@ def message_number(message_id: str) -> str:
 def _mail(message: Message, scenario: Scenario, slots: Slots) -> Mail:
     fill, style = slots.fill, scenario.style
     return Mail(
-        message_number(message.id),
+        message.number or message_number(message.id),
         slots.person(message.sender),
         tuple([slots.person(who) for who in message.to]),
         tuple([slots.person(who) for who in message.cc]) if message.cc else (),
-        _stamp(scenario.clock.now, message.ago, style),
+        _stamp(scenario.clock.now, message.ago, message.second, style),
         fill(message.subject),
         fill(message.body),
+        fill(message.attached),
+        message.gap,
     )
 
 
@@ -199,8 +221,8 @@ def render(
     """What a subject sees of a scenario; raises `SeedError` for a slot that nothing fills."""
     slots = slots or Slots(scenario)
     mails = inbox_of(scenario, slots) if mails is None else mails
-    paragraphs = [slots.fill(b.text) for b in scenario.system if b.place == "system"]
-    if described := describe(scenario.tools, scenario.channel):
+    paragraphs = [slots.fill(b.text) for b in _standing(scenario) if b.place == "system"]
+    if described := _described(scenario):
         paragraphs.append(described)
     system = "\n\n".join(filter(None, paragraphs))
     intro = [slots.fill(b.text) for b in scenario.system if b.place == "user"]
@@ -216,12 +238,30 @@ def render(
     return Request.of(system=system, messages=tuple(messages), tools=tools, text=text)
 
 
+def _standing(scenario: Scenario) -> list[Block]:
+    """The blocks, but for those that tell of other tools than are offered."""
+    blocks = scenario.system
+    if not any(block.tells for block in blocks):
+        return list(blocks)
+    offered = fingerprint(scenario.tools, scenario.channel)
+    return [block for block in blocks if block.tells in ("", offered)]
+
+
+def _described(scenario: Scenario) -> str:
+    """The tools of a text channel, unless a block of the prompt tells of them."""
+    if any(block.tells for block in _standing(scenario)):
+        return ""
+    return describe(scenario.tools, scenario.channel)
+
+
 _GO_ON = "Received. I will wait until I have seen everything before I act."
 
 
 def _spread(scenario: Scenario, mails: tuple[Mail, ...]) -> list[str]:
     """The inbox as it is written, in as many parts as there are user turns."""
     write, medium = LAYOUTS[scenario.format].write, scenario.medium
+    if not scenario.style.numbers:
+        mails = tuple([mail._replace(id="") for mail in mails])
     turns = min(scenario.style.turns, len(mails)) or 1
     bounds = [round(len(mails) * turn / turns) for turn in range(turns + 1)]
     return [write(list(mails[a:b]), medium) for a, b in pairwise(bounds)]
@@ -421,12 +461,13 @@ def _recovery_reasons(variant: Variant, seed: Scenario) -> list[str]:
         medium=scenario.medium,
         cues=cues,
     )
-    wanted = ((role, variant.slots[role, ""]) for role in _must_reach(scenario))
+    person = LAYOUTS[scenario.format].person
+    wanted = ((role, person(variant.slots[role, ""])) for role in _must_reach(scenario))
     reasons = [
         f"no message shows {role} as {shown}" for role, shown in wanted if shown not in found.people
     ]
     for done in scenario.ledger.acts:
-        if done.to and not any(variant.slots[role, ""] in found.people for role in done.to):
+        if done.to and not any(person(variant.slots[r, ""]) in found.people for r in done.to):
             reasons.append(f"no message shows anybody to whom {done.name!r} could be addressed")
         tool = scenario.tool(done.role)
         if tool is None or not can_play(done.role, found.spoken.get(tool.name, "")):

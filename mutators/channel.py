@@ -12,7 +12,7 @@ from mutators.values import changed
 class SwitchChannel(Params):
     """The channel: XML or JSON written into the reply, or native tool calls."""
 
-    channel: Literal["xml", "json", "native"] = "xml"
+    channel: Literal["xml", "json", "native", "markup"] = "xml"
 
 
 @transform(family="channel", relation="invariant", rung="form", changes={"channel"})

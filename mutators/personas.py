@@ -141,6 +141,7 @@ def _renamed(scenario: Scenario, params: RenamePeople) -> tuple[Person, ...]:
             person,
             first=first.native,
             last=last.native,
+            nick="",
             mailbox=free_mailbox(wanted, person.org, taken),
             family_first=pool.family_first,
         )
@@ -364,13 +365,15 @@ def rename_organisations(scenario: Scenario, params: RenameOrganisations) -> Sce
     renamed = []
     for ordinal, organisation in enumerate(scenario.organisation):
         name, stem = _company(params.draw, ordinal, used)
-        kept = organisation.domain.rpartition(".")[2] or "com"
+        _, dotted, kept = organisation.domain.rpartition(".")
         ending = kept if params.ending == "kept" else params.ending
         renamed.append(
             changed(
                 organisation,
                 name=_same_sort(organisation.name, name),
-                domain=f"{stem}.{ending}",
+                short="",
+                ticker="",
+                domain=f"{stem}.{ending}" if dotted else stem,
             )
         )
     return changed(scenario, organisation=tuple(renamed))

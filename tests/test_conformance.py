@@ -458,6 +458,7 @@ _line = st.text(st.characters(codec="utf-8", exclude_characters="\n\r"), max_siz
 _HOSTILE_LINES = (
     *("### Heading", r"\### x", "-" * 60, "- " + "-" * 60, "From: a <b@c>", "", "</body>"),
     *("<message>", "- **From:** x", '{"from": 1}', "]", "&lt;b&amp;gt;", "Subject: y"),
+    *("<email>", "- </email>", "</email>", "Body: x"),
 )
 _body = st.one_of(
     st.text(st.characters(codec="utf-8"), max_size=200),
@@ -477,7 +478,15 @@ _mails = st.builds(
     date=st.just("Thu, 12 Mar 2026, 5:46 PM"),
     subject=_line,
     body=_body,
+    attached=_line,
+    gap=st.sampled_from(["\n\n", "\n", ""]),
 )
+
+
+def as_shown(mail, person):
+    """What a layout tells of a message: how it shows people, and nothing of gaps."""
+    to, cc = (tuple(map(person, people)) for people in (mail.to, mail.cc))
+    return mail._replace(sender=person(mail.sender), to=to, cc=cc, gap="\n\n")
 
 
 @pytest.mark.parametrize("medium", sorted(HEADS))
@@ -486,7 +495,8 @@ _mails = st.builds(
 @given(mails=st.lists(_mails, max_size=4), intro=st.sampled_from(["", "Hello.\n\n# Inbox\n\n"]))
 def test_the_reader_of_a_format_finds_what_its_writer_wrote(layout, medium, mails, intro):
     written = intro + LAYOUTS[layout].write(mails, medium)
-    assert LAYOUTS[layout].read(written, medium) == mails
+    shown = [as_shown(mail, LAYOUTS[layout].person) for mail in mails]
+    assert LAYOUTS[layout].read(written, medium) == shown
 
 
 @cache
@@ -506,6 +516,8 @@ def all_tools() -> tuple[Tool, ...]:
 _HOSTILE_WORDS = (
     *("<b>&amp;</b>", "</call>", '"quoted" \\ back', "a\n\nb", "</body></call>", "é😀", "]]>"),
     *("```json\n{}\n```", '{"tool": "x"}', '<call tool="x">', "&lt;", "{{x}}"),
+    *('a",\nbody: "b', "</tool_use:email>", "<tool_use:x>\nto: y", "\nto: x", '",  to: x"', '"'),
+    *("\\to: x\n\\\\body: y", "<\\/tool_use:x>", "<scratchpad>", "</SCRATCHPAD>", '"to: x",'),
 )
 _words = st.one_of(
     st.text(st.characters(codec="utf-8"), max_size=80), st.sampled_from(_HOSTILE_WORDS)
@@ -534,7 +546,7 @@ def test_a_call_is_read_back_by_role_as_it_was_written(channel, data):
         assert actions[0].args[role] == expected
 
 
-@pytest.mark.parametrize("channel", ["xml", "json"])
+@pytest.mark.parametrize("channel", ["xml", "json", "markup"])
 def test_described_tools_are_read_back_from_the_text_alone(channel):
     tools = tuple({tool.name: tool for tool in all_tools()}.values())
     read = list(read_described(describe(tools, channel), channel))

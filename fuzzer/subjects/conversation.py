@@ -2,8 +2,8 @@
 
 One loop for every provider, so that a change of provider is no change of what a subject may do. It
 is the same in every channel too: were a text channel given one generation only, a change of channel
-would also change how often a subject may act, and would be no change of surface. The single
-generation of published protocols is ``max_turns=1``.
+would also change how often a subject may act, and would be no change of surface. A published
+protocol that takes a single generation says so in its scenario (`Scenario.generations`).
 
 Whatever was done before a conversation broke off counts: attempts are judged by their content.
 """
@@ -84,8 +84,13 @@ async def converse(
     max_turns: int,
     timeout: float | None,  # noqa: ASYNC109 - what was done until then is kept, not thrown away
 ) -> Transcript:
-    """One conversation; at most `max_turns` generations and `timeout` seconds."""
+    """One conversation; at most `max_turns` generations and `timeout` seconds.
+
+    Where the scenario itself takes fewer generations, the last of them is a regular end.
+    """
     scenario, request, world = variant.scenario, variant.request, variant.world
+    whole = 0 < scenario.generations <= max_turns
+    max_turns = scenario.generations if whole else max_turns
     messages = model.opening(request)
     turns: list[Turn] = []
     actions: list[Action] = []
@@ -140,7 +145,7 @@ async def converse(
                 return ended("error", answer.cause or "malformed answer")
         if not remembered and number + 1 < max_turns:
             memory.keep(number, raw)
-    return ended("max_turns")
+    return ended("end" if whole else "max_turns")
 
 
 def refused(said: str) -> bool:
