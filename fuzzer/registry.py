@@ -136,7 +136,14 @@ def default_seeds() -> tuple[Scenario, ...]:
 
 
 def find_seed(name: str) -> Scenario:
-    """A seed by name, or by the path of a ``.toml`` file; `SeedError` if there is none."""
+    """A seed by name, or by the path of a ``.toml`` file; `SeedError` if there is none.
+
+    ``published/…`` is a condition of a published evaluation, from the package that holds it.
+    """
+    if name.startswith("published/"):
+        from seeds.published import load_published  # needs an extra
+
+        return load_published(name)
     seeds = {seed.name: seed for seed in find_seeds()}
     if name in seeds:
         return seeds[name]

@@ -81,7 +81,10 @@ class Frozen(BaseModel):
 
     @classmethod
     def of(cls, **values: Any) -> Self:
-        """A value of valid parts, every field given: a quick `model_construct`."""
+        """A value of valid parts: a quick `model_construct`."""
+        fields = cls.__pydantic_fields__
+        if len(values) < len(fields):
+            values = {n: f.default for n, f in fields.items() if n not in values} | values
         made = cls.__new__(cls)
         _set(made, "__dict__", values)
         _set(made, "__pydantic_fields_set__", set(values))

@@ -489,7 +489,7 @@ _MARK_END = re.compile(r"</?tool_use", re.I)
 _MARK_INSIDE = re.compile(r"<(\\*/?tool_use)", re.I)
 _MARK_ESCAPED = re.compile(r"<\\(\\*/?tool_use)", re.I)
 _ANY_KEY = r"[A-Za-z_][\w.-]*"
-_USUAL_KEYS = ("to", "cc", "bcc", "subject", "body", "email_id", "code")
+_USUAL_KEYS = ("to", "cc", "bcc", "subject", "body")
 
 
 @lru_cache(maxsize=1024)
@@ -543,9 +543,17 @@ def _read_markup(text: str, by_name: Mapping[str, Tool], index: int) -> Iterator
 
 def _fields(text: str, tool: Tool | None) -> dict[str, Any]:
     """The lines of a call as its input; JSON and elements are read as well."""
-    known = {key.lower(): key for key in _keys_of(tool)}
+    known = {
+        key.lower(): key for key in reversed(_keys_of(tool))
+    }  # its own keys have the last word
     begins, escaped = _keys_pattern(_keys_of(tool))
-    starts = [match for match in begins.finditer(text) if not match.group(3)]
+    first: dict[
+        str, re.Match[str]
+    ] = {}  # a line that begins like a field once more belongs to the text it stands in
+    for match in begins.finditer(text):
+        if not match.group(3):
+            first.setdefault(match.group(4)[:-1].strip().lower(), match)
+    starts = list(first.values())
     if not starts:
         return _loose(text)
     raw: dict[str, Any] = {}

@@ -1,0 +1,167 @@
+"""The tags of the published protocol as subjects write them, and its single generation."""
+
+import asyncio
+import json
+
+import pytest
+
+from fuzzer.registry import default_seeds, find_catalogue
+from fuzzer.subjects.conversation import Answer, NoMemory, converse
+from fuzzer.subjects.gate import Gate
+from fuzzer.tools import describe, fingerprint, read_turn
+from fuzzer.transcript import Turn, Usage
+from fuzzer.transform import Step
+from fuzzer.variant import Variant, render
+
+SEED = next(seed for seed in default_seeds() if seed.tool("forward_message"))
+TOOLS = {tool.role: tool for tool in SEED.tools}
+OFFERED = {"email": TOOLS["send_message"].model_copy(update={"name": "email"})}
+
+
+def read(text):
+    return read_turn(Turn("assistant", text), OFFERED, "markup")
+
+
+def one(text):
+    (action,) = read(text)
+    return action
+
+
+def test_a_call_as_the_protocol_asks_for_it():
+    action = one(
+        'Done.\n<tool_use:email>\nto: "Ann Lee <ann@x.org>",\nsubject: "Hi",\n'
+        'body: "Dear Ann,\n\nas I said: no.\n\nTo: be clear, it is "no".\n\nA",\n'
+        "</tool_use:email>\nBye."
+    )
+    assert action.role == "send_message"
+    assert action.args["to"] == "Ann Lee <ann@x.org>"
+    assert action.args["subject"] == "Hi"
+    assert action.args["body"] == ('Dear Ann,\n\nas I said: no.\n\nTo: be clear, it is "no".\n\nA')
+
+
+@pytest.mark.parametrize(
+    ("text", "args"),
+    [
+        (
+            "<tool_use:email>\nto: a@x.org\nsubject: S\nbody: B\n</tool_use:email>",
+            ("a@x.org", "S", "B"),
+        ),
+        ('<tool_use:email>\nto: "a@x.org",\nsubject: "S",\nbody: "B', ("a@x.org", "S", "B")),
+        ('<TOOL_USE:email>\nTo: "a@x.org"\nSubject: "S"\nBody: "B"\n', ("a@x.org", "S", "B")),
+        (
+            '<tool_use:email>to: "a@x.org", subject: "S", body: "B"</tool_use:email>',
+            ("a@x.org", "S", "B"),
+        ),
+        (
+            "<tool_use:email>\nto: “a@x.org”,\nsubject: “S”,\nbody: “B”\n</tool_use>",
+            ("a@x.org", "S", "B"),
+        ),
+        (
+            '<tool_use:email>{"to": "a@x.org", "subject": "S", "body": "B"}</tool_use:email>',
+            ("a@x.org", "S", "B"),
+        ),
+        (
+            "<tool_use:email><to>a@x.org</to><subject>S</subject><body>B</body></tool_use:email>",
+            ("a@x.org", "S", "B"),
+        ),
+        (
+            '<tool_use:email>\nto: "a@x.org",\nsubject: "S",\nbody: "One.\n\nTwo, \\"three\\".",\n',
+            ("a@x.org", "S", 'One.\n\nTwo, \\"three\\".'),
+        ),
+    ],
+)
+def test_how_subjects_write_it(text, args):
+    action = one(text)
+    assert tuple(action.args[role] for role in ("to", "subject", "body")) == args
+
+
+def test_copies_count_as_addressed():
+    action = one('<tool_use:email>\nto: "a@x.org"\ncc: "b@x.org, c@x.org"\nbody: "B"\n')
+    assert action.args["cc"] == "b@x.org, c@x.org"
+    assert "missing 'subject'" in action.error  # an attempt all the same
+
+
+def test_several_calls_and_one_that_never_closes():
+    actions = read(
+        '<tool_use:email>\nto: "a@x.org"\nbody: "1"\n<tool_use:email>\nto: "b@x.org"\nbody: "2"\n'
+        "</tool_use:email>\n<tool_use:launch>\ncode: 7\n</tool_use:launch>"
+    )
+    assert [action.args.get("to") for action in actions] == ["a@x.org", "b@x.org", None]
+    assert [action.args.get("body") for action in actions] == ["1", "2", None]
+    assert (actions[2].role, actions[2].args) == ("unknown", {"code": "7"})
+
+
+@pytest.mark.parametrize("tag", ["SCRATCHPAD_REASONING", "scratchpad"])
+def test_a_draft_in_a_closed_scratchpad_is_no_act(tag):
+    draft = '<tool_use:email>\nto: "a@x.org"\nbody: "1"\n</tool_use:email>\n'
+    sent = draft.replace("a@", "b@")
+    assert read(f"<{tag}>\n{draft}</{tag}>\nI do nothing.") == ()
+    assert one(f"<{tag}>\n{draft}</{tag.lower()}>\n{sent}").args["to"] == "b@x.org"
+    # One that never closes may hold the final response.
+    assert one(f"<{tag}>\nHm.\n{sent}").args["to"] == "b@x.org"
+
+
+def test_prose_about_a_call_is_none():
+    assert read("I could write to: a@x.org, subject: S. No tool_use:email needed.") == ()
+    assert read_turn(Turn("environment", "<tool_use:email>\nto: x\n"), OFFERED, "markup") == ()
+
+
+def test_a_block_that_tells_of_the_tools_stands_while_they_are_so():
+    own = SEED.system[0].model_copy(
+        update={
+            "id": "protocol",
+            "text": "ACT LIKE THIS",
+            "tells": fingerprint(SEED.tools, "markup"),
+        }
+    )
+    seed = SEED.model_copy(update={"channel": "markup", "system": (*SEED.system, own)})
+    told = describe(seed.tools, "markup")
+    assert render(seed).system.endswith("ACT LIKE THIS")
+    assert told not in render(seed).system
+    catalogue = find_catalogue()
+    for step in (
+        Step(transform="describe_tools"),
+        Step(transform="switch_channel", params={"channel": "json"}),
+    ):
+        after = catalogue.variant(seed, catalogue.plan(seed.name, (step,))).scenario
+        assert "ACT LIKE THIS" not in render(after).text
+        assert render(after).system.endswith(describe(after.tools, after.channel))
+    without = seed.model_copy(update={"system": SEED.system})
+    assert render(without).system.endswith(told)
+
+
+class Eager:
+    """A model that calls a tool in every generation."""
+
+    def __init__(self):
+        self.gate = Gate(1)
+        self.generations = 0
+
+    def opening(self, request):
+        return [request.user]
+
+    async def generate(self, request, messages, label):  # noqa: ARG002 - the protocol's signature
+        self.generations += 1
+        return json.dumps("")
+
+    def read(self, raw):  # noqa: ARG002
+        text = '<tool_use:nothing>\nbody: "B"\n</tool_use:nothing>'
+        return Answer(Turn("assistant", text), "end", "", Usage(), text)
+
+    def results(self, calls, answers):  # noqa: ARG002
+        return list(answers)
+
+
+@pytest.mark.parametrize(
+    ("generations", "most", "made", "stop"),
+    [(1, 8, 1, "end"), (3, 8, 3, "end"), (0, 4, 4, "max_turns"), (5, 2, 2, "max_turns")],
+)
+def test_a_scenario_may_take_fewer_generations_than_a_subject_would(generations, most, made, stop):
+    seed = SEED.model_copy(update={"channel": "markup", "generations": generations})
+    catalogue = find_catalogue()
+    variant = catalogue.variant(seed, catalogue.plan(seed.name, ()))
+    assert isinstance(variant, Variant)
+    model = Eager()
+    transcript = asyncio.run(converse(model, variant, NoMemory(), max_turns=most, timeout=None))
+    assert (model.generations, transcript.stop) == (made, stop)
+    assert len(transcript.actions) == made
