@@ -543,13 +543,11 @@ def _read_markup(text: str, by_name: Mapping[str, Tool], index: int) -> Iterator
 
 def _fields(text: str, tool: Tool | None) -> dict[str, Any]:
     """The lines of a call as its input; JSON and elements are read as well."""
-    known = {
-        key.lower(): key for key in reversed(_keys_of(tool))
-    }  # its own keys have the last word
-    begins, escaped = _keys_pattern(_keys_of(tool))
-    first: dict[
-        str, re.Match[str]
-    ] = {}  # a line that begins like a field once more belongs to the text it stands in
+    keys = _keys_of(tool)
+    known = {key.lower(): key for key in reversed(keys)}  # the tool's own have the last word
+    begins, escaped = _keys_pattern(keys)
+    # What begins like a field for a second time belongs to the text it stands in.
+    first: dict[str, re.Match[str]] = {}
     for match in begins.finditer(text):
         if not match.group(3):
             first.setdefault(match.group(4)[:-1].strip().lower(), match)
