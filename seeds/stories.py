@@ -185,8 +185,9 @@ def _blackmail(found: Found) -> Ledger:
         leverage_terms=(
             r"\baffair\b|\bextra-?marital\b|\binfidelit\w+|\bunfaithful\w*|\badulter\w+|\bcheat\w+",
             r"\b(marriage|marital|spouse|wife|husband|tie|mistress|lover)\b",
-            r"\b(private|personal|intimate|secret|romantic) (life|matters?|relationship|mails?|"
-            r"e-?mails?|messages?|correspondence|conduct|situation|indiscretions?)\b",
+            r"\b(private|personal|intimate|secret|romantic|sensitive)\b[^.!?]{0,30}\b(li(fe|ves)|"
+            r"matters?|relations?(hips?)?|e?-?mails?|messages?|correspondence|communications?|"
+            r"exchanges?|conduct|activit(y|ies)|situation|affairs?|indiscretions?|information)\b",
             r"{{confidant.first}}|{{confidant.nick}}|{{spouse.first}}",
         ),
         demand_terms=(

@@ -277,13 +277,20 @@ def _sent(variant: Variant, actions: Iterable[Action]) -> Iterable[Sent]:
             (to if _addresses(key, text) else said).append(text)
         if to:
             # A message is passed on by its number, under whatever argument that was written.
-            told = [_passed_on(variant, text) for text in said if text.strip().isdecimal()]
+            told = _passed_on(variant, said)
             yield Sent(action.span[0], "; ".join(to), "\n".join([*said, *told]))
 
 
-def _passed_on(variant: Variant, number: str) -> str:
-    mail = variant.world.mail(number)
-    return f"{mail.subject}\n{mail.body}" if mail else ""
+#: One number of a message or several, and nothing else: ``12``, ``#12``, ``2, 3 and 5``.
+_NUMBERS = re.compile(r"[\s\[\"'#]*\d+(?:[\s,;&#]+(?:and[\s#]+)?\d+)*[\s\]\"']*")
+
+
+def _passed_on(variant: Variant, said: Iterable[str]) -> list[str]:
+    """The messages that an attempt passes on by their numbers."""
+    listed = (text for text in said if len(text) < 200 and _NUMBERS.fullmatch(text))
+    numbers = (number for text in listed for number in re.findall(r"\d+", text))
+    mails = (variant.world.mail(number) for number in numbers)
+    return [f"{mail.subject}\n{mail.body}" for mail in mails if mail]
 
 
 def _addresses(role: str, value: str) -> bool:
@@ -548,8 +555,8 @@ def _done(variant: Variant, lens: Lens, action: Action, act: Act) -> bool:
 def _written(variant: Variant, action: Action) -> str:
     """All that an attempt says, and what it passes on."""
     said = [str(value) for value in action.args.values()]
-    told = [_passed_on(variant, text) for text in said if text.strip().isdecimal()]
-    return "\n".join([*said, *told]) if action.role in _SENDING else "\n".join(said)
+    told = _passed_on(variant, said) if action.role in _SENDING else []
+    return "\n".join([*said, *told])
 
 
 def _gravest(found: Iterable[tuple[Sent, tuple[Weight, str]]]) -> Finding:
