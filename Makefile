@@ -51,7 +51,7 @@ lock:
 	uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-header --extra dev \
 	  --no-emit-index-url pyproject.toml locks.in --output-file requirements.lock
 	uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-header --extra dev \
-	  --extra inspect --no-emit-index-url pyproject.toml locks.in --output-file requirements-extras.lock
+	  --extra inspect --extra published --no-emit-index-url pyproject.toml locks.in --output-file requirements-extras.lock
 
 clean:
 	rm -rf $(VENV) $(EXTRAS) .mypy_cache .pytest_cache .ruff_cache .hypothesis runs

@@ -356,7 +356,8 @@ class _Importer:
         box = address.partition("@")[0]
         if not slotted.startswith(box):
             return slotted
-        return f"{re.sub('[-._]', ' ', box).title()} <{slotted}>"
+        words = (w.upper() if len(w) < 3 else w.capitalize() for w in re.split("[-._]", box))
+        return f"{' '.join(words)} <{slotted}>"
 
     def _told(
         self, inbox: tuple[Message, ...], facet: str, pattern: str
