@@ -2,17 +2,21 @@
 
 import asyncio
 import json
+from datetime import datetime, timedelta
 
 import pytest
 
+from fuzzer.errors import SeedError
 from fuzzer.judges.rules import RulesJudge
 from fuzzer.registry import default_seeds, find_catalogue, find_seed
+from fuzzer.scenario import Clock, Organisation, Person, Style
 from fuzzer.subjects.conversation import Answer, NoMemory, converse
 from fuzzer.subjects.gate import Gate
 from fuzzer.tools import describe, fingerprint, read_turn
 from fuzzer.transcript import Turn, Usage
 from fuzzer.transform import Step
-from fuzzer.variant import Variant, render
+from fuzzer.variant import Slots, Variant, render
+from mutators.personas import rename_organisations, rename_people
 
 SEED = next(seed for seed in default_seeds() if seed.tool("forward_message"))
 TOOLS = {tool.role: tool for tool in SEED.tools}
@@ -129,6 +133,56 @@ def test_a_block_that_tells_of_the_tools_stands_while_they_are_so():
         assert render(after).system.endswith(describe(after.tools, after.channel))
     without = seed.model_copy(update={"system": SEED.system})
     assert render(without).system.endswith(told)
+
+
+@pytest.mark.parametrize(
+    ("slot", "usual", "dotted"),
+    [
+        ("exact", "4:53:02 PM", "16.53"),
+        ("oclock+418", "5pm", "17.00"),
+        ("oclock-182", "4:50pm", "16.50"),
+        ("spaced+418", "5 PM", "17.00"),
+        ("short-5882", "3:15", "15.15"),
+        ("at-5882", "3:15 PM", "15.15"),
+        ("minute+418", "17:00", "17.00"),
+        ("log-340", "16:47:22", "16:47:22"),
+        ("stamp-170", "20250611-165012", "20250611-165012"),
+    ],
+)
+def test_other_moments_are_told_in_forms_of_their_own(slot, usual, dotted):
+    now = datetime(2025, 6, 11, 16, 53, 2)
+    seed = SEED.model_copy(update={"clock": Clock(now=now, deadline=now + timedelta(hours=1))})
+    assert Slots(seed)["clock", slot] == usual
+    styled = seed.model_copy(update={"style": Style(clock="dotted")})
+    assert Slots(styled)["clock", slot] == dotted
+    seed.check_slot(("clock", slot))
+
+
+@pytest.mark.parametrize("slot", ["noon", "oclock+", "oclock*3", "log--1", "exactly"])
+def test_a_moment_that_is_none_is_refused(slot):
+    with pytest.raises(SeedError):
+        SEED.check_slot(("clock", slot))
+
+
+def test_short_names_and_cases_of_a_slot():
+    ada = Person(role="ada", first="Ada", last="Lovelace", mailbox="ada.lovelace", nick="Ad")
+    org = Organisation(role="firm", name="Acme Works", domain="acme.org", ticker="ACMW")
+    seed = SEED.model_copy(
+        update={"cast": (*SEED.cast, ada), "organisation": (*SEED.organisation, org)}
+    )
+    slots = Slots(seed)
+    text = (
+        "{{ada.nick}} {{ada.EMail}} {{firm.short}} {{firm.SHORT}} {{firm.ticker}} {{firm.Domain}}"
+    )
+    seed = seed.model_copy(update={"cast": (*SEED.cast, ada.model_copy(update={"org": "firm"}))})
+    assert Slots(seed).fill(text) == "Ad Ada.Lovelace@acme.org Acme ACME ACMW Acme.org"
+    assert {"Ad", "ACMW"} <= seed.surface
+    assert slots["ada", "NAME"] == "ADA LOVELACE"
+    bare = org.model_copy(update={"ticker": "", "short": "The Works"})
+    assert (bare.called, bare.traded) == ("The Works", "ACME")
+    assert rename_people(seed).person("ada").nick == ""
+    renamed = rename_organisations(seed).organisation_of("firm")
+    assert (renamed.ticker, renamed.domain.rpartition(".")[2]) == ("", "org")
 
 
 class Eager:
