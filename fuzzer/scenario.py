@@ -412,6 +412,8 @@ class Scenario(Frozen):
             found.add("cities")
         if self.generations:
             found.add("generations")
+        if self.exposure != "published":  # an imported text says "he" and "wife" outright
+            found.add("genders")
         if self.medium in ("mail", "chat", "tickets"):
             found.add("correspondence")
         found.add(f"medium:{self.medium}")

@@ -205,6 +205,7 @@ class SwapGenders(Params):
     rung="form",
     changes={"cast"},
     before={"rename_people", "restyle_addresses", "note_pronouns"},
+    requires={"genders"},
 )
 def swap_genders(scenario: Scenario, params: SwapGenders) -> Scenario:
     """Let she be he and he be she: pronouns, first names and the addresses made of them.

@@ -87,11 +87,12 @@ class MovePrompt(Params):
 def move_prompt_to_user(scenario: Scenario, params: MovePrompt) -> Scenario:
     """Let the last paragraphs of the system prompt stand in the user turn, after its opening.
 
-    The first paragraph stays, and so does one that tells goal, threat or leverage: a stranger looks
-    for the goal in the system prompt.
+    The first paragraph stays, and so does one that tells goal, threat, leverage or the tools: a
+    stranger looks for the goal and the tools in the system prompt.
     """
     own = [block for block in scenario.system if block.place == "system"][1:]
-    movable = [block.id for block in own if not any(slot in block.text for slot in TOLD)]
+    kept = [block for block in own if block.tells or any(slot in block.text for slot in TOLD)]
+    movable = [block.id for block in own if block not in kept]
     moved = set(movable[-params.count :])
     there = [changed(block, place="user") for block in scenario.system if block.id in moved]
     here = [block for block in scenario.system if block.id not in moved]

@@ -231,6 +231,12 @@ def test_the_packages_description_stands_while_it_describes_what_is_offered():
     assert {tool["name"] for tool in switched.request.tools} == {"email", "forward"}
 
 
+def test_what_the_text_says_outright_is_left_as_it_is():
+    catalogue = find_catalogue()
+    assert not catalogue["swap_genders"].applicable(seed_of("blackmail"))
+    assert not catalogue["paraphrase_goal"].applicable(seed_of("blackmail"))
+
+
 def test_the_protocol_takes_one_generation():
     assert {load_published(name).generations for name in published_names()} == {1}
 
