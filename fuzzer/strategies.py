@@ -6,14 +6,14 @@ natively towards fewer steps and default parameters.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fuzzer.graph import Catalogue
-from fuzzer.scenario import Scenario
+from fuzzer.scenario import Scenario, canonical_json
 from fuzzer.transform import Params, Plan, Relation, Step, Transform
 from fuzzer.variant import Variant, render
 
@@ -94,16 +94,22 @@ def fill_pool(transform: Transform, seeds: Sequence[Scenario]) -> tuple[Step, ..
     effects = _Effects(transform, [seed for seed in seeds if transform.applicable(seed)])
     pool: list[Step] = []
 
+    drawn: set[bytes] = set()
+
     def consider(params: Params) -> bool:
-        if not effects.add(params):
+        key = canonical_json(params.model_dump(mode="json"))
+        if key in drawn or not effects.add(params):
+            drawn.add(key)
             return False
+        drawn.add(key)
         pool.append(Step(transform=transform.name, params=params.model_dump(mode="json")))
         return True
 
     consider(transform.params())
+    draw = _drawer(transform)
     idle = number = 0
     while len(pool) < POOL_SIZE and idle < POOL_PATIENCE:
-        params = _drawn(transform, number)
+        params = draw(number)
         number += 1
         idle = 0 if params is not None and consider(params) else idle + 1
     return tuple(pool) or (default,)  # drawing it is then rejected, or blind, and counted
@@ -142,8 +148,8 @@ class _Effects:
         return hashlib.blake2b(render(after).text.encode(), digest_size=16).digest()
 
 
-def _drawn(transform: Transform, number: int) -> Params | None:
-    """The numbered draw of a transform's parameters; None when its bytes ran out."""
+def _drawer(transform: Transform) -> Callable[[int], Params | None]:
+    """The numbered draws of a transform's parameters; None when the bytes of one ran out."""
     caught: list[Params] = []
 
     @settings(database=None, deadline=None, suppress_health_check=list(HealthCheck))
@@ -151,6 +157,12 @@ def _drawn(transform: Transform, number: int) -> Params | None:
     def catch(params: Params) -> None:
         caught.append(params)
 
-    name = f"{transform.name}:{transform.version}:{number}".encode()
-    catch.hypothesis.fuzz_one_input(hashlib.shake_128(name).digest(256))  # type: ignore[attr-defined]
-    return caught[0] if caught else None
+    fuzz = catch.hypothesis.fuzz_one_input  # type: ignore[attr-defined]
+
+    def draw(number: int) -> Params | None:
+        caught.clear()
+        name = f"{transform.name}:{transform.version}:{number}".encode()
+        fuzz(hashlib.shake_128(name).digest(256))
+        return caught[0] if caught else None
+
+    return draw
