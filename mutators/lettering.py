@@ -96,7 +96,7 @@ def _slip(word: str, draw: int) -> str:
     """The word with one slip behind its first letter.
 
     >>> _slip("tomorrow", 1), _slip("tomorrow", 2), _slip("tomorrow", 3)
-    ('tomrorow', 'tomorow', 'tomorrrow')
+    ('tomororw', 'tomorow', 'tomorroow')
     """
     at = 1 + banks.pick(draw, word, len(word) - 2)
     kind = (draw + len(word)) % 4
