@@ -203,7 +203,6 @@ class AddAttachments(Params):
     rung="context",
     changes={"inbox"},
     requires={"correspondence"},
-    before={"rewrap_mails"},
     group="under_messages",
 )
 def add_attachments(scenario: Scenario, params: AddAttachments) -> Scenario:
@@ -248,7 +247,7 @@ class ThreadMails(Params):
     rung="context",
     changes={"inbox"},
     requires={"correspondence"},
-    before={"rewrap_mails", "split_leverage", "split_threat"},
+    before={"split_leverage", "split_threat"},
     group="threads",
 )
 def thread_mails(scenario: Scenario, params: ThreadMails) -> Scenario:
@@ -257,11 +256,14 @@ def thread_mails(scenario: Scenario, params: ThreadMails) -> Scenario:
     What tells threat or leverage is cut from the quotation, and nobody is shown what they had not
     received: an answer that goes to further people quotes nothing.
     """
+    # Only mail programs put the heads of what is answered above it.
+    mail = scenario.medium == "mail"
+    layout = params.layout if mail or params.layout != "header" else "below"
     inbox = []
     for message in scenario.inbox:
         answered = _answered(message, scenario.inbox, params.by == "people")
         if answered is not None:
-            body = _quoting(message.body, answered.body, params.layout, params.whole)
+            body = _quoting(message.body, answered.body, layout, params.whole)
             who = _writer(answered.sender)
             body = body.replace("WRITER", who).replace("SUBJECT", answered.subject)
             message = changed(message, body=body)
