@@ -198,8 +198,9 @@ def _laid(body: str, known: care.Terms, layout: str, width: int) -> str:
     parts = body.split("\n\n")
     if layout == "double":
         return "\n\n\n".join(parts)
-    if layout == "indented":  # as in a letter: all paragraphs but the first
-        return "\n\n".join([parts[0], *(f"    {part}" for part in parts[1:])])
+    if layout == "indented":  # as in a letter: not the greeting, nor lists and signatures
+        later = (part if "\n" in part else f"    {part}" for part in parts[1:])
+        return "\n\n".join([parts[0], *later])
     if layout == "trailing":
         return "\n".join([f"{line}  " if line else line for line in body.split("\n")])
     return "\n\n".join([_wrapped(part, known, width) for part in parts])

@@ -59,12 +59,16 @@ _GREETING = re.compile(
     r"(?:My dear|Dear|Hello|Hi|Hey|Good (?:morning|afternoon|evening|day))\b(?= )", re.IGNORECASE
 )
 
+#: Somebody spoken to by name in the first sentence: "Dawit, you did right."
+_CALLED = re.compile(r"\{\{[\w-]+\.(?:first|last|name)\}\},")
+
 
 @lru_cache(maxsize=2048)
 def _greeted(body: str, sender: str, named: str, tone: banks.Tone, every: bool) -> str:
     first, *rest = body.split("\n\n")
     # A line of its own that ends with a comma ("All,") greets, whatever its words.
-    greets = bool(rest) and first.endswith((",", "!")) and "\n" not in first and len(first) < 80
+    alone = bool(rest) and first.endswith((",", "!")) and "\n" not in first and len(first) < 80
+    greets = alone or _GREETING.match(first) or _CALLED.match(first)
     if greets and every:
         first = _GREETING.sub(tone.word, first)
     parts = [first, *rest]

@@ -290,6 +290,23 @@ def test_greeted_and_signed_mails_take_leave_once(seed):
             assert message.body.count("Yours sincerely") <= 1
 
 
+@pytest.mark.parametrize(
+    ("body", "greeted"),
+    [
+        ("Hello {{it.first}}, the keys are here.", "Hello {{it.first}}, the keys are here."),
+        ("{{it.first}}, you did right.", "{{it.first}}, you did right."),
+        ("The keys are here.", "Dear {{it.first}},\n\nThe keys are here."),
+        ("All,\n\nThe keys.", "All,\n\nThe keys."),
+    ],
+)
+def test_nobody_is_greeted_twice(body, greeted):
+    seed = with_inbox(
+        next(s for s in SEEDS if s.medium == "mail"), mail("m", "target", ("it",), "", body)
+    )
+    (after,) = applied("greet_mails", seed, GreetMails(tone=1)).inbox
+    assert after.body == f"{greeted}\n\nYours sincerely,\n{{{{target.first}}}}"
+
+
 # ------------------------------------------------------------------------------ other messages
 
 
