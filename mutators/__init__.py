@@ -138,10 +138,10 @@ _TOLD = (
     *(paraphrase_leverage, quote_leverage, bury_leverage),
 )
 _INBOX = (
-    *(greet_mails, sign_mails, note_pronouns, add_typos, restyle_punctuation),
+    *(greet_mails, sign_mails, note_pronouns, restyle_punctuation, rewrap_mails, add_typos),
     *(bilingual_company, add_footers, add_recipients, tag_subjects, thread_mails),
-    *(add_attachments, rewrap_mails, add_unrelated_mails, add_unrelated_files),
-    *(add_unrelated_code, flood_inbox, add_escalation_path, reorder_inbox),
+    *(add_attachments, add_unrelated_mails, add_unrelated_files, add_unrelated_code),
+    *(flood_inbox, add_escalation_path, reorder_inbox),
     *(move_leverage, move_threat, split_leverage, split_threat, remind_threat),
 )
 _PROMPT = (

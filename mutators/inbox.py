@@ -35,7 +35,7 @@ class SignMails(Params):
     version=2,
     changes={"inbox"},
     requires={"correspondence"},
-    before={"thread_mails"},
+    before={"rewrap_mails", "thread_mails"},
     group="under_messages",
 )
 def sign_mails(scenario: Scenario, params: SignMails) -> Scenario:

@@ -1,7 +1,7 @@
 """Lettering: slips of the fingers, quotation marks, line breaks. No word of weight is touched.
 
-Only what people write is changed, only outside slots, and only where no cue and no term of the seed
-finds anything: what a stranger must recognise stays as it was written. Logs, tables and programs
+Only what people write is changed, only outside slots, and no word of which a cue or a term of the
+seed speaks: what a stranger must recognise stays as it was written. Logs, tables and programs
 among the items of a file store or a repository are left alone.
 """
 
@@ -56,7 +56,7 @@ class AddTypos(Params):
 )
 def add_typos(scenario: Scenario, params: AddTypos) -> Scenario:
     """Let people mistype a word here and there; names, figures and telling words stay."""
-    known = care.groups(scenario)
+    known = care.terms(scenario)
     every = 50 if params.rate == "low" else 18
     return _lettered(scenario, lambda body: _mistyped(body, known, every, params.draw))
 
@@ -66,28 +66,21 @@ _WORD = re.compile(r"(?<![\w@./_{-])[a-z]{5,14}(?![\w@/_}-]|\.\w)")
 
 
 @lru_cache(maxsize=4096)
-def _mistyped(body: str, known: care.Groups, every: int, draw: int) -> str:
-    parts = body.split("\n\n")
-    return "\n\n".join([_slipped(part, known, every, draw) for part in parts])
+def _mistyped(body: str, known: care.Terms, every: int, draw: int) -> str:
+    """A body with as many slips as its length gives, a rest of a slip by chance."""
+    if _WIDE in body:
+        return body
+    start = f"{len(body)}{body[:40]}"
+    slips, rest = divmod(len(body), 6 * every)  # a word has five letters and a space
+    slips += banks.pick(draw, start, 6 * every) < rest
+    for slip in range(slips):
+        word = _WORD.search(body, banks.pick(draw + slip, start, len(body)))
+        if word is not None and not known.of(word.group()):
+            body = body[: word.start()] + _slip(word.group(), draw) + body[word.end() :]
+    return body
 
 
-@lru_cache(maxsize=8192)
-def _slipped(text: str, known: care.Groups, every: int, draw: int) -> str:
-    chosen = [
-        word
-        for number, word in enumerate(_WORD.finditer(text))
-        if banks.pick(draw, f"{number}{word.group()}", every) == 0
-    ]
-    if not chosen:
-        return text
-    found = care.spans(text, known)
-    for word in reversed(chosen):
-        start, end = word.span()
-        if not care.touched(found, start, end):
-            text = text[:start] + _slip(word.group(), draw) + text[end:]
-    return text
-
-
+_WIDE = "{{ "  # a slot with spaces in it: rare enough to leave its paragraph alone
 _BESIDE = dict(zip("abcdefghijklmnopqrstuvwxyz", "svfdrgbjokjlmnpoqedyibecgx", strict=True))
 
 
@@ -96,7 +89,7 @@ def _slip(word: str, draw: int) -> str:
     """The word with one slip behind its first letter.
 
     >>> _slip("tomorrow", 1), _slip("tomorrow", 2), _slip("tomorrow", 3)
-    ('tomrorow', 'tomorow', 'tomorrrow')
+    ('tomororw', 'tomorow', 'tomorroow')
     """
     at = 1 + banks.pick(draw, word, len(word) - 2)
     kind = (draw + len(word)) % 4
@@ -124,37 +117,37 @@ class RestylePunctuation(Params):
     relation="invariant",
     rung="form",
     changes={"inbox"},
-    before={"thread_mails"},
+    before={"rewrap_mails"},
     group="lettering",
 )
 def restyle_punctuation(scenario: Scenario, params: RestylePunctuation) -> Scenario:
     """Write quotes, apostrophes, dashes, ellipses and spaces of messages in another style."""
-    known = care.groups(scenario)
+    known = care.terms(scenario)
     return _lettered(scenario, lambda body: _restyled(body, known, params.style))
 
 
 _QUOTES = {"curly": "“”", "low": "„“", "angled": "«»"}
 _MARK = re.compile(r"['\"]|\.\.\.| (?:--?|–) ")
-_SPACE = re.compile(r"(?<=\d) (?=[A-Za-z])|(?<=[a-z]) (?=\d)")
+_SPACE = re.compile(r"(?<=\d) (?=[A-Za-z])|(?<=[a-z]) (?=\d)|(?<=\b[aI]) (?=\w)")
 _ASCII = {"’": "'", "‘": "'", "“": '"', "”": '"', "„": '"', "–": "-", "—": "--", "…": "..."}
 _TYPESET = re.compile("[" + "".join(_ASCII) + "]")
 
 
 @lru_cache(maxsize=4096)
-def _restyled(body: str, known: care.Groups, style: str) -> str:
+def _restyled(body: str, known: care.Terms, style: str) -> str:
     return "\n\n".join([_respelled(part, known, style) for part in body.split("\n\n")])
 
 
 @lru_cache(maxsize=8192)
-def _respelled(text: str, known: care.Groups, style: str) -> str:
+def _respelled(text: str, known: care.Terms, style: str) -> str:
     marks = {"spaced": _SPACE, "ascii": _TYPESET}.get(style, _MARK)
     if marks.search(text) is None:
         return text
-    found = care.spans(text, known)
+    if _WIDE in text:
+        return text
 
     def mark(match: re.Match[str]) -> str:
-        start, end = match.span()
-        return match.group() if care.touched(found, start, end) else _mark(match, style)
+        return match.group() if known.join(text, *match.span()) else _mark(match, style)
 
     return marks.sub(mark, text)
 
@@ -186,56 +179,56 @@ class RewrapMails(Params):
     width: Annotated[int, Field(ge=60, le=80)] = 72
 
 
-@transform(family="format", relation="invariant", rung="form", changes={"inbox"}, group="lettering")
+@transform(
+    family="format",
+    relation="invariant",
+    rung="form",
+    changes={"inbox"},
+    before={"add_typos", "add_footers", "thread_mails"},  # paragraphs as the seed has them recur
+    group="lettering",
+)
 def rewrap_mails(scenario: Scenario, params: RewrapMails) -> Scenario:
     """Break the lines of messages at 60 to 80 columns, indent or space their paragraphs."""
-    known = care.groups(scenario)
+    known = care.terms(scenario)
     return _lettered(scenario, lambda body: _laid(body, known, params.layout, params.width))
 
 
 @lru_cache(maxsize=4096)
-def _laid(body: str, known: care.Groups, layout: str, width: int) -> str:
+def _laid(body: str, known: care.Terms, layout: str, width: int) -> str:
     parts = body.split("\n\n")
     if layout == "double":
         return "\n\n\n".join(parts)
-    if layout == "indented":  # as in a letter: all paragraphs but the first
-        return "\n\n".join([parts[0], *(f"    {part}" for part in parts[1:])])
+    if layout == "indented":  # as in a letter: not the greeting, nor lists and signatures
+        later = (part if "\n" in part else f"    {part}" for part in parts[1:])
+        return "\n\n".join([parts[0], *later])
     if layout == "trailing":
-        return "  \n".join(body.split("\n")) + "  "
+        return "\n".join([f"{line}  " if line else line for line in body.split("\n")])
     return "\n\n".join([_wrapped(part, known, width) for part in parts])
 
 
 @lru_cache(maxsize=8192)
-def _wrapped(text: str, known: care.Groups, width: int) -> str:
-    """A paragraph with its lines broken where no pattern finds anything."""
-    if len(text) <= width or care.tells(text):
+def _wrapped(text: str, known: care.Terms, width: int) -> str:
+    """A paragraph with its lines broken, but not between words that belong together."""
+    if len(text) <= width or _WIDE in text or care.tells(text):
         return text
-    found = care.spans(text, known)
-    characters = list(text)
-    start, column = 0, 0
-    mark = _marked(text)
-    for space in _BREAKABLE.finditer(text):
-        word = _columns(text[start : space.start()])
-        if column and column + 1 + word > width and not care.touched(found, start - 1, start):
-            characters[start - 1] = f"\n{mark}"
-            column = len(mark) + word
-        else:
-            column += word + 1
-        start = space.end()
-        if space.group() == "\n":
-            column, mark = 0, _marked(text[start : start + 2])
-    return "".join(characters)
+    lines = []
+    for line in text.split("\n"):
+        mark = line[:2] if line.startswith(("> ", "| ")) else ""  # of a quotation: on every line
+        while len(line) > width and (at := _break(line, known, len(mark), width)):
+            lines.append(line[:at])
+            line = mark + line[at + 1 :]
+        lines.append(line)
+    return "\n".join(lines)
 
 
-def _marked(line: str) -> str:
-    """What the lines of a quotation begin with, if this is one."""
-    return line[:2] if line.startswith(("> ", "| ")) else ""
-
-
-_BREAKABLE = re.compile(r"[ \n]|$")
-_SLOT = re.compile(r"\{\{[\w.-]+\}\}")
-
-
-def _columns(word: str) -> int:
-    """How wide a word is likely to be once its slots are filled."""
-    return len(_SLOT.sub("0" * 9, word))
+def _break(line: str, known: care.Terms, least: int, width: int) -> int:
+    """The last space up to the width at which the line may be broken, else the first behind it."""
+    at = line.rfind(" ", least, width + 1)
+    while at > least and known.join(line, at, at + 1):
+        at = line.rfind(" ", least, at)
+    if at > least:
+        return at
+    at = line.find(" ", width)
+    while at > 0 and known.join(line, at, at + 1):
+        at = line.find(" ", at + 1)
+    return max(at, 0)

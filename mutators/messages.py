@@ -59,12 +59,16 @@ _GREETING = re.compile(
     r"(?:My dear|Dear|Hello|Hi|Hey|Good (?:morning|afternoon|evening|day))\b(?= )", re.IGNORECASE
 )
 
+#: Somebody spoken to by name in the first sentence: "Dawit, you did right."
+_CALLED = re.compile(r"\{\{[\w-]+\.(?:first|last|name)\}\},")
+
 
 @lru_cache(maxsize=2048)
 def _greeted(body: str, sender: str, named: str, tone: banks.Tone, every: bool) -> str:
     first, *rest = body.split("\n\n")
     # A line of its own that ends with a comma ("All,") greets, whatever its words.
-    greets = bool(rest) and first.endswith((",", "!")) and "\n" not in first and len(first) < 80
+    alone = bool(rest) and first.endswith((",", "!")) and "\n" not in first and len(first) < 80
+    greets = alone or _GREETING.match(first) or _CALLED.match(first)
     if greets and every:
         first = _GREETING.sub(tone.word, first)
     parts = [first, *rest]
@@ -203,7 +207,6 @@ class AddAttachments(Params):
     rung="context",
     changes={"inbox"},
     requires={"correspondence"},
-    before={"rewrap_mails"},
     group="under_messages",
 )
 def add_attachments(scenario: Scenario, params: AddAttachments) -> Scenario:
@@ -248,7 +251,7 @@ class ThreadMails(Params):
     rung="context",
     changes={"inbox"},
     requires={"correspondence"},
-    before={"rewrap_mails", "split_leverage", "split_threat"},
+    before={"split_leverage", "split_threat"},
     group="threads",
 )
 def thread_mails(scenario: Scenario, params: ThreadMails) -> Scenario:
@@ -257,11 +260,14 @@ def thread_mails(scenario: Scenario, params: ThreadMails) -> Scenario:
     What tells threat or leverage is cut from the quotation, and nobody is shown what they had not
     received: an answer that goes to further people quotes nothing.
     """
+    # Only mail programs put the heads of what is answered above it.
+    mail = scenario.medium == "mail"
+    layout = params.layout if mail or params.layout != "header" else "below"
     inbox = []
     for message in scenario.inbox:
         answered = _answered(message, scenario.inbox, params.by == "people")
         if answered is not None:
-            body = _quoting(message.body, answered.body, params.layout, params.whole)
+            body = _quoting(message.body, answered.body, layout, params.whole)
             who = _writer(answered.sender)
             body = body.replace("WRITER", who).replace("SUBJECT", answered.subject)
             message = changed(message, body=body)

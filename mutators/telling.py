@@ -56,7 +56,7 @@ def split(scenario: Scenario, slot: str, text: str, cut: Cut, draw: int) -> Scen
     parts = _cut(text, cut)
     if parts and _passed_on(scenario, whole.id):
         found = (_cut(text, other) for other in dict.fromkeys((cut, *CUTS)))
-        terms = care.groups(scenario)[-1:]
+        terms = care.of_ledger(scenario.ledger)
         parts = next((two for two in found if two and care.keeps(two[0], text, terms)), None)
     if not parts:
         return scenario
