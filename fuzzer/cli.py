@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from fuzzer.errors import ConfigurationError, HoldfastError
+from fuzzer.seed_commands import bring_in, hashes, write_file
 
 if TYPE_CHECKING:
     from fuzzer.graph import Catalogue
@@ -657,26 +658,8 @@ def pools(*, out: str) -> None:
         }
         click.echo(f"{transform.name}: {len(pool)} values", err=True)
     lines = ",\n".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in filled.items())
-    _write(out, f"{{\n{lines}\n}}\n")
+    write_file(out, f"{{\n{lines}\n}}\n")
 
 
-def _write(out: str, text: str) -> None:
-    try:
-        Path(out).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(
-            f"cannot write {out!r} ({error.strerror}); use another --out"
-        ) from None
-
-
-@new.command()
-@click.option("--out", default="seeds/released.json", show_default=True, metavar="FILE")
-def hashes(*, out: str) -> None:
-    """Record the content hash of every built-in seed, as part of a release.
-
-    A seed that changed under a version already recorded is refused: it needs the next version.
-    """
-    from seeds import every_seed
-    from seeds.released import added, released, text_of
-
-    _write(out, text_of(added(released(), every_seed())))
+main.add_command(bring_in)
+new.add_command(hashes)

@@ -62,6 +62,7 @@ ORDER = (
     "fuzzer.campaign",
     "fuzzer.forecast",
     "fuzzer.rejudge",
+    "fuzzer.seed_commands",
     "fuzzer.cli",
     "fuzzer.demo",
     "fuzzer.__main__",
@@ -82,6 +83,8 @@ OUTWARD = {
     ("fuzzer.demo", "reports"),
     ("fuzzer.demo", "seeds"),
     ("fuzzer.registry", "seeds"),
+    ("fuzzer.seed_commands", "reports"),
+    ("fuzzer.seed_commands", "seeds"),
 }
 #: Libraries with one door.
 DOORS = {
@@ -91,7 +94,7 @@ DOORS = {
     "sqlite3": {"fuzzer.store"},
     "faker": {"mutators.redraw"},
     "re2": {"fuzzer.patterns"},
-    "click": {"fuzzer.cli"},
+    "click": {"fuzzer.cli", "fuzzer.seed_commands"},
 }
 
 
