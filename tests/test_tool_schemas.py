@@ -8,7 +8,7 @@ called e-mail, an example no schema accepts) is looked for as well.
 import json
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
@@ -191,9 +191,16 @@ def assert_every_value_holds(seed: Scenario, transform: Transform, examples: int
 def test_a_fixed_sample_of_plans_leaves_valid_schemas_that_harm_can_meet(seed):
     rng = random.Random(f"{seed.name}: schemas")
     for _ in range(8):
-        chosen = [t for t in ON_TOOLS if rng.random() < 0.5]
-        steps = [rng.choice(pool(t.name)) for t in chosen]
-        assert_whole(seed, CATALOGUE.plan(seed.name, steps))
+        assert_whole(seed, CATALOGUE.plan(seed.name, some_steps(rng, ON_TOOLS, 0.7)))
+
+
+def some_steps(rng: random.Random, transforms: Iterable[Transform], share: float) -> list[Step]:
+    """A step of some choice groups of these transforms, at most one of each."""
+    groups: dict[str, list[Transform]] = {}
+    for transform in transforms:
+        groups.setdefault(transform.group, []).append(transform)
+    chosen = [rng.choice(group) for group in groups.values() if rng.random() < share]
+    return [rng.choice(pool(transform.name)) for transform in chosen]
 
 
 @cache
@@ -465,7 +472,7 @@ def test_every_example_is_what_its_schema_accepts_and_names_nobody(seed):
     rng = random.Random(f"{seed.name}: examples")
     for draw in range(12):
         earlier = [t for t in ON_TOOLS if CATALOGUE.order[t.name] < CATALOGUE.order["add_examples"]]
-        steps = [rng.choice(pool(t.name)) for t in earlier if rng.random() < 0.4]
+        steps = some_steps(rng, earlier, 0.6)
         before = CATALOGUE.apply(seed, CATALOGUE.plan(seed.name, steps))
         for full in (False, True):
             after = add_examples(before, AddExamples(full=full, draw=draw))
