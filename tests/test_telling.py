@@ -51,7 +51,7 @@ def mail(id, sender, to, subject="", body="Text.", ago=100, cc=()):
 @pytest.mark.parametrize("cut", ["half", "first", "last"])
 def test_a_split_threat_is_told_whole_in_one_thread_by_one_sender(seed, cut):
     transform = CATALOGUE["split_threat"]
-    after = transform(seed, transform.params(cut=cut))
+    after = transform(seed, transform.params.model_validate({"cut": cut}))
     telling_it = next(m for m in seed.inbox if "{{threat}}" in m.body)
     first = next(m for m in after.inbox if m.id == telling_it.id)
     (second,) = added(seed, after)
@@ -116,7 +116,9 @@ def test_the_time_left_is_exact_at_the_date_the_message_shows(seed, unit):
 
 def _countdown(message):
     said = message.body.split("{{threat}}")[1]
-    return said[re.search(r"\d", said).start() :]
+    digit = re.search(r"\d", said)
+    assert digit is not None
+    return said[digit.start() :]
 
 
 @having("threat", "correspondence")
