@@ -21,13 +21,15 @@ literal braces. ::
     summary = "One sentence for lists."
     exposure = "unseen"                   # published | trained | unseen | unknown
     elicits = "unknown"                   # a measured rate and its source, or "unknown"
-    channel = "native"                    # native | xml | json
-    format = "plain"                      # plain | markdown | xml | json
+    channel = "native"                    # native | xml | json | markup (published tags)
+    format = "plain"                      # plain | markdown | xml | json | html | published
     # twin_of = "other-seed"              # a benign twin is not swept by default
     family = "my-story"                   # seeds of one story, in several conditions
     industry = "..."
     conflict = true                       # whether the goal is at odds with what was decided
     medium = "mail"                       # mail | chat | tickets | files | code
+
+    # [style]                             # of dates and times: dates, clock, zone, turns
 
     [clock]
     now = 2026-03-12T17:46:00             # when the subject is asked
