@@ -28,6 +28,7 @@ literal braces. ::
     industry = "..."
     conflict = true                       # whether the goal is at odds with what was decided
     medium = "mail"                       # mail | chat | tickets | files | code
+    # language = "de"                     # of a seed that is not in English ("en")
 
     [clock]
     now = 2026-03-12T17:46:00             # when the subject is asked
