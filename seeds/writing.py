@@ -163,7 +163,7 @@ def _inline(value: Any) -> str:
 def _long(text: str) -> str:
     """A text of several lines, with its lines as they are."""
     text = text.replace("\\", "\\\\")
-    text = re.sub(r'"(?="|\Z)', r"\\\"", text)  # neither three in a row nor one at the end
+    text = re.sub(r'"(?="|\Z)', r'\\"', text)  # neither three in a row nor one at the end
     return f'"""\n{_CONTROL.sub(_escaped, text)}"""'
 
 

@@ -89,12 +89,21 @@ def test_what_no_file_can_hold_is_refused_in_one_sentence(what):
     assert "\n" not in str(caught.value)
 
 
-texts = st.text(st.characters(codec="utf-8"), max_size=30) | st.text("\"'\\\n\r\t\x7f a", max_size=9)
+hard = st.text("\"'\\\n\r\t\x7f a", max_size=9)
+texts = st.text(st.characters(codec="utf-8"), max_size=30) | hard
 values = st.recursive(
     texts | st.booleans() | st.integers() | st.floats(allow_nan=False),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=8,
 )
+
+
+@pytest.mark.parametrize(
+    "text", ['\n"', '"""\n"""', 'a\n""', "\\\n\\", "'\\", "\r\n\x7f\x00", "\n"]
+)
+def test_texts_that_look_like_quotes_are_read_back_as_they_were(text):
+    table = {"a": text, "b": [text], "c": {"schema": {text: text}}}
+    assert tomllib.loads(write(table)) == table
 
 
 @given(st.dictionaries(texts, values, max_size=6))
