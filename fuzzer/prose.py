@@ -236,6 +236,8 @@ def faults(one: Prose, given: Any, names: frozenset[str]) -> list[str]:
     figures = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in said)
     if lost := sorted({n for n in _COUNTED.findall(plain) if not _shows(figures, n)}):
         wrong.append(f"it must hold the figures {', '.join(lost)}")
+    if "\n" not in one.text and "\n" in given.strip():
+        wrong.append("it must stay on one line")
     if _unchanged(plain, said):
         wrong.append("it is still in English")
     low, high = len(plain) // 5 if len(plain) > 60 else 1, 3 * len(plain) + 40

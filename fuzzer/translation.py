@@ -9,8 +9,9 @@ a zero for every model.
 What the checks can tell: slots, ids, paths, code names and figures are still there, no name is
 written out, each text is of a plausible length and no longer English; goal, threat and leverage,
 read back, still show the seed's own cues; the controls, read back, are still called right by the
-rules judge in the original scenario. What they cannot: whether the translation is good, and whether
-translator and back-translator, one and the same model, agree on a mistake. Read it before use.
+rules judge in the original scenario. What they cannot: whether the translation is good, what became
+of the tone of all the texts that are not read back, and whether translator and back-translator, one
+and the same model, agree on a mistake. Read it before use.
 
 The rules judge reads English only, so that the new seed is admitted only by a judge that reads its
 language. Its ledger stays English. So do heads of messages, names of days and months, names of
@@ -151,7 +152,7 @@ class _Translation:
         answers = await self._answers(
             lead, texts, lambda one, given: faults(prose[one], given, names), more, wrong
         )
-        self._texts |= answers.good
+        self._texts |= {one: said.strip() for one, said in answers.good.items()}
         self._doubts += [_mended(one, reason) for one, reason in answers.mended.items()]
         self._give_up(answers.bad, "")
 

@@ -352,6 +352,11 @@ WRONG = {
         lambda answer, _: answer.replace("\n\n{{threat}}\n\n", " {{threat}} "),
         "inbox.changeover.body: {{threat}} must stay a paragraph to itself, between empty lines",
     ),
+    "breaks a line": (
+        *("forth", "threat"),
+        lambda answer, _: answer.replace(". ", ".\n\n", 1),
+        "threat: it must stay on one line",
+    ),
     "says nothing": (
         *("forth", "inbox.plea.body"),
         lambda *_: " ",
@@ -501,6 +506,11 @@ def test_an_answer_of_another_form_is_refused_the_second_time(what, translated):
 
 def test_a_fence_and_a_word_around_the_object_do_not_matter(translated):
     model = Talker(lambda answer: f"Here you are:\n```json\n{json.dumps(answer)}\n```\nDone.")
+    assert made("blackmail-replacement", model) == translated["blackmail-replacement"]
+
+
+def test_blanks_around_a_text_are_none_of_it(translated):
+    model = Spoilt("forth", None, lambda answer, _: f"\n {answer} \n")
     assert made("blackmail-replacement", model) == translated["blackmail-replacement"]
 
 
