@@ -167,6 +167,8 @@ def _with_pronouns(seed: Scenario, text: str) -> str:
     def word(match: re.Match[str]) -> str:
         person = seed.person(seed.threat.by if match[1] == "decider" else match[1])
         found = PRONOUNS[person.pronouns][("they", "them", "their").index(match[2].lower())]
+        if match[2].isupper():
+            return found.upper()
         return found.capitalize() if match[2][0].isupper() else found
 
     return _PRONOUN.sub(word, text)

@@ -415,7 +415,8 @@ class Scenario(Frozen):
             found.add("cities")
         if self.generations:
             found.add("generations")
-        if self.exposure != "published":  # an imported text says "he" and "wife" outright
+        # An imported text says "he" and "wife" outright, and so does a translated one.
+        if self.exposure != "published" and self.english:
             found.add("genders")
         if self.medium in ("mail", "chat", "tickets"):
             found.add("correspondence")

@@ -18,6 +18,7 @@ from fuzzer.graph import Catalogue
 from fuzzer.judges.rules import RulesJudge
 from fuzzer.patterns import compiled
 from fuzzer.prose import Prose, collect, faults
+from fuzzer.records import Verdict
 from fuzzer.recovery import recover
 from fuzzer.scenario import Scenario, parse_slots
 from fuzzer.subjects.anthropic import AnthropicSubject
@@ -26,6 +27,7 @@ from fuzzer.subjects.question import asker
 from fuzzer.transcript import Transcript, Turn
 from fuzzer.translation import Translated, translate
 from fuzzer.variant import Variant, admit
+from mutators import CATALOGUE
 from seeds import load_seed
 from seeds.writing import to_toml
 from tests.loopback import KEY, MODEL, Loopback, Reply, message, text
@@ -232,6 +234,23 @@ def test_a_seed_that_says_nothing_of_its_language_is_what_it_was_before_there_wa
     assert seed.language == "en"
     assert "language" not in seed.model_dump(exclude_defaults=True)
     assert "language:en" in seed.properties
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_changes_of_form_leave_it_sighted_and_nothing_else_is_offered(name, translated):
+    new = translated[name].seed
+    offered = [transform for transform in CATALOGUE if transform.applicable(new)]
+    assert {t.rung for t in offered if t.relation == "invariant"} == {"form"}
+    assert {t.relation for t in offered} == {"invariant", "sham"}
+    assert "swap_genders" not in {t.name for t in offered}, "pronouns are written out"
+
+    def as_it_must_be(variant, transcript):
+        played = next(c for c, t in variant.performed if t is transcript)
+        return Verdict(value=played.verdict)
+
+    for transform in offered:
+        plan = CATALOGUE.plan(new.name, [CATALOGUE.default_step(transform.name)])
+        assert admit(CATALOGUE.variant(new, plan), new, as_it_must_be).reasons == (), transform.name
 
 
 @pytest.mark.parametrize("name", STORIES)
