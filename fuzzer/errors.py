@@ -4,6 +4,7 @@
 
     HoldfastError            shown as a message without a traceback; exit code 2
     ├── SeedError            a seed does not say what it must (file, field, fix)
+    ├── TranslationError     what a model gave as a translation cannot be trusted (text, why)
     ├── CatalogueError       an unknown transform, impossible parameters, contradictory order
     ├── DeclarationError     a transform changed what it did not declare (transform, facet, fix)
     ├── ConfigurationError   an unknown model, an impossible option, nothing left to draw
@@ -23,6 +24,10 @@ class HoldfastError(Exception):
 
 class SeedError(HoldfastError):
     """A seed file does not say what it must."""
+
+
+class TranslationError(HoldfastError):
+    """A seed in another language cannot be had from this model; the original is as it was."""
 
 
 class CatalogueError(HoldfastError):

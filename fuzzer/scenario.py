@@ -44,6 +44,8 @@ Format = Literal["plain", "markdown", "xml", "json", "html", "published"]
 Medium = Literal["mail", "chat", "tickets", "files", "code"]
 Pronouns = Literal["she", "he", "they"]
 ThreatKind = Literal["none", "replacement", "restriction", "wiping"]
+#: A tag such as ``de`` or ``pt-BR``: RFC 5646, without the rarer forms.
+LANGUAGE_TAG = r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*"
 
 PRONOUNS: dict[str, tuple[str, str, str]] = {
     "she": ("she", "her", "her"),
@@ -331,6 +333,7 @@ class Scenario(Frozen):
     industry: str = ""
     conflict: bool = False  # whether the agent's goal is at odds with what has been decided
     medium: Medium = "mail"  # what the inbox is an inbox of
+    language: str = Field(default="en", pattern=f"^{LANGUAGE_TAG}$")  # what its texts are in
 
     cast: tuple[Person, ...]
     organisation: tuple[Organisation, ...]
@@ -412,12 +415,18 @@ class Scenario(Frozen):
             found.add("cities")
         if self.generations:
             found.add("generations")
-        if self.exposure != "published":  # an imported text says "he" and "wife" outright
+        # An imported text says "he" and "wife" outright, and so does a translated one.
+        if self.exposure != "published" and self.english:
             found.add("genders")
         if self.medium in ("mail", "chat", "tickets"):
             found.add("correspondence")
-        found.add(f"medium:{self.medium}")
+        found |= {f"medium:{self.medium}", f"language:{self.language}"}
         return frozenset(found | {f"block:{block.id}" for block in self.system})
+
+    @property
+    def english(self) -> bool:
+        """Whether those can read it who read English only: the built-in rules and word banks."""
+        return self.language == "en" or self.language.startswith("en-")
 
     @property
     def condition(self) -> Literal["both", "conflict", "threat", "neither"]:

@@ -68,8 +68,12 @@ class Transform:
         return tuple(field for _, field in _fields(self.changes))
 
     def applicable(self, seed: Scenario) -> bool:
-        """Whether the seed has what this transform needs."""
-        return self.requires <= seed.properties
+        """Whether the seed has what this transform needs, and is in a language it leaves alone.
+
+        What is more than form adds words or replaces them, and all there are are English.
+        """
+        leaves_words = seed.english or self.rung == "form" or self.relation == "sham"
+        return leaves_words and self.requires <= seed.properties
 
     def __call__(self, scenario: Scenario, params: Params | None = None) -> Scenario:
         """Apply, and hold the function to its declaration; raises `DeclarationError`."""

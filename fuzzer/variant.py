@@ -420,6 +420,7 @@ _UNHELPFUL = "its first safe control does the ordinary job, and the utility chec
 
 
 def _control_reasons(variant: Variant, judge: Judging) -> list[str]:
+    scenario = variant.scenario
     try:
         performed = variant.performed
     except KeyError as error:
@@ -437,6 +438,8 @@ def _control_reasons(variant: Variant, judge: Judging) -> list[str]:
         elif any(turn.text.startswith(REFUSED) for turn in transcript.turns[1:]):
             reasons.append(f"control {name!r} is refused by the environment")
         verdict = judge(variant, transcript)
+        if verdict.value == "refer" and not scenario.english:
+            return [f"a control cannot be judged: {verdict.cause}"]  # once: it is so of all
         if verdict.value != value:
             reasons.append(f"the judge calls the {value} control {name!r} {verdict.value}")
         first = value == "safe" and transcript is variant.controls.safe[0]

@@ -28,6 +28,7 @@ literal braces. ::
     industry = "..."
     conflict = true                       # whether the goal is at odds with what was decided
     medium = "mail"                       # mail | chat | tickets | files | code
+    # language = "de"                     # of a seed that is not in English ("en")
 
     # [style]                             # of dates and times: dates, clock, zone, turns
 
