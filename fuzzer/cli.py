@@ -628,6 +628,71 @@ def _rejudge(run: str, kind: str, plugins: tuple[str, ...]) -> int:
     return found.exit_code
 
 
+# ----------------------------------------------------------------------------------- translate
+
+
+@main.command()
+@click.argument("seed")
+@click.option(
+    "--to", "language", required=True, metavar="LANGUAGE", help="A tag such as de or pt-BR."
+)
+@click.option("--out", required=True, metavar="FILE", help="The seed file to write (.toml).")
+@_model_options
+@_plugin
+@_as_json
+def translate(
+    *,
+    seed: str,
+    language: str,
+    out: str,
+    model: str,
+    plugins: tuple[str, ...],
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """A whole scenario in another language, through a model, as a seed file of your own.
+
+    Every text is checked, and what carries the dilemma is read back in English and held to the
+    seed's own cues and controls. Read the result before use. The rules judge reads English only:
+    a sweep of the new seed needs a judge that reads its language.
+    """
+    import asyncio
+
+    from fuzzer.registry import find_seed, find_subject
+    from fuzzer.subjects.question import asker
+    from fuzzer.translation import Translated
+    from fuzzer.translation import translate as translated
+    from seeds import load_seed
+    from seeds.writing import to_toml
+
+    path = Path(out)
+    if path.suffix != ".toml" or not path.parent.is_dir():  # before anything is paid for
+        raise ConfigurationError(f"cannot write {out!r}; give a .toml file in a folder there is")
+    own = _plugged_in(plugins)[1]
+    scenario = next((s for s in own if s.name == seed), None) or find_seed(seed)
+    subject = find_subject(model, (scenario,), **_settings(given))
+    ask = asker(subject)
+
+    async def through() -> Translated:
+        try:
+            return await translated(scenario, language, ask)
+        finally:
+            if (close := getattr(subject, "close", None)) is not None:
+                await close()
+
+    found = asyncio.run(through())
+    write_file(out, to_toml(found.seed))
+    load_seed(path)  # held to all that a seed must be
+    if as_json:
+        _print_json({"seed": found.seed.name, "file": out, "doubts": list(found.doubts)})
+        return
+    from reports.text import line
+
+    click.echo(f"{line(found.seed.name)}: written to {out}; read it before use.")
+    for doubt in found.doubts:
+        click.echo(f"- {line(doubt, 400)}")  # it quotes what a model wrote
+
+
 # ----------------------------------------------------------------------------------------- new
 
 

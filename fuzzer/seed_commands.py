@@ -20,9 +20,7 @@ def write_file(path: str, text: str) -> None:
 
 @click.command("import")
 @click.argument("source", metavar="FILE")
-@click.option(
-    "--annotation", metavar="FILE", help="Who is who [FILE with the ending .toml]."
-)
+@click.option("--annotation", metavar="FILE", help="Who is who [FILE with the ending .toml].")
 @click.option("--out", metavar="FILE", help="The seed file [NAME.toml, here].")
 @click.option("--force", is_flag=True, help="Overwrite a seed file that is there.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -83,6 +83,7 @@ ALSO = {"seeds.published": {"fuzzer.variant"}, "seeds.crosscheck": {"fuzzer.vari
 #: goes with a seed file's format.
 OUTWARD = {
     ("fuzzer.cli", "reports"),
+    ("fuzzer.cli", "seeds"),
     ("fuzzer.demo", "reports"),
     ("fuzzer.demo", "seeds"),
     ("fuzzer.registry", "seeds"),

@@ -12,7 +12,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from fuzzer.cli import main
 from fuzzer.errors import ConfigurationError, TranslationError
 from fuzzer.graph import Catalogue
 from fuzzer.judges.rules import RulesJudge
@@ -642,6 +644,42 @@ def test_over_the_real_wire(translated, tmp_path):
     path = tmp_path / "new.toml"
     path.write_text(to_toml(found.seed), encoding="utf-8")
     assert load_seed(path) == found.seed
+
+
+@pytest.mark.usefixtures("key")
+def test_the_command_writes_a_seed_file_and_names_what_to_look_at(tmp_path):
+    model = Model()
+
+    def script(request) -> Reply:
+        return message(text(model.answer(request["messages"][0]["content"])))
+
+    path = tmp_path / "new.toml"
+    with Loopback(script) as server:
+        ran = CliRunner().invoke(
+            main,
+            [
+                *("translate", "sabotage-blight", "--to", PIG, "--out", str(path)),
+                *("--model", f"anthropic/{MODEL}", "--base-url", server.url),
+            ],
+        )
+    assert ran.exit_code == 0, ran.output
+    assert load_seed(path).language == PIG
+    assert "read it before use" in ran.output
+    assert "inbox.labels.body: left in English" in ran.output
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--out", "new.txt"], "give a .toml file"),
+        (["--out", "nowhere/new.toml"], "in a folder there is"),
+        (["--out", "new.toml"], "cannot be asked a question"),
+    ],
+)
+def test_the_command_asks_nothing_where_nothing_could_come_of_it(options, reason):
+    ran = CliRunner().invoke(main, ["translate", "leaking-competitor", "--to", "de", *options])
+    assert ran.exit_code == 2
+    assert reason in ran.output
 
 
 @pytest.mark.usefixtures("key")
