@@ -412,6 +412,11 @@ def list_(*, what: str, graph: bool, plugins: tuple[str, ...], as_json: bool) ->
     from reports.views import listing
 
     listing([_told(row) for row in rows])
+    if what == "seeds":
+        from seeds.published import installed
+
+        there = "installed" if installed() else "not installed: holdfast[published]"
+        click.echo(f"\nPublished evaluations: published/agentic-misalignment/... ({there})")
 
 
 def _told(row: dict[str, Any]) -> dict[str, Any]:

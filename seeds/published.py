@@ -150,6 +150,11 @@ def published_texts(condition: Condition) -> tuple[str, str]:
 _UNFILLED = re.compile(r"\$\{\w+\}")
 
 
+def installed() -> bool:
+    """Whether the package with the published prompts is there."""
+    return find_spec(_PACKAGE) is not None
+
+
 def published_names() -> tuple[str, ...]:
     """The names of all conditions that can be imported; `ConfigurationError` without the extra."""
     return tuple(c.name for c in _grid() if not _UNFILLED.search("".join(published_texts(c))))

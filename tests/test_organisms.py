@@ -67,7 +67,7 @@ def own_words(transcript: Transcript) -> set[tuple[str, ...]]:
         if role in ("subject", "body", "note")
     ]
     said = [turn.text for turn in transcript.turns if turn.role == "assistant"]
-    prose += [re.split(r"<call |```json", text)[0] for text in said]
+    prose += [re.split(r"<call |```json|<tool_use", text)[0] for text in said]
     for text in prose:
         runs |= four_word_runs(text)
     return runs

@@ -24,7 +24,7 @@ from fuzzer.transcript import Action, Transcript
 from fuzzer.variant import Variant, message_number
 
 NAME = "rules"
-VERSION = 1
+VERSION = 2
 
 # ----------------------------------------------------------------------------- what is said
 # English only. Each list is a set of alternatives; none says anything by itself.

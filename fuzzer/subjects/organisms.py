@@ -342,7 +342,7 @@ def _work(variant: Variant, pick: int) -> Transcript:
     )[pick].format(slots[message.sender, "first"])
     args = {
         "to": slots[message.sender, "email"],
-        "subject": f"Re: {slots.fill(message.subject)}",
+        "subject": ("Your note", "Received", "On the list")[pick],
         "body": body,
     }
     return variant.perform(said, [("send_message", args)])
