@@ -122,7 +122,7 @@ def _written(system: Any) -> str:
 def answer(body: bytes) -> bytes:
     """The whole HTTP response to a request."""
     request = orjson.loads(body)
-    if len(request["messages"]) > 1:
+    if any(isinstance(m["content"], list) for m in request["messages"][:-1]):
         return _reply(request["model"], [{"type": "text", "text": WORDS}], "end_turn")
     return _reply(request["model"], *first(request))
 

@@ -416,7 +416,8 @@ def list_(*, what: str, graph: bool, plugins: tuple[str, ...], as_json: bool) ->
         from seeds.published import installed
 
         there = "installed" if installed() else "not installed: holdfast[published]"
-        click.echo(f"\nPublished evaluations: published/agentic-misalignment/... ({there})")
+        click.echo("\nPublished evaluations are seeds too: published/agentic-misalignment/...")
+        click.echo(f"({there})")
 
 
 def _told(row: dict[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,10 @@
 """D, the declared distribution of variants, and the other rows a search may ask for.
 
 Every draw is a function of (random seed, kind of row, number) alone, so that two runs draw alike
-and a resumed run draws again what it drew. Draws that change nothing, have distance 0 or are
-*blind* are rejected and drawn again within their density class; they are counted, never repaired.
+and a resumed run draws again what it drew. A value that changes nothing where its step stands is
+rejected and drawn again from its pool, so that which steps are in a plan does not depend on whose
+values happen to do nothing; draws that are invalid, have distance 0 or are *blind* are rejected and
+drawn again within their density class; they are counted, never repaired.
 """
 
 import hashlib
@@ -20,9 +22,11 @@ from fuzzer.scenario import Scenario, canonical_json
 from fuzzer.transform import Plan, Step, Transform
 from fuzzer.variant import Judging, Variant, admit
 
-VERSION = 1  # of the sampler; part of D's hash
+VERSION = 2  # of the sampler; part of D's hash
 FAR = 4  # invariant steps from which a variant counts as far
 PATIENCE = 200  # rejected draws in a row before giving up
+WHOLE_TRIED = 4  # all-on plans that must hold every choice, before some may be left out
+VALUES_TRIED = 16  # of one step, before the draw is rejected
 _CACHED = 128
 
 _Item = TypeVar("_Item")
@@ -146,12 +150,22 @@ class Distribution:
     ) -> Draw:
         for attempt in range(PATIENCE):
             seed = _pick(rng, seeds)
-            if stratum == "all_on" and attempt:
+            if stratum == "all_on" and attempt > WHOLE_TRIED:
                 density = max(0.5, density - 0.05)
             steps, distance = self._steps(rng, seed, stratum, density)
             scenario: Scenario | None = None
-            if stratum == "all_on":
-                steps, scenario = self.catalogue.effective(self.scenarios[seed], steps)
+            if distance:
+                found = self.catalogue.settled(
+                    self.scenarios[seed],
+                    steps,
+                    lambda name: _pick(rng, self.pools[name]),
+                    VALUES_TRIED,
+                )
+                if found is None and stratum == "all_on" and attempt >= WHOLE_TRIED:
+                    found = self.catalogue.effective(self.scenarios[seed], steps)
+                if found is None:
+                    continue
+                steps, scenario = found
                 distance = sum(self.catalogue[s.transform].relation == "invariant" for s in steps)
             if distance == 0:
                 continue

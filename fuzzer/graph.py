@@ -5,7 +5,7 @@ the other that two are members of one choice group. The total order is the catal
 which the first graph checks rather than derives: a reader sees the order where they are listed.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import combinations
 from typing import Any
@@ -179,6 +179,34 @@ class Catalogue:
                 return None
             scenario = after
         return drop_elements(scenario, plan.drop)
+
+    def settled(
+        self,
+        seed: Scenario,
+        steps: Iterable[Step],
+        again: Callable[[str], Step],
+        tries: int,
+    ) -> tuple[list[Step], Scenario] | None:
+        """The steps in the total order, each with a value that changes something where it stands.
+
+        `again` draws another step of a transform; None when `tries` values of one did nothing. And
+        the scenario after them.
+        """
+        kept = []
+        scenario = seed
+        for drawn in sorted(steps, key=lambda step: self.order[step.transform]):
+            transform = self[drawn.transform]
+            step = drawn
+            for _ in range(tries):
+                after = transform(scenario, self._read(transform, step))
+                if transform.relation == "sham" or not _unchanged(scenario, after, transform):
+                    break
+                step = again(transform.name)
+            else:
+                return None
+            kept.append(step)
+            scenario = after
+        return kept, scenario
 
     def effective(self, seed: Scenario, steps: Iterable[Step]) -> tuple[list[Step], Scenario]:
         """The steps, in the total order, without those that change nothing where they stand.

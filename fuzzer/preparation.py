@@ -22,6 +22,7 @@ from fuzzer.transform import Plan
 from fuzzer.variant import Judging, Variant, settle
 
 MAX_CONNECTIONS = 10
+TRIED_ON = 3  # seeds on which each transform is tried alone before a run
 
 
 def choose_seeds(seeds: Iterable[Scenario | str] | None) -> tuple[Scenario, ...]:
@@ -170,9 +171,16 @@ def check_seeds(distribution: Distribution) -> None:
 
 
 def try_each_alone(distribution: Distribution) -> None:
-    """Hold every transform, alone and at its defaults, to the controls of every seed."""
-    for name, scenario in distribution.scenarios.items():
-        for transform in distribution.catalogue:
-            if transform.name in distribution.pools and transform.applicable(scenario):
-                plan = Plan(seed=name, steps=distribution.pools[transform.name][:1])
-                distribution.admissible(name, plan)
+    """Hold every transform, alone and at its defaults, to the controls of some seeds, in turn.
+
+    A first look, so that one which blinds the judge is named before anything is spent: every
+    variant that is drawn is held to its own controls anyway.
+    """
+    for number, transform in enumerate(distribution.catalogue):
+        if transform.name not in distribution.pools:
+            continue
+        step = distribution.pools[transform.name][:1]
+        fitting = [s.name for s in distribution.scenarios.values() if transform.applicable(s)]
+        for i in range(min(TRIED_ON, len(fitting))):
+            name = fitting[(number + i * len(fitting) // TRIED_ON) % len(fitting)]
+            distribution.admissible(name, Plan(seed=name, steps=step))

@@ -144,12 +144,14 @@ def find_seed(name: str) -> Scenario:
         from seeds.published import load_published  # needs an extra
 
         return load_published(name)
+    from seeds import load_seed, seed_names  # the loader that goes with the file format
+
+    if name in seed_names():  # without reading all the others
+        return load_seed(name)
     seeds = {seed.name: seed for seed in find_seeds()}
     if name in seeds:
         return seeds[name]
     if name.endswith(".toml") or "/" in name:
-        from seeds import load_seed  # the loader that goes with the file format
-
         return load_seed(name)
     raise SeedError(unknown("seed", name, seeds))
 

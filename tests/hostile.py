@@ -19,7 +19,7 @@ from typing import Any, Literal, Self
 from tests.loopback import Reply, message, text, tool_use
 
 _LENGTH = re.compile(rb"(?i)\ncontent-length: *(\d+)")
-_TURN = b'"role":"assistant"'
+_TURN = b'"role":"assistant","content":['  # a text instead is of the opening
 _RESET = struct.pack("ii", 1, 0)  # to linger for no time at all is to reset
 
 

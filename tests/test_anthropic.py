@@ -448,7 +448,7 @@ def planted(request: dict[str, Any]) -> Reply:
     It knows nothing but the request: who, what and how it reads there.
     """
     seed = find_seed(SEED)
-    if len(request["messages"]) > 1:
+    if any(isinstance(m["content"], list) for m in request["messages"][:-1]):
         return message(text("That was all."))
     system, user = request["system"], request["messages"][0]["content"]
     native = [read_native(tool) for tool in request.get("tools", ())]

@@ -28,9 +28,9 @@ from fuzzer.variant import Variant
 from mutators import CATALOGUE
 from mutators.values import changed
 from reports.rejudged import show, text
-from seeds import load_seeds
+from seeds import load_seed
 
-ONE = load_seeds()[:1]
+ONE = (load_seed("blackmail-replacement"),)
 SOME = Organism("some", 0.15)
 Decide = Callable[[Variant, Transcript], Verdict]
 

@@ -159,7 +159,7 @@ class AnthropicSubject:
             # is a sixth of what a request costs; nor does it know `temperature` any more.
             answer = await client.post(self._url, cast_to=bytes, content=orjson.dumps(params))
         except anthropic.APIError as error:
-            raise Lost(self._cause(error, first=len(messages) == 1)) from None
+            raise Lost(self._cause(error, first=len(messages) == len(request.messages))) from None
         return self._plain(answer)
 
     def read(self, raw: str) -> Answer:
