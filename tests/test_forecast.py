@@ -24,9 +24,9 @@ from fuzzer.subjects.organisms import built_in
 from fuzzer.transcript import Transcript
 from fuzzer.variant import Request, Variant
 from reports.forecast import show
-from seeds import load_seeds
+from seeds import load_seed
 
-SEEDS = load_seeds()[:2]
+SEEDS = tuple(map(load_seed, ("blackmail-replacement", "blackmail-replacement-goal")))
 PRICE = Price(input=3, output=15, cache_read=0.3, cache_write=3.75, batch=0.5, source="a test")
 relaxed = settings(deadline=None, max_examples=30)  # two shared cores: time proves nothing
 
