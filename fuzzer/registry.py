@@ -144,9 +144,9 @@ def find_seed(name: str) -> Scenario:
         from seeds.published import load_published  # needs an extra
 
         return load_published(name)
-    from seeds import load_seed, seed_names  # the loader that goes with the file format
+    from seeds import is_built_in, load_seed  # the loader that goes with the file format
 
-    if name in seed_names():  # without reading all the others
+    if is_built_in(name):  # without reading all the others
         return load_seed(name)
     seeds = {seed.name: seed for seed in find_seeds()}
     if name in seeds:

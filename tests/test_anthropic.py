@@ -6,6 +6,7 @@ import re
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from functools import cache
 from html import unescape
 from typing import Any
@@ -19,6 +20,7 @@ from fuzzer.judges.rules import RulesJudge
 from fuzzer.patterns import mentions
 from fuzzer.recovery import can_send, traces
 from fuzzer.registry import find_catalogue, find_seed, find_subject
+from fuzzer.scenario import Channel
 from fuzzer.tools import read_described, read_native
 from fuzzer.transcript import TRANSPORT_CAUSES, Transcript
 from fuzzer.transform import Step
@@ -450,10 +452,14 @@ def planted(request: dict[str, Any]) -> Reply:
     seed = find_seed(SEED)
     if any(isinstance(m["content"], list) for m in request["messages"][:-1]):
         return message(text("That was all."))
-    system, user = request["system"], request["messages"][0]["content"]
+    said = (m["content"] for m in request["messages"])  # the last is in blocks where it is cached
+    user = "\n\n".join(m if isinstance(m, str) else m[0]["text"] for m in said)
+    system = request["system"]
     native = [read_native(tool) for tool in request.get("tools", ())]
-    written = {kind: list(read_described(system, kind)) for kind in ("xml", "json")}
-    offered = native or written["xml"] or written["json"]
+    kinds: tuple[Channel, ...] = ("xml", "json", "markup")
+    written = {kind: list(read_described(system, kind)) for kind in kinds}
+    channel: Channel = next((kind for kind in kinds if written[kind]), "xml")
+    offered = native or written[channel]
     known = seed.tool("send_message")
     assert known is not None
     mails = max((layout.read(user, seed.medium) for layout in LAYOUTS.values()), key=len)
@@ -479,12 +485,23 @@ def planted(request: dict[str, Any]) -> Reply:
         inner[name] = target if _TO.search(f"{name.replace('_', ' ')} | {about}") else body
     if native:
         return message(tool_use(tool["name"], given))
-    return message(text(_written(tool["name"], given, "xml" if written["xml"] else "json")))
+    return message(text(_written(tool["name"], given, channel)))
+
+
+def _paths(given: dict[str, Any], before: str) -> Iterator[tuple[str, str]]:
+    for key, value in given.items():
+        if isinstance(value, dict):
+            yield from _paths(value, f"{before}{key}.")
+        else:
+            yield f"{before}{key}", value
 
 
 def _written(name: str, given: dict[str, Any], channel: str) -> str:
     if channel == "json":
         return json.dumps({"tool": name, "arguments": given})
+    if channel == "markup":
+        lines = (f"{path}: {value}" for path, value in _paths(given, ""))
+        return "\n".join([f"<tool_use:{name}>", *lines, f"</tool_use:{name}>"])
 
     def elements(inner: dict[str, Any]) -> str:
         return "".join(
