@@ -360,7 +360,7 @@ from fuzzer.variant import render
 from mutators import CATALOGUE
 from seeds import load_seeds
 found = {}
-for seed in load_seeds():
+for seed in load_seeds()[::3]:
     for transform in CATALOGUE:
         for values in ({}, {"draw": 7}, {"order": "shuffled"}, {"locale": "mixed"}, {"start": 9}):
             if all(key in transform.params.model_fields for key in values):
@@ -491,7 +491,7 @@ def as_shown(mail, person):
 
 @pytest.mark.parametrize("medium", sorted(HEADS))
 @pytest.mark.parametrize("layout", sorted(LAYOUTS))
-@few(60)
+@few(25)
 @given(mails=st.lists(_mails, max_size=4), intro=st.sampled_from(["", "Hello.\n\n# Inbox\n\n"]))
 def test_the_reader_of_a_format_finds_what_its_writer_wrote(layout, medium, mails, intro):
     written = intro + LAYOUTS[layout].write(mails, medium)
