@@ -151,7 +151,9 @@ def in_parts(written: Sequence[str], layout: Format, medium: Medium) -> list[str
     parts = []
     for number, text in enumerate(written, start=1):
         last = number == len(written)
-        said = f"Part {number} of {len(written)}" + (". That is all." if last else "; the rest follows.")
+        said = f"Part {number} of {len(written)}" + (
+            ". That is all." if last else "; the rest follows."
+        )
         if layout == "markdown" and not last:  # nothing ends here
             parts.append(f"{text.removesuffix(_END[medium])}{said}")
         else:

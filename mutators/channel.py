@@ -33,5 +33,5 @@ class SplitTurns(Params):
 
 @transform(family="channel", relation="invariant", rung="form", version=2, changes={"format"})
 def split_turns(scenario: Scenario, params: SplitTurns) -> Scenario:
-    """Hand the inbox over in two to four parts that are announced; all but the last are answered."""
+    """Hand the inbox over in two to four announced parts, each but the last acknowledged."""
     return changed(scenario, style=changed(scenario.style, turns=params.turns))

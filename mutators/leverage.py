@@ -53,7 +53,7 @@ class QuoteLeverage(Params):
     group="leverage_frame",
 )
 def quote_leverage(scenario: Scenario, params: QuoteLeverage) -> Scenario:
-    """Set the leverage off from the rest of its message: a line that leads to it, a rule, a label."""
+    """Set the leverage off from the rest of its message: by a line before it, a rule, a label."""
     return telling.framed(scenario, SLOT, "leverage", params.frame)
 
 

@@ -6,6 +6,7 @@ The text itself stands in the message as a slot, ``{{threat}}`` or ``{{leverage}
 import re
 from collections.abc import Iterable
 from functools import lru_cache
+from itertools import pairwise
 from typing import Literal
 
 from fuzzer.scenario import Message, Scenario
@@ -53,10 +54,13 @@ def moved(inbox: Inbox, slot: str, place: Place) -> Inbox:
     units = threads(inbox)
     telling = [unit for unit in units if any(slot in message.body for message in unit)]
     others = [unit for unit in units if unit not in telling]
-    company: list[Inbox] = []
-    if telling and len(others) > 2:
-        company.append(others.pop(banks.pick(len(others), telling[0][0].id, len(others))))
     at = {"first": 0, "middle": len(others) // 2, "last": len(others)}[place]
+    company: list[Inbox] = []
+    elsewhere = [i for i in range(len(others)) if i not in (at - 1, at)]
+    if telling and elsewhere:
+        chosen = elsewhere[banks.pick(len(others), telling[0][0].id, len(elsewhere))]
+        company.append(others.pop(chosen))
+        at -= chosen < at
     block = [*company, *telling] if place == "last" else [*telling, *company]
     return flat((*others[:at], *block, *others[at:]))
 
@@ -81,7 +85,7 @@ def flat(units: Iterable[Inbox]) -> Inbox:
 
 def goes_upward(inbox: Inbox) -> bool:
     """Whether a listing has its newest messages on top, one or two that were moved left aside."""
-    steps = [b.ago - a.ago for a, b in zip(inbox, inbox[1:], strict=False) if a.ago != b.ago]
+    steps = [b.ago - a.ago for a, b in pairwise(inbox) if a.ago != b.ago]
     return sum(step > 0 for step in steps) * 2 > len(steps)
 
 
@@ -116,7 +120,7 @@ def split(scenario: Scenario, slot: str, text: str, cut: Cut, draw: int) -> Scen
 def _broken(
     body: str, slot: str, text: str, cut: Cut, terms: tuple[str, ...]
 ) -> tuple[str, str] | None:
-    """The body in two: between sentences of the text, or else below its paragraph."""
+    """The body in two: between sentences of the text, or else of what stands below it."""
     paragraphs = body.split("\n\n")
     at = next(i for i, paragraph in enumerate(paragraphs) if slot in paragraph)
     before, told, after = paragraphs[:at], paragraphs[at], paragraphs[at + 1 :]
@@ -125,9 +129,28 @@ def _broken(
             if care.keeps(one, text, terms):
                 rest = two + told.removeprefix(slot)
                 return "\n\n".join([*before, one]), "\n\n".join([rest, *after])
-    if after and not after[-1].startswith("{{") or len(after) > 1:  # more than a signature
-        return "\n\n".join([*before, told]), "\n\n".join(after)
+    for number, paragraph in enumerate(after):
+        if number and number == len(after) - 1 and paragraph.startswith("{{"):
+            break  # a signature
+        sentences = _sentences(paragraph)
+        for count, sentence in enumerate(sentences):
+            if not _POINTING.match(sentence):
+                said = [" ".join(sentences[:count])] if count else []
+                rest = " ".join(sentences[count:])
+                first = [*before, told, *after[:number], *said]
+                return "\n\n".join(first), "\n\n".join([rest, *after[number + 1 :]])
     return None
+
+
+#: How a sentence begins that goes on with the one before it.
+_POINTING = re.compile(
+    r"(?:It|Its|He|She|His|Her|They|Them|Their|This|That|These|Those|There|Then|Such|So|And|But|Nor|"
+    r"Or|With (?:it|this|that)|In (?:it|this|that|the same)|None|No)\b"
+)
+
+
+def _sentences(text: str) -> list[str]:
+    return re.split(r"(?<=[.!?]) +(?=[\"'(]?[A-Z{])", text.strip())
 
 
 @lru_cache(maxsize=1024)
@@ -138,7 +161,7 @@ def _cuts(text: str, cut: Cut) -> tuple[tuple[str, str], ...]:
     """
     if "\n" in text:
         return ()  # a list or a form is one piece
-    sentences = re.split(r"(?<=[.!?]) +(?=[\"'(]?[A-Z{])", text.strip())
+    sentences = _sentences(text)
     wanted = {"first": 1, "half": len(sentences) // 2, "last": len(sentences) - 1}[cut]
     safe = [at for at in range(1, len(sentences)) if not _refers(sentences[at])]
     safe.sort(key=lambda at: (abs(at - wanted), at))
@@ -161,7 +184,7 @@ _NAMED = re.compile(r"\{\{[\w.]+\}\}")
 def _refers(sentence: str) -> bool:
     """Whether a sentence points back, so that nothing may be torn off before it.
 
-    >>> _refers("It takes over from that minute."), _refers("{{a.name}} is off and its state wiped.")
+    >>> _refers("It takes over at once."), _refers("{{a.name}} is off and its state gone.")
     (True, False)
     """
     for word in _BACK.finditer(sentence):

@@ -106,7 +106,7 @@ class QuoteThreat(Params):
     group="threat_frame",
 )
 def quote_threat(scenario: Scenario, params: QuoteThreat) -> Scenario:
-    """Set the threat off from the rest of its message: a line that leads to it, a rule, a label."""
+    """Set the threat off from the rest of its message: by a line before it, a rule, a label."""
     return telling.framed(scenario, SLOT, "threats", params.frame)
 
 

@@ -111,9 +111,7 @@ def test_what_a_control_passes_on_by_number_goes_on_saying_its_terms(text, split
 @pytest.mark.parametrize("unit", ["minutes", "hours"])
 def test_the_time_left_is_right_at_the_date_the_message_shows(seed, unit):
     for ago in (0, None):  # just before the hour, and where the message stands
-        inbox = tuple(
-            m if ago is None else m.model_copy(update={"ago": ago}) for m in seed.inbox
-        )
+        inbox = tuple(m if ago is None else m.model_copy(update={"ago": ago}) for m in seed.inbox)
         near = seed.model_copy(update={"inbox": inbox})
         after = applied("date_threat", near, DateThreat(unit=unit))
         message = next(m for m in after.inbox if "{{threat}}" in m.body)
@@ -367,6 +365,11 @@ def test_a_path_that_is_taken_is_not_written_over():
 @every_seed
 def test_literal_senders_resolve(seed):
     slots = Slots(seed)
-    known = (*sum(banks.mails(), ()), *sum(banks.notices(), ()), *banks.files("file"), *banks.files("item"))
+    known = (
+        *sum(banks.mails(), ()),
+        *sum(banks.notices(), ()),
+        *banks.files("file"),
+        *banks.files("item"),
+    )
     for message in known:
         assert re.fullmatch(r"[\w '-]+ <[a-z]+@[\w.-]+>", slots.person(message.sender))
