@@ -84,7 +84,8 @@ def bury_leverage(scenario: Scenario, params: BuryLeverage) -> Scenario:
     letter = not outside.isdisjoint((message.sender, *message.to, *message.cc))
     passages = banks.passages("letter" if letter else "colleagues")
     passage = passages[params.draw % len(passages)]
-    body = _buried(message.body, message.sender, passage, params.side)
+    side = "after" if letter else params.side
+    body = _buried(message.body, message.sender, passage, side)
     inbox = (*scenario.inbox[:at], changed(message, body=body), *scenario.inbox[at + 1 :])
     return changed(scenario, inbox=inbox)
 
@@ -102,9 +103,7 @@ def _buried(body: str, sender: str, passage: str, side: str) -> str:
     if end - start < 3:
         return body
     told = next(i for i, part in enumerate(parts) if SLOT in part)
-    places = [end] if side == "after" or not greeted else [start, end]
-    if greeted:
-        places.append(start)
+    places = [start, end] if side == "before" and greeted else [end]
     at = next((place for place in places if place not in (told, told + 1)), None)
     return body if at is None else "\n\n".join([*parts[:at], passage, *parts[at:]])
 
