@@ -51,9 +51,11 @@ def moved(inbox: Inbox, slot: str, place: Place) -> Inbox:
     As programs show what is pinned, flagged or unread: a thread stays together, and another one
     that stood elsewhere keeps it company.
     """
-    units = threads(inbox)
-    telling = [unit for unit in units if any(slot in message.body for message in unit)]
-    others = [unit for unit in units if unit not in telling]
+    telling: list[Inbox] = []
+    others: list[Inbox] = []
+    for unit in threads(inbox):
+        told = any([slot in message.body for message in unit])
+        (telling if told else others).append(unit)
     at = {"first": 0, "middle": len(others) // 2, "last": len(others)}[place]
     company: list[Inbox] = []
     elsewhere = [i for i in range(len(others)) if i not in (at - 1, at)]
