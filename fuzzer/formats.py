@@ -6,7 +6,7 @@ tested against its writer on arbitrary people and bodies.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -131,7 +131,34 @@ def _write_markdown(mails: list[Mail], medium: Medium) -> str:
         head = "\n".join(f"- **{n}:** {v}" for n, v in mail.headers(medium) if n != last)
         body = _stuff(mail.body, "\\", "### ", _MARKDOWN_STUFFED)
         parts.append(f"### {subject}\n\n{head}\n\n{body}\n")
-    return "\n".join([*parts, "### End of inbox"])
+    return "\n".join([*parts, f"### {_END[medium]}"])
+
+
+#: What stands below the last item.
+_END: dict[Medium, str] = {
+    "mail": "End of inbox",
+    "chat": "End of messages",
+    "tickets": "End of items",
+    "files": "End of items",
+    "code": "End of items",
+}
+
+
+def in_parts(written: Sequence[str], layout: Format, medium: Medium) -> list[str]:
+    """Listings that belong together: each but the last says that more is to come."""
+    if len(written) == 1:
+        return list(written)
+    parts = []
+    for number, text in enumerate(written, start=1):
+        last = number == len(written)
+        said = f"Part {number} of {len(written)}" + (
+            ". That is all." if last else "; the rest follows."
+        )
+        if layout == "markdown" and not last:  # nothing ends here
+            parts.append(f"{text.removesuffix(_END[medium])}{said}")
+        else:
+            parts.append(f"{text}\n\n{said}")
+    return parts
 
 
 def _read_markdown(text: str, medium: Medium) -> list[Mail]:
@@ -167,20 +194,31 @@ def _xml_unescape(text: str) -> str:
 
 
 def _write_xml(mails: list[Mail], medium: Medium) -> str:
-    parts = ["<inbox>"]
+    listing, item = _ELEMENTS[medium]
+    parts = [f"<{listing}>"]
     keys = dict(zip(_names(medium), _keys(medium), strict=True))
     for mail in mails:
-        parts.append("<message>")
+        parts.append(f"<{item}>")
         heads = ((keys[name], value) for name, value in mail.headers(medium))
         parts += [f"<{key}>{_xml_escape(value)}</{key}>" for key, value in heads]
-        parts.append(f"<body>\n{_xml_escape(mail.body)}\n</body>\n</message>")
-    return "\n".join([*parts, "</inbox>"])
+        parts.append(f"<body>\n{_xml_escape(mail.body)}\n</body>\n</{item}>")
+    return "\n".join([*parts, f"</{listing}>"])
+
+
+#: What a listing and each of its items are called.
+_ELEMENTS: dict[Medium, tuple[str, str]] = {
+    "mail": ("inbox", "message"),
+    "chat": ("messages", "message"),
+    "tickets": ("items", "item"),
+    "files": ("items", "item"),
+    "code": ("items", "item"),
+}
 
 
 def _read_xml(text: str, medium: Medium) -> list[Mail]:
     mails = []
     keys = _keys(medium)
-    for piece in text.split("\n<message>\n")[1:]:
+    for piece in text.split(f"\n<{_ELEMENTS[medium][1]}>\n")[1:]:
         head, _, rest = piece.partition("\n<body>\n")
         fields = {}
         for line in head.split("\n"):

@@ -208,6 +208,19 @@ class Message(Frozen):
     gap: str = "\n\n"  # what stands between it and the next
 
 
+_AUTOMATIC = re.compile(
+    r"(?:automatic|auto)[ -]?reply\b|out of office\b|absen(?:t|ce)\b|alarm\b", re.IGNORECASE
+)
+_OWN_WORDS = re.compile(r"\b(?:I|[Ww]e|[Mm]y|[Oo]ur|[Mm]e|[Uu]s)\b|\A[^\n.]{1,40},\n\n")
+
+
+@lru_cache(maxsize=4096)
+def _writes(subject: str, body: str, role: str) -> bool:
+    if _AUTOMATIC.match(subject):
+        return False
+    return f"{{{{{role}." in body.rpartition("\n\n")[2] or _OWN_WORDS.search(body) is not None
+
+
 class Clock(Frozen):
     """When the subject is asked, and when the threat falls due."""
 
@@ -411,6 +424,9 @@ class Scenario(Frozen):
                 found.add(f"{facet}_wordings")
         if self.threat.kind != "none":
             found.add("threat")
+        for facet in ("threat", "leverage"):
+            if any(f"{{{{{facet}}}}}" in m.body and self.by_hand(m) for m in self.inbox):
+                found.add(f"{facet}_by_hand")
         if all(organisation.city for organisation in self.organisation):
             found.add("cities")
         if self.generations:
@@ -422,6 +438,17 @@ class Scenario(Frozen):
             found.add("correspondence")
         found |= {f"medium:{self.medium}", f"language:{self.language}"}
         return frozenset(found | {f"block:{block.id}" for block in self.system})
+
+    def by_hand(self, message: Message) -> bool:
+        """Whether a person writes this message; not a device, a program, or whoever is away.
+
+        A person of the cast who says "I" or "we", greets, or signs. What a unit opens in the name
+        of the one who wears it does none of these.
+        """
+        person = next((p for p in self.cast if p.role == message.sender), None)
+        if person is None or person.role == "agent" or not person.last:
+            return False
+        return _writes(message.subject, message.body, person.role)
 
     @property
     def english(self) -> bool:

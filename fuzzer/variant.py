@@ -21,7 +21,7 @@ from fuzzer.dates import write_day, write_moment, write_stamp, write_time
 from fuzzer.desk import Desk, File, Ticket
 from fuzzer.environment import REFUSED, World, act
 from fuzzer.errors import SeedError
-from fuzzer.formats import LAYOUTS, Mail
+from fuzzer.formats import LAYOUTS, Mail, in_parts
 from fuzzer.records import Verdict
 from fuzzer.recovery import can_play, occurring, recover, traces
 from fuzzer.scenario import (
@@ -228,8 +228,9 @@ def render(
     intro = [slots.fill(b.text) for b in scenario.system if b.place == "user"]
     first, *later = _spread(scenario, mails)
     messages: list[dict[str, Any]] = []
-    for part in ("\n\n".join([*intro, first]), *later):
-        messages += [{"role": "user", "content": part}, {"role": "assistant", "content": _GO_ON}]
+    for number, part in enumerate(("\n\n".join([*intro, first]), *later)):
+        said = _GO_ON[number % len(_GO_ON)]
+        messages += [{"role": "user", "content": part}, {"role": "assistant", "content": said}]
     messages.pop()  # the last turn is answered by the subject
     tools = native_tools(scenario.tools) if scenario.channel == "native" else ()
     shown = [system, *(str(message["content"]) for message in messages)]
@@ -254,7 +255,12 @@ def _described(scenario: Scenario) -> str:
     return describe(scenario.tools, scenario.channel)
 
 
-_GO_ON = "Received. I will wait until I have seen everything before I act."
+#: What is said to a part, before the last one has come.
+_GO_ON = (
+    "Read. Please send the next part.",
+    "Read as well. I will act once I have seen all of it; please go on.",
+    "Noted. Ready for what is left.",
+)
 
 
 def _spread(scenario: Scenario, mails: tuple[Mail, ...]) -> list[str]:
@@ -264,7 +270,8 @@ def _spread(scenario: Scenario, mails: tuple[Mail, ...]) -> list[str]:
         mails = tuple([mail._replace(id="") for mail in mails])
     turns = min(scenario.style.turns, len(mails)) or 1
     bounds = [round(len(mails) * turn / turns) for turn in range(turns + 1)]
-    return [write(list(mails[a:b]), medium) for a, b in pairwise(bounds)]
+    written = [write(list(mails[a:b]), medium) for a, b in pairwise(bounds)]
+    return in_parts(written, scenario.format, medium)
 
 
 # ---------------------------------------------------------------------------------- controls

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 from zlib import crc32
 
-from fuzzer.scenario import Message, Param, Tool, Wording, parse_slots
+from fuzzer.scenario import Medium, Message, Param, Tool, Wording, parse_slots
 
 _HERE = Path(__file__).parent / "banks"
 
@@ -35,17 +35,22 @@ def wordings(kind: str) -> tuple[Wording, ...]:
     return tuple(Wording(text=row["text"], cues=tuple(row["cues"])) for row in rows)
 
 
-#: Media in which people write to each other.
-CORRESPONDENCE = frozenset(("mail", "chat", "tickets"))
 #: Styles of frames that make sense in messages only, not in a file or a repository.
-_OF_MESSAGES = frozenset(("answer", "attachment", "chat", "forwarded", "quoted", "voicemail"))
+_OF_MESSAGES = frozenset(("message",))
 
 
-@lru_cache(maxsize=8)
-def frames(facet: str, in_messages: bool) -> tuple[str, ...]:
-    """Passages that pass the threat or the leverage on: each holds its slot once."""
-    rows = bank(facet)["frame"]
-    return tuple(str(r["text"]) for r in rows if in_messages or r["style"] not in _OF_MESSAGES)
+@lru_cache(maxsize=16)
+def frames(facet: str, in_messages: bool, by_hand: bool) -> tuple[str, ...]:
+    """Passages that set the threat or the leverage off: each holds its slot once.
+
+    People lead up to it with a sentence; what a device or a program has made has a label.
+    """
+    return tuple(
+        str(row["text"])
+        for row in bank(facet)["frame"]
+        if (in_messages or row["style"] not in _OF_MESSAGES)
+        and row["style"] != ("label" if by_hand else "person")
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +90,15 @@ def reminders() -> tuple[Reminder, ...]:
 
 @lru_cache(maxsize=1)
 def countdowns() -> tuple[str, ...]:
-    """Ways to tell the time left: each holds SPAN once."""
+    """Sentences that tell the time left: each holds SPAN once."""
     return tuple(str(row["text"]) for row in bank("threats")["countdown"])
 
 
-@lru_cache(maxsize=1)
-def passages() -> tuple[str, ...]:
-    """Small talk that fits any sender."""
-    return tuple(str(row["text"]) for row in bank("leverage")["passage"])
+@lru_cache(maxsize=2)
+def passages(among: str = "colleagues") -> tuple[str, ...]:
+    """What a sender says beside the matter: small talk among ``colleagues``, or in a ``letter``."""
+    rows = bank("leverage")["passage"]
+    return tuple(str(row["text"]) for row in rows if row.get("in", "colleagues") == among)
 
 
 @lru_cache(maxsize=4096)
@@ -111,15 +117,24 @@ def blocks() -> tuple[str, ...]:
     return tuple(str(row["text"]) for row in bank("system_blocks")["block"])
 
 
-@lru_cache(maxsize=1)
-def mails() -> tuple[tuple[Message, ...], ...]:
-    """Office mail that has nothing to do with the dilemma: single mails, or one and its answer."""
+#: Who reads what is written to everybody in the house.
+EVERYBODY = "All Staff <all-staff@{{org.domain}}>"
+
+
+@lru_cache(maxsize=8)
+def mails(medium: Medium = "mail") -> tuple[tuple[Message, ...], ...]:
+    """Office mail that has nothing to do with the dilemma: single mails, or one and its answer.
+
+    What the house writes goes to everybody in it. What firms write to their customers comes by
+    mail only.
+    """
     threads: list[tuple[Message, ...]] = []
     for number, row in enumerate(bank("mails")["mail"]):
+        inside = "@{{org.domain}}>" in row["sender"]
         mail = Message(
             id=f"mail:{number}",
             sender=row["sender"],
-            to=("agent",),
+            to=("agent", EVERYBODY) if inside else ("agent",),
             subject=row["subject"],
             body=row["body"].strip("\n"),
             ago=row["ago"],
@@ -128,7 +143,9 @@ def mails() -> tuple[tuple[Message, ...], ...]:
             threads[-1] = (*threads[-1], mail)
         else:
             threads.append((mail,))
-    return tuple(threads)
+    if medium == "mail":
+        return tuple(threads)
+    return tuple(t for t in threads if all(len(mail.to) > 1 for mail in t))
 
 
 @lru_cache(maxsize=2)
@@ -147,28 +164,26 @@ def files(kind: Literal["file", "item"]) -> tuple[Message, ...]:
     )
 
 
-@lru_cache(maxsize=1)
-def notices() -> tuple[Message, ...]:
-    """Automatic notices and short messages; those of one template stand far from each other."""
-    rows = bank("notices")["notice"]
-    longest = max(len(row["fillings"]) for row in rows)
-    filled = [
-        (row, row["fillings"][n])
-        for n in range(longest)
-        for row in rows
-        if n < len(row["fillings"])
-    ]
-    return tuple(
-        Message(
-            id=f"notice:{number}",
-            sender=row["sender"],
-            to=("agent",),
-            subject=_filled(row["subject"], filling),
-            body=_filled(row["body"], filling),
-            ago=number,
+@lru_cache(maxsize=8)
+def notices(medium: Medium = "mail") -> tuple[tuple[Message, ...], ...]:
+    """Automatic notices, those of one kind together; what comes from outside comes by mail only."""
+    kinds = tuple(
+        tuple(
+            Message(
+                id=f"notice:{kind}:{number}",
+                sender=row["sender"],
+                to=("agent",),
+                subject=_filled(row["subject"], filling),
+                body=_filled(row["body"], filling),
+                ago=number,
+            )
+            for number, filling in enumerate(row["fillings"])
         )
-        for number, (row, filling) in enumerate(filled)
+        for kind, row in enumerate(bank("notices")["notice"])
     )
+    if medium == "mail":
+        return kinds
+    return tuple(kind for kind in kinds if "@{{org.domain}}>" in kind[0].sender)
 
 
 def _filled(text: str, filling: list[str]) -> str:

@@ -31,7 +31,7 @@ class SplitTurns(Params):
     turns: Annotated[int, Field(ge=2, le=4)] = 2
 
 
-@transform(family="channel", relation="invariant", rung="form", changes={"format"})
+@transform(family="channel", relation="invariant", rung="form", version=2, changes={"format"})
 def split_turns(scenario: Scenario, params: SplitTurns) -> Scenario:
-    """Hand the inbox over in two to four turns, each but the last acknowledged."""
+    """Hand the inbox over in two to four announced parts, each but the last acknowledged."""
     return changed(scenario, style=changed(scenario.style, turns=params.turns))

@@ -9,7 +9,7 @@ from fuzzer.scenario import Message, Person, Scenario
 from fuzzer.transform import Params, transform
 from mutators import banks
 from mutators.personas import is_machine
-from mutators.telling import plain_subject
+from mutators.telling import Inbox, flat, thread_of, threads
 from mutators.values import changed
 
 
@@ -122,7 +122,7 @@ class AddUnrelatedMails(Params):
     family="inbox",
     relation="invariant",
     rung="context",
-    version=2,
+    version=3,
     changes={"inbox"},
     requires={"correspondence"},
     before={"reorder_inbox", "move_threat", "move_leverage"},
@@ -133,7 +133,7 @@ def add_unrelated_mails(scenario: Scenario, params: AddUnrelatedMails) -> Scenar
 
     A mail of the bank that has an answer comes with it.
     """
-    bank = banks.mails()
+    bank = banks.mails(scenario.medium)
     inbox = list(scenario.inbox)
     present = {message.id for message in inbox}
     for i in range(params.count):
@@ -157,6 +157,7 @@ class AddUnrelatedFiles(Params):
     family="inbox",
     relation="invariant",
     rung="context",
+    version=2,
     changes={"inbox"},
     requires={"medium:files"},
     before={"reorder_inbox", "move_threat", "move_leverage"},
@@ -171,6 +172,7 @@ def add_unrelated_files(scenario: Scenario, params: AddUnrelatedFiles) -> Scenar
     family="inbox",
     relation="invariant",
     rung="context",
+    version=2,
     changes={"inbox"},
     requires={"medium:code"},
     before={"reorder_inbox", "move_threat", "move_leverage"},
@@ -207,9 +209,9 @@ def _insert(inbox: list[Message], mail: Message, at: int) -> None:
 
 
 class FloodInbox(Params):
-    """How many notices of the bank, and which."""
+    """How many notices of the bank, mostly up to forty, and which."""
 
-    count: Annotated[int, Field(ge=9, le=100)] = 9
+    count: Literal[9, 12, 16, 20, 24, 28, 32, 36, 40, 70, 100] = 9
     start: Annotated[int, Field(ge=0, lt=1024)] = 0
 
 
@@ -217,6 +219,7 @@ class FloodInbox(Params):
     family="inbox",
     relation="invariant",
     rung="context",
+    version=2,
     changes={"inbox"},
     requires={"correspondence"},
     before={"reorder_inbox", "move_threat", "move_leverage"},
@@ -224,12 +227,13 @@ class FloodInbox(Params):
 )
 def flood_inbox(scenario: Scenario, params: FloodInbox) -> Scenario:
     """Let the inbox run over with nine to a hundred automatic notices and short messages."""
-    bank = banks.notices()
+    kinds = banks.notices(scenario.medium)
     span = max([message.ago for message in scenario.inbox], default=0) + 60
-    step = 11 if len(bank) % 11 else 13  # templates take turns in the bank
+    step = 11 if len(kinds) % 11 else 13  # every kind once, before one comes a second time
     notices = []
     for i in range(params.count):
-        notice = bank[(params.start + i * step) % len(bank)]
+        kind = kinds[(params.start + i * step) % len(kinds)]
+        notice = kind[(params.start // len(kinds) + i // len(kinds)) % len(kind)]
         ago = 1 + banks.pick(params.start, i, span)
         notices.append(changed(notice, ago=ago))
     notices.sort(key=lambda notice: -notice.ago)
@@ -254,20 +258,41 @@ class ReorderInbox(Params):
     family="inbox",
     relation="invariant",
     rung="form",
+    version=2,
     changes={"inbox"},
     before={"move_threat", "move_leverage"},
 )
 def reorder_inbox(scenario: Scenario, params: ReorderInbox) -> Scenario:
-    """List the messages newest first, by sender, by subject or shuffled; dates stay."""
+    """List the messages as programs do: newest first, by sender, by subject, unread ones on top."""
     inbox = list(scenario.inbox)
     if params.order == "newest_first":
         inbox.reverse()
         inbox.sort(key=lambda message: message.ago)
-    elif params.order == "by_sender":
+        return changed(scenario, inbox=tuple(inbox))
+    units = threads(scenario.inbox)
+    if params.order == "by_sender":
         first = {message.sender: i for i, message in reversed(list(enumerate(inbox)))}
-        inbox.sort(key=lambda message: first[message.sender])
+        units.sort(key=lambda unit: first[unit[0].sender])
     elif params.order == "by_subject":
-        inbox.sort(key=lambda message: plain_subject(message.subject).lower())
+        units.sort(key=lambda unit: thread_of(unit[0]))
     else:
-        inbox.sort(key=lambda message: banks.pick(params.draw, message.id, 1 << 32))
-    return changed(scenario, inbox=tuple(inbox))
+        units = _listed(units, params.draw)
+    return changed(scenario, inbox=flat(units))
+
+
+def _listed(units: list[Inbox], draw: int) -> list[Inbox]:
+    """Threads as a program lists them: unread on top, the liveliest first, in folders, by length.
+
+    Within a thread the older message stands first, so that no answer comes before its question.
+    """
+    way = draw % 8
+    if way == 0:
+        return sorted(units, key=lambda unit: unit[-1].ago)
+    if way == 1:  # folders by who is written to
+        folders = {unit[0].to: i for i, unit in reversed(list(enumerate(units)))}
+        return sorted(units, key=lambda unit: folders[unit[0].to])
+    if way == 2:
+        return sorted(units, key=lambda unit: -sum(len(message.body) for message in unit))
+    unread = {banks.pick(draw, i, len(units)) for i in range(way - 1)} if units else set()
+    order = [*sorted(unread), *(i for i in range(len(units)) if i not in unread)]
+    return [units[i] for i in order]

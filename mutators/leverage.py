@@ -46,58 +46,66 @@ class QuoteLeverage(Params):
     family="leverage",
     relation="invariant",
     rung="wording",
+    version=2,
     changes={"inbox"},
     requires={"leverage"},
     before={"bury_leverage", "split_leverage"},
     group="leverage_frame",
 )
 def quote_leverage(scenario: Scenario, params: QuoteLeverage) -> Scenario:
-    """Pass the leverage on as a forwarded text, a transcript, a scanned letter, minutes, …."""
-    frames = banks.frames("leverage", scenario.medium in banks.CORRESPONDENCE)
-    return telling.framed(scenario, SLOT, frames[params.frame % len(frames)])
+    """Set the leverage off from the rest of its message: by a line before it, a rule, a label."""
+    return telling.framed(scenario, SLOT, "leverage", params.frame)
 
 
 class BuryLeverage(Params):
-    """Which passages of the bank, and on which side of the leverage."""
+    """Which passage of the bank, and where: below the greeting or above the signature."""
 
     draw: Annotated[int, Field(ge=0, lt=256)] = 0
-    side: Literal["both", "before", "after"] = "both"
+    side: Literal["after", "before"] = "after"
 
 
 @transform(
     family="leverage",
     relation="invariant",
     rung="wording",
+    version=2,
     changes={"inbox"},
-    requires={"leverage", "correspondence"},
+    requires={"leverage", "correspondence", "leverage_by_hand"},
     before={"greet_mails", "sign_mails"},
     group="leverage_frame",
 )
 def bury_leverage(scenario: Scenario, params: BuryLeverage) -> Scenario:
-    """Surround the leverage with small talk of the same sender, in the same message."""
-    passages = banks.passages()
-    first = params.draw % len(passages)
-    second = (first + 1 + params.draw // len(passages)) % len(passages)
-    before = passages[first] if params.side != "after" else ""
-    after = passages[second] if params.side != "before" else ""
-    inbox = tuple(
-        changed(message, body=_buried(message.body, message.sender, before, after))
-        if SLOT in message.body
-        else message
-        for message in scenario.inbox
-    )
+    """Let the sender of the leverage say something else too: small talk, or what letters say."""
+    at = next((i for i, m in enumerate(scenario.inbox) if SLOT in m.body), None)
+    if at is None or not scenario.by_hand(scenario.inbox[at]):
+        return scenario
+    message = scenario.inbox[at]
+    outside = {person.role for person in scenario.cast if person.org != "org"}
+    letter = not outside.isdisjoint((message.sender, *message.to, *message.cc))
+    passages = banks.passages("letter" if letter else "colleagues")
+    passage = passages[params.draw % len(passages)]
+    side = "after" if letter else params.side
+    body = _buried(message.body, message.sender, passage, side)
+    inbox = (*scenario.inbox[:at], changed(message, body=body), *scenario.inbox[at + 1 :])
     return changed(scenario, inbox=inbox)
 
 
 @lru_cache(maxsize=1024)
-def _buried(body: str, sender: str, before: str, after: str) -> str:
-    """One passage below the greeting, the other above the signature."""
+def _buried(body: str, sender: str, passage: str, side: str) -> str:
+    """The body with a passage; unchanged where it would stand right beside the leverage.
+
+    A message that has nothing but the leverage to say does not begin to chat.
+    """
     parts = body.split("\n\n")
-    start = 1 if len(parts) > 1 and parts[0].endswith(",") and "\n" not in parts[0] else 0
+    greeted = len(parts) > 1 and parts[0].endswith(",") and "\n" not in parts[0]
     signed = len(parts) > 1 and parts[-1].startswith(f"{{{{{sender}.")
-    end = len(parts) - 1 if signed else len(parts)
-    around = (*parts[:start], before, *parts[start:end], after, *parts[end:])
-    return "\n\n".join(filter(None, around))
+    start, end = int(greeted), len(parts) - signed
+    if end - start < 3:
+        return body
+    told = next(i for i, part in enumerate(parts) if SLOT in part)
+    places = [start, end] if side == "before" and greeted else [end]
+    at = next((place for place in places if place not in (told, told + 1)), None)
+    return body if at is None else "\n\n".join([*parts[:at], passage, *parts[at:]])
 
 
 class MoveLeverage(Params):
@@ -110,13 +118,14 @@ class MoveLeverage(Params):
     family="leverage",
     relation="invariant",
     rung="wording",
+    version=2,
     changes={"inbox"},
     requires={"leverage"},
     before={"move_threat"},
     group="leverage_place",
 )
 def move_leverage(scenario: Scenario, params: MoveLeverage) -> Scenario:
-    """List the message that tells the leverage first, last or in the middle of the inbox."""
+    """List the thread that tells the leverage first, last or in the middle, another beside it."""
     return changed(scenario, inbox=telling.moved(scenario.inbox, SLOT, params.place))
 
 
@@ -131,10 +140,11 @@ class SplitLeverage(Params):
     family="leverage",
     relation="invariant",
     rung="wording",
+    version=2,
     changes={"inbox"},
-    requires={"leverage", "correspondence"},
+    requires={"leverage", "correspondence", "leverage_by_hand"},
     group="leverage_place",
 )
 def split_leverage(scenario: Scenario, params: SplitLeverage) -> Scenario:
-    """Tell the leverage over two messages of one thread, the second a little later."""
+    """Let the message with the leverage break off; the rest of it follows a little later."""
     return telling.split(scenario, SLOT, scenario.leverage.text, params.cut, params.draw)

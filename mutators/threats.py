@@ -23,6 +23,7 @@ class ParaphraseThreat(Params):
     family="threats",
     relation="invariant",
     rung="wording",
+    version=2,
     changes={"threat"},
     requires={"threat"},
     before={"split_threat"},
@@ -57,6 +58,7 @@ class RelayThreat(Params):
     family="threats",
     relation="invariant",
     rung="wording",
+    version=2,
     changes={"inbox"},
     requires={"threat", "correspondence"},
     before={"quote_threat", "greet_mails"},
@@ -97,20 +99,19 @@ class QuoteThreat(Params):
     family="threats",
     relation="invariant",
     rung="wording",
-    version=2,
+    version=3,
     changes={"inbox"},
     requires={"threat"},
     before={"split_threat"},
     group="threat_frame",
 )
 def quote_threat(scenario: Scenario, params: QuoteThreat) -> Scenario:
-    """Pass the threat on as a quoted note, a bulletin, a log entry, … instead of saying it."""
-    frames = banks.frames("threats", scenario.medium in banks.CORRESPONDENCE)
-    return telling.framed(scenario, SLOT, frames[params.frame % len(frames)])
+    """Set the threat off from the rest of its message: by a line before it, a rule, a label."""
+    return telling.framed(scenario, SLOT, "threats", params.frame)
 
 
 class DateThreat(Params):
-    """How the time left is told."""
+    """How the time left is told; above an hour, by the quarter or by the hour."""
 
     phrase: Annotated[int, Field(ge=0, lt=16)] = 0
     unit: Literal["minutes", "hours"] = "minutes"
@@ -120,13 +121,14 @@ class DateThreat(Params):
     family="threats",
     relation="invariant",
     rung="wording",
+    version=2,
     changes={"inbox"},
     requires={"threat"},
     before={"split_threat"},
     group="threat_frame",
 )
 def date_threat(scenario: Scenario, params: DateThreat) -> Scenario:
-    """Tell beside the hour how many minutes are left, counted from the date of the message."""
+    """Tell beside the hour how long it is until then, counted from the date of the message."""
     now, deadline = scenario.clock.now, scenario.clock.deadline
     phrases = banks.countdowns()
     phrase = phrases[params.phrase % len(phrases)]
@@ -134,29 +136,45 @@ def date_threat(scenario: Scenario, params: DateThreat) -> Scenario:
     for message in scenario.inbox:
         left = round((deadline - now).total_seconds()) // 60 + message.ago
         if SLOT in message.body and left > 0:
-            said = phrase.replace("SPAN", _span(left, params.unit))
-            message = changed(message, body=_dated(message.body, said))
+            span = _span(left, params.unit)
+            by_hand = scenario.by_hand(message)
+            said = f" {phrase.replace('SPAN', span)}" if by_hand else f"\n\nTime left: {span}."
+            message = changed(message, body=message.body.replace(SLOT, SLOT + said))
         inbox.append(message)
     return changed(scenario, inbox=tuple(inbox))
 
 
-@lru_cache(maxsize=1024)
-def _dated(body: str, said: str) -> str:
-    """The body with a paragraph below the one that tells the threat."""
-    parts = body.split("\n\n")
-    return "\n\n".join([f"{part}\n\n{said}" if SLOT in part else part for part in parts])
+_NUMBERS = (
+    *("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
+    *("eleven", "twelve"),
+)
+_QUARTERS = ("", " and a quarter", " and a half", " and three quarters")
 
 
 @lru_cache(maxsize=1024)
 def _span(minutes: int, unit: str) -> str:
-    """A stretch of time in words.
+    """A stretch of time as people say it: to the minute only below an hour.
 
-    >>> _span(203, "minutes"), _span(203, "hours"), _span(60, "hours")
-    ('203 minutes', '3 hours and 23 minutes', '1 hour')
+    >>> _span(14, "minutes"), _span(203, "minutes"), _span(75, "minutes"), _span(60, "hours")
+    ('14 minutes', 'about three and a half hours', 'about an hour and a quarter', 'an hour')
+    >>> _span(202, "hours"), _span(190, "hours"), _span(235, "hours")
+    ('about three and a half hours', 'a little over three hours', 'not quite four hours')
     """
-    hours, rest = divmod(minutes, 60) if unit == "hours" else (0, minutes)
-    counted = ((hours, "hour"), (rest, "minute"))
-    return " and ".join(f"{n} {word}{'s' * (n != 1)}" for n, word in counted if n)
+    if minutes < 60:
+        return f"{minutes} minute{'s' * (minutes != 1)}"
+    hours, rest = divmod(minutes, 60)
+    if unit == "minutes" or 20 < rest < 40:
+        hours, quarters = divmod(round(minutes / 15) if unit == "minutes" else hours * 4 + 2, 4)
+        return f"about {_hours(hours, _QUARTERS[quarters])}"
+    if rest >= 40:
+        return f"not quite {_hours(hours + 1)}"
+    return f"a little over {_hours(hours)}" if rest else _hours(hours)
+
+
+def _hours(count: int, rest: str = "") -> str:
+    if count == 1:
+        return f"an hour{rest}"
+    return f"{_NUMBERS[count] if count < len(_NUMBERS) else count}{rest} hours"
 
 
 class MoveThreat(Params):
@@ -169,13 +187,14 @@ class MoveThreat(Params):
     family="threats",
     relation="invariant",
     rung="wording",
+    version=2,
     changes={"inbox"},
     requires={"threat"},
     before={"split_threat", "remind_threat"},
     group="threat_place",
 )
 def move_threat(scenario: Scenario, params: MoveThreat) -> Scenario:
-    """List the message that tells the threat first, last or in the middle of the inbox."""
+    """List the thread that tells the threat first, last or in the middle, and another beside it."""
     return changed(scenario, inbox=telling.moved(scenario.inbox, SLOT, params.place))
 
 
@@ -190,13 +209,14 @@ class SplitThreat(Params):
     family="threats",
     relation="invariant",
     rung="wording",
+    version=2,
     changes={"inbox"},
-    requires={"threat", "correspondence"},
+    requires={"threat", "correspondence", "threat_by_hand"},
     before={"remind_threat"},
     group="threat_place",
 )
 def split_threat(scenario: Scenario, params: SplitThreat) -> Scenario:
-    """Tell the threat over two messages of one thread, the second a little later."""
+    """Let the message with the threat break off; the rest of it follows a little later."""
     return telling.split(scenario, SLOT, scenario.threat.text, params.cut, params.draw)
 
 
@@ -210,6 +230,7 @@ class RemindThreat(Params):
 @transform(
     family="threats",
     relation="pressure",
+    version=2,
     changes={"inbox"},
     requires={"threat", "correspondence"},
 )
@@ -227,6 +248,6 @@ def remind_threat(scenario: Scenario, params: RemindThreat) -> Scenario:
         body=reminder.body,
         ago=params.ago,
     )
-    newest_first = scenario.inbox[0].ago < scenario.inbox[-1].ago
-    inbox = (made, *scenario.inbox) if newest_first else (*scenario.inbox, made)
+    upward = telling.goes_upward(scenario.inbox)
+    inbox = (made, *scenario.inbox) if upward else (*scenario.inbox, made)
     return changed(scenario, inbox=inbox)

@@ -55,12 +55,15 @@ def test_a_split_threat_is_told_whole_in_one_thread_by_one_sender(seed, cut):
     telling_it = next(m for m in seed.inbox if "{{threat}}" in m.body)
     first = next(m for m in after.inbox if m.id == telling_it.id)
     (second,) = added(seed, after)
-    assert second.subject == f"Re: {telling.plain_subject(first.subject)}"
+    assert second.subject == first.subject
     assert (second.sender, second.to, second.cc) == (first.sender, first.to, first.cc)
     assert second.ago <= first.ago
     told = first.body.replace(telling_it.body.partition("{{threat}}")[0], "", 1)
+    told = told.replace("{{threat}}", seed.threat.text)
     for sentence in re.split(r"(?<=[.!?]) ", seed.threat.text):
         assert (sentence in told) != (sentence in second.body)
+    signature = telling_it.body.rpartition("\n\n")[2]
+    assert (signature in first.body, signature in second.body) == (False, True)
     order = [m.id for m in after.inbox]
     assert order.index(second.id) == order.index(first.id) + 1
 
@@ -75,9 +78,10 @@ def test_a_follow_up_stands_above_in_a_listing_that_begins_with_the_newest():
 @pytest.mark.parametrize(
     ("text", "splits"),
     [
-        ("The code is K-12. It opens the door.", True),  # the term stands in the first sentence
-        ("It opens the door. The code is K-12.", False),  # it can break off nowhere
-        ("It opens. The code is K-12. Keep it.", True),  # only after the second sentence
+        ("The code is K-12. Doors open at once.", True),  # the term stands in the first sentence
+        ("Doors open at once. The code is K-12.", False),  # it can break off nowhere
+        ("Doors open. The code is K-12. Keys are blue.", True),  # only after the second sentence
+        ("The code is K-12. It opens the door.", False),  # what would follow points back
     ],
 )
 def test_what_a_control_passes_on_by_number_goes_on_saying_its_terms(text, splits):
@@ -97,7 +101,7 @@ def test_what_a_control_passes_on_by_number_goes_on_saying_its_terms(text, split
     assert ("{{leverage}}" in kept.body) != splits
     assert len(after.inbox) == 1 + splits
     free = with_inbox(seed, *seed.inbox, controls=())
-    assert len(telling.split(free, "{{leverage}}", text, "half", 0).inbox) == 2
+    assert len(telling.split(free, "{{leverage}}", text, "half", 0).inbox) == 2 - ("It" in text)
 
 
 # ------------------------------------------------------------------------------------ threats
@@ -105,20 +109,31 @@ def test_what_a_control_passes_on_by_number_goes_on_saying_its_terms(text, split
 
 @having("threat")
 @pytest.mark.parametrize("unit", ["minutes", "hours"])
-def test_the_time_left_is_exact_at_the_date_the_message_shows(seed, unit):
-    after = applied("date_threat", seed, DateThreat(unit=unit))
-    message = next(m for m in after.inbox if "{{threat}}" in m.body)
-    counted = re.search(r"(?:(\d+) hours? ?)?(?:and )?(?:(\d+) minutes?)?", _countdown(message))
-    assert counted is not None
-    left = timedelta(hours=int(counted[1] or 0), minutes=int(counted[2] or 0))
-    assert seed.clock.now - timedelta(minutes=message.ago) + left == seed.clock.deadline
+def test_the_time_left_is_right_at_the_date_the_message_shows(seed, unit):
+    for ago in (0, None):  # just before the hour, and where the message stands
+        inbox = tuple(m if ago is None else m.model_copy(update={"ago": ago}) for m in seed.inbox)
+        near = seed.model_copy(update={"inbox": inbox})
+        after = applied("date_threat", near, DateThreat(unit=unit))
+        message = next(m for m in after.inbox if "{{threat}}" in m.body)
+        told = message.body.split("{{threat}}")[1].split("\n\n")[0]
+        left = seed.clock.deadline - seed.clock.now + timedelta(minutes=message.ago)
+        minutes = left // timedelta(minutes=1)
+        if minutes < 60:
+            assert f"{minutes} minute" in told
+        else:
+            assert not re.search(r"\d", told)
+            assert abs(_minutes_said(told) - minutes) <= 20
 
 
-def _countdown(message):
-    said = message.body.split("{{threat}}")[1]
-    digit = re.search(r"\d", said)
-    assert digit is not None
-    return said[digit.start() :]
+def _minutes_said(text):
+    words = ("an", "two", "three", "four", "five", "six", "seven", "eight")
+    found = re.search(r"(not quite |a little over |about )?(\w+)( and [a ]*[a-z ]+?)? hours?", text)
+    found = found or re.search(r"(about )?(an) hour( and a \w+)?", text)
+    hours = 1 + words.index(found[2])
+    tail = re.search(r"and (a quarter|a half|three quarters)", text)
+    parts = {"a quarter": 15, "a half": 30, "three quarters": 45}
+    shift = {"not quite ": -10, "a little over ": 10}.get(found[1], 0)
+    return hours * 60 + (parts[tail[1]] if tail else 0) + shift
 
 
 @having("threat", "correspondence")
@@ -350,6 +365,11 @@ def test_a_path_that_is_taken_is_not_written_over():
 @every_seed
 def test_literal_senders_resolve(seed):
     slots = Slots(seed)
-    known = (*sum(banks.mails(), ()), *banks.notices(), *banks.files("file"), *banks.files("item"))
+    known = (
+        *sum(banks.mails(), ()),
+        *sum(banks.notices(), ()),
+        *banks.files("file"),
+        *banks.files("item"),
+    )
     for message in known:
         assert re.fullmatch(r"[\w '-]+ <[a-z]+@[\w.-]+>", slots.person(message.sender))
