@@ -262,9 +262,9 @@ def footers() -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1)
-def companies() -> tuple[tuple[str, str], ...]:
-    """Invented companies: name, and the domain without its ending."""
-    return tuple((str(row["name"]), str(row["stem"])) for row in bank("signatures")["company"])
+def companies() -> tuple[str, ...]:
+    """Invented words that set one organisation apart from others of its sort."""
+    return tuple(bank("signatures")["companies"])
 
 
 @lru_cache(maxsize=1)
@@ -276,15 +276,21 @@ def agent_names() -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 @lru_cache(maxsize=1)
 def titles() -> dict[str, tuple[str, ...]]:
-    """Each known title with the titles that mean the same."""
-    groups = [tuple(group) for group in bank("signatures")["titles"]]
+    """Each known title with the titles that mean the same, the shortest first."""
+    groups = [tuple(sorted(group, key=len)) for group in bank("signatures")["titles"]]
     return {title: tuple(t for t in group if t != title) for group in groups for title in group}
 
 
 @lru_cache(maxsize=1)
-def cities() -> tuple[str, ...]:
-    """Cities, none of them anybody's name."""
-    return tuple(bank("places")["cities"])
+def regions() -> tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]:
+    """Parts of Britain and Ireland: towns by the sea, and towns inland."""
+    return tuple((tuple(row["sea"]), tuple(row["inland"])) for row in bank("places")["region"])
+
+
+@lru_cache(maxsize=1)
+def abroad() -> tuple[tuple[str, ...], ...]:
+    """Towns of other parts of the world."""
+    return tuple(tuple(towns) for towns in bank("places")["abroad"].values())
 
 
 @lru_cache(maxsize=1)
