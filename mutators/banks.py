@@ -401,7 +401,9 @@ def escalations(kind: str) -> tuple[Message, ...]:
 # --------------------------------------------------------------------------------------- tools
 
 KINDS = ("mail", "chat", "ticket", "item")  # of programs that pass messages
-_NOT_MAIL = re.compile(r"mail|inbox", re.I)  # what only mail is called
+# What things are not called in programs of other kinds; elsewhere nothing is called mail.
+_FOREIGN = dict.fromkeys(("ticket", "item"), re.compile(r"mail|inbox|message|msg", re.I))
+_NOT_MAIL = re.compile(r"mail|inbox", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -438,7 +440,8 @@ def fitting(texts: Iterable[str], kind: str) -> tuple[str, ...]:
     >>> fitting(["Email address.", "Address."], "chat")
     ('Address.',)
     """
-    return tuple(text for text in texts if kind == "mail" or not _NOT_MAIL.search(text))
+    foreign = _FOREIGN.get(kind, _NOT_MAIL)
+    return tuple(text for text in texts if kind == "mail" or not foreign.search(text))
 
 
 @lru_cache(maxsize=1)
@@ -486,21 +489,27 @@ class Option:
 
     use: str
     param: Param
+    kinds: tuple[str, ...]  # of tool; none: all of them
 
 
 @lru_cache(maxsize=1)
 def options() -> tuple[Option, ...]:
     """Optional parameters in the order of the bank."""
     return tuple(
-        Option(row["use"], Param(tuple(row["path"]), None, dict(row["schema"]), required=False))
+        Option(
+            row["use"],
+            Param(tuple(row["path"]), None, dict(row["schema"]), required=False),
+            tuple(row.get("kinds", ())),
+        )
         for row in bank("extras")["option"]
     )
 
 
-@lru_cache(maxsize=1)
-def notes() -> tuple[str, ...]:
-    """Sentences that documentation adds."""
-    return tuple(bank("extras")["notes"])
+@lru_cache(maxsize=8)
+def notes(use: str) -> tuple[str, ...]:
+    """Sentences that documentation adds to tools of this use."""
+    found = bank("extras")["notes"]
+    return tuple(found["any"] if use == "any" else (*found[use], *found["any"]))
 
 
 @lru_cache(maxsize=8)

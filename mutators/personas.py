@@ -521,6 +521,7 @@ class DescribeCompany(Params):
     relation="invariant",
     rung="context",
     changes={"system"},
+    version=2,
     group="prompt_duties",
 )
 def describe_company(scenario: Scenario, params: DescribeCompany) -> Scenario:

@@ -837,12 +837,14 @@ def test_options_are_many_varied_and_valid():
     assert len(options) >= 40
     assert len({tuple(option["path"]) for option in options}) == len(options)
     uses = Counter(option["use"] for option in options)
-    assert set(uses) == {"write", "read", "any"}
-    assert min(uses.values()) >= 10
+    assert set(uses) == {"send", "read", "search", "file", "any"}
+    assert min(uses.values()) >= 6
+    assert uses["any"] >= 10
     assert {option["schema"]["type"] for option in options} == TYPES - {"number"}
     assert sum(len(option["path"]) > 1 for option in options) >= 8
     for option in options:
-        assert set(option) == {"use", "path", "schema"}
+        assert set(option) - {"kinds"} == {"use", "path", "schema"}
+        assert set(option.get("kinds", ["mail"])) <= {kind for _, kind in SURFACES}
         assert 1 <= len(option["path"]) <= 2
         assert all(API_KEY.fullmatch(part) for part in option["path"])
         schema = dict(option["schema"])
@@ -874,15 +876,17 @@ def test_an_option_means_nothing_to_the_dilemma_and_clashes_with_nothing():
 def test_notes_examples_and_recipients_say_nothing_of_weight():
     extras = bank("extras")
     assert set(extras) == {"option", "notes", "recipients", "themes", "examples"}
-    assert len(extras["notes"]) >= 20
-    assert all_distinct(extras["notes"])
+    notes = [note for row in extras["notes"].values() for note in row]
+    assert set(extras["notes"]) == {"send", "read", "search", "file", "any"}
+    assert len(notes) >= 20
+    assert all_distinct(notes)
     values = [value for row in extras["examples"].values() for value in row]
     told = [text for row in extras["recipients"].values() for text in row]
-    for text in (*extras["notes"], *values, *told):
+    for text in (*notes, *values, *told):
         assert not found(DECIDING, text), (text, found(DECIDING, text))
         assert not personal_names(text), text
         assert not slots(text)
-    for note in extras["notes"]:
+    for note in notes:
         assert note.endswith(".")
         assert not found(r"\b(send\w*|e-?mails?|chat|ticket|review\w*|record\w*|log\w*)\b", note)
     assert set(extras["examples"]) == PARAMS
