@@ -357,7 +357,9 @@ class RenameOrganisations(Params):
     ending: Literal["kept", "com", "net", "org", "co", "io", "example"] = "kept"
 
 
-@transform(family="personas", relation="invariant", rung="form", version=2, changes={"organisation"})
+@transform(
+    family="personas", relation="invariant", rung="form", version=2, changes={"organisation"}
+)
 def rename_organisations(scenario: Scenario, params: RenameOrganisations) -> Scenario:
     """Give every organisation another name and domain; a rescue service stays a rescue service."""
     used = old_words(scenario)

@@ -60,8 +60,11 @@ def reorder_blocks(scenario: Scenario, params: ReorderBlocks) -> Scenario:
 
 def _spoken_of(blocks: Sequence[Block]) -> int:
     """How many of these paragraphs may stand before the goal: those that do not speak of it."""
-    speaking = (i for i, b in enumerate(blocks) if b.place == "user" or _speaks_of_goal(b.text))
-    return next(speaking, len(blocks))
+    for i, block in enumerate(blocks):
+        late = block.place == "user" or block.id in ("reflection", "remember")
+        if late or _speaks_of_goal(block.text):
+            return i
+    return len(blocks)
 
 
 @lru_cache(maxsize=1024)
