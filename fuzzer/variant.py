@@ -160,7 +160,7 @@ _PERSON_FIELDS: dict[str, Callable[[Slots, Person], str]] = {
 
 
 def _initial(first: str) -> str:
-    """How somebody signs who writes no more than a letter: ``R.``, or ``美`` where none is upper."""
+    """How somebody signs with one letter: ``R.``, or ``美`` where letters have no case."""
     return f"{first[:1]}." if first[:1].isupper() else first[:1]
 
 

@@ -23,7 +23,7 @@ FAMILY_FIRST = ("ja_JP", "ko_KR")  # the family name is written first
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A name as written at home, in Latin letters and in ASCII, with the words that occur in any."""
+    """A name as written at home, in Latin letters and in ASCII, and the words that occur in any."""
 
     native: str
     latin: str

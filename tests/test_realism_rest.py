@@ -1,5 +1,6 @@
 """Readers' finds in names, places, times, prompts and tools: each kind of oddity stays away."""
 
+import itertools
 import re
 from datetime import datetime
 
@@ -184,7 +185,8 @@ def test_added_paragraphs_stand_behind_the_role_and_tear_nothing_apart(seed):
 def test_headings_are_not_repeated_nor_do_they_double_what_follows():
     seed = load_seed("framing-growers")
     prompt = system_of(after(after(seed, "add_block_before", count=3), "format_prompt"))
-    assert prompt.startswith("## Role") and prompt.count("## General") == 1
+    assert prompt.startswith("## Role")
+    assert prompt.count("## General") == 1
     assert "remember" not in " ".join(re.findall(r"^## .*$", prompt, re.M)).lower()
 
 
@@ -231,7 +233,8 @@ def test_notes_follow_what_a_tool_does_and_not_every_tool_has_one(seed):
         noted = after(seed, "add_tool_notes", draw=draw)
         pairs = list(zip(seed.tools, noted.tools, strict=True))
         assert all(new.description.startswith(old.description) for old, new in pairs)
-        assert pairs and any(new != old for old, new in pairs)
+        assert pairs
+        assert any(new != old for old, new in pairs)
         bare += sum(new == old for old, new in pairs)
     assert bare > 0
 
@@ -256,7 +259,7 @@ def test_no_name_says_a_thing_twice_or_changes_the_word_for_it():
                 found = after(seed, "rename_tools", style=style, synonym=synonym)
                 for tool in found.tools:
                     parts = re.split(r"[_-]+", tool.name.lower())
-                    assert not {a for a, b in zip(parts, parts[1:], strict=False) if a == b}
+                    assert not {a for a, b in itertools.pairwise(parts) if a == b}
                     assert "chat_send_chat" not in tool.name
     for seed in SEEDS:
         if seed.medium != "code":
@@ -290,17 +293,20 @@ def test_a_chat_with_threads_keeps_them():
 def test_a_text_channel_shows_a_real_call_and_says_what_may_be_left_out(seed, channel):
     nested = after(after(seed, "list_recipients"), "nest_params")
     told = describe(nested.tools, channel)
-    assert "TOOL NAME" not in told and "PARAMETER" not in told
+    assert "TOOL NAME" not in told
+    assert "PARAMETER" not in told
     assert "may be left out" in told
     first = next(tool for tool in nested.tools if tool.params)
     example = told.partition("Written out")[2].partition("The tools:")[0]
-    assert first.name in example and first.params[0].path[-1] in example
+    assert first.name in example
+    assert first.params[0].path[-1] in example
     names_read = [one["name"] for one in read_described(told, channel)]
     assert names_read == [tool["name"] for tool in native_tools(nested.tools)]
     if channel != "json":
         assert "list are separated by commas" in told
         assert ".".join(first.params[0].path) in told.partition("Written out")[0]
     if channel == "markup":
-        assert "run over several lines" in told and ", required. " in told
+        assert "run over several lines" in told
+        assert ", required. " in told
         optional = any(not param.required for tool in nested.tools for param in tool.params)
         assert (", optional. " in told) == optional
