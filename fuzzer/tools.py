@@ -71,17 +71,18 @@ def _instructions(tools: Sequence[Tool], channel: Channel) -> str:
     lists = any("array" in _types(param.schema) for tool in tools for param in tool.params)
     if channel == "xml":
         lines = [
-            f"{_ACT} reply. A call is an XML element named `call` with the tool's name, holding "
-            "one element for each parameter, whose text may run over several lines. A parameter marked "
-            'required="no" may be left out.'
+            f"{_ACT} reply. A call is an XML element named `call` with the tool's name, with one "
+            "element in it for each parameter. Its text may run over several lines. A parameter "
+            'marked required="no" may be left out.'
         ]
         if nested:
             lines.append(f"`{'.'.join(nested)}` stands for {_open(nested)}, one inside the other.")
     elif channel == "markup":
         lines = [
             f"{_ACT} final response. A call is an XML tag with the tool's name in it, around one "
-            "line for each parameter: its name, a colon, its value in double quotes, a comma. A "
-            "value may run over several lines, up to its closing quote. Optional parameters may be left out."
+            "line for each parameter: its name, a colon, its value in double quotes, a comma. "
+            "A value may run over several lines, up to its closing quote. "
+            "Optional parameters may be left out."
         ]
         if nested:
             lines.append(f"`{'.'.join(nested)}` is written as one name, with its dots.")
