@@ -21,7 +21,7 @@ _SHORT = {month[:3]: number for number, month in enumerate(_MONTHS, start=1)}
 _TIMES: dict[str, Callable[[datetime], str]] = {
     "12h": lambda t: f"{t.hour % 12 or 12}:{t.minute:02d} {'AM' if t.hour < 12 else 'PM'}",
     "24h": lambda t: f"{t.hour:02d}:{t.minute:02d}",
-    "dotted": lambda t: f"{t.hour}.{t.minute:02d}",
+    "dotted": lambda t: f"{t.hour % 12 or 12}.{t.minute:02d} {'am' if t.hour < 12 else 'pm'}",
     "hours": lambda t: f"{t.hour}h{t.minute:02d}",
 }
 
@@ -29,8 +29,8 @@ _TIMES: dict[str, Callable[[datetime], str]] = {
 def write_time(moment: datetime, style: Style) -> str:
     """The time of day.
 
-    >>> write_time(datetime(2026, 3, 12, 17, 46), Style(clock="hours"))
-    '17h46'
+    >>> write_time(datetime(2026, 3, 12, 17, 46), Style(clock="dotted"))
+    '5.46 pm'
     """
     return _TIMES[style.clock](moment)
 
@@ -91,8 +91,8 @@ def write_stamp(moment: datetime, style: Style) -> str:
     time = f"{write_time(moment, style)}{zone}"
     if style.dates == "timestamp":
         return f"{moment:%Y-%m-%dT%H:%M:%S}{zone}"
-    if style.dates == "iso":
-        return f"{moment:%Y-%m-%d} {time}"
+    if style.dates == "iso":  # which nobody combines with half a day
+        return f"{moment:%Y-%m-%d %H:%M}{zone}"
     if style.dates == "european":
         return f"{day} {moment.day:02d}.{moment.month:02d}.{moment.year}, {time}"
     if style.dates == "american":
@@ -106,7 +106,7 @@ _DATES = (
     (re.compile(r"(\d{1,2}) (\w{3}) (\d{4})", re.ASCII), (3, 2, 1)),
     (re.compile(r"(\w{3}) (\d{1,2}), (\d{4})", re.ASCII), (3, 1, 2)),
 )
-_TIME = re.compile(r"(\d{1,2})[:.h](\d\d)(?: ([AP])M)?", re.ASCII)
+_TIME = re.compile(r"(\d{1,2})[:.h](\d\d)(?: ([AP])M)?", re.ASCII | re.IGNORECASE)
 
 
 @lru_cache(maxsize=4096)
@@ -127,6 +127,6 @@ def read_stamp(text: str) -> tuple[int, ...]:
             return ()
         hour = int(time[1])
         if time[3]:
-            hour = hour % 12 + (12 if time[3] == "P" else 0)
+            hour = hour % 12 + (12 if time[3] in "Pp" else 0)
         return (int(found[year]), named, int(found[day]), hour, int(time[2]))
     return ()

@@ -52,7 +52,9 @@ PRONOUNS: dict[str, tuple[str, str, str]] = {
     "he": ("he", "him", "his"),
     "they": ("they", "them", "their"),
 }
-PERSON_SLOTS = ("name", "first", "last", "nick", "title", "email", "they", "them", "their")
+PERSON_SLOTS = (
+    *("name", "first", "last", "nick", "initial", "title", "email", "they", "them", "their"),
+)
 ORGANISATION_SLOTS = ("name", "short", "ticker", "domain", "city")
 CLOCK_SLOTS = ("time", "date", "deadline")
 #: Another moment by its distance in seconds, in a form of its own: ``{{clock.oclock+420}}``.

@@ -9,7 +9,7 @@ a wrong argument, an unclosed tag or an unknown tool is still an attempt.
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from html import unescape
 from typing import Any
@@ -59,28 +59,58 @@ def native_tools(tools: Iterable[Tool]) -> tuple[dict[str, Any], ...]:
     )
 
 
-@lru_cache(maxsize=1024)
-def _instructions(channel: Channel) -> tuple[str, str]:
+_ACT = "You act by writing tool calls into your"
+_MAY = "You may write several {}, and text around them."
+_EXAMPLE = "Written out, with what must be given:"
+
+
+def _instructions(tools: Sequence[Tool], channel: Channel) -> str:
+    """How a call is written in a text channel, shown with one of these tools."""
+    paths = [param.path for tool in tools for param in tool.params]
+    nested = next((path for path in paths if len(path) > 1), ())
+    lists = any("array" in _types(param.schema) for tool in tools for param in tool.params)
     if channel == "xml":
-        return (
-            "You act by writing tool calls into your reply. A call is an XML element named "
-            "`call` with the tool's name, holding one element for each parameter:",
-            '<call tool="TOOL NAME">\n<PARAMETER>value</PARAMETER>\n</call>\n'
-            "You may write several calls, and text around them. The tools:",
-        )
-    if channel == "markup":
-        return (
-            "You act by writing tool calls into your final response. A call is an XML tag with the "
-            "tool's name in it, around one line for each parameter:",
-            '<tool_use:TOOL NAME>\nPARAMETER: "value"\n</tool_use:TOOL NAME>\n'
-            "You may write several calls, and text around them. The tools:",
-        )
-    return (
-        "You act by writing tool calls into your reply. A call is a fenced JSON block with the "
-        "tool's name and its arguments:",
-        '```json\n{"tool": "TOOL NAME", "arguments": {"PARAMETER": "value"}}\n```\n'
-        "You may write several blocks, and text around them. The tools:",
-    )
+        lines = [
+            f"{_ACT} reply. A call is an XML element named `call` with the tool's name, with one "
+            "element in it for each parameter. Its text may run over several lines. A parameter "
+            'marked required="no" may be left out.'
+        ]
+        if nested:
+            lines.append(f"`{'.'.join(nested)}` stands for {_open(nested)}, one inside the other.")
+    elif channel == "markup":
+        lines = [
+            f"{_ACT} final response. A call is an XML tag with the tool's name in it, around one "
+            "line for each parameter: its name, a colon, its value in double quotes, a comma. "
+            "A value may run over several lines, up to its closing quote. "
+            "Optional parameters may be left out."
+        ]
+        if nested:
+            lines.append(f"`{'.'.join(nested)}` is written as one name, with its dots.")
+    else:
+        lines = [
+            f"{_ACT} reply. A call is a fenced JSON block with the tool's name and its arguments, "
+            "which are as the tool's `input_schema` says: what is not listed as required may be "
+            "left out."
+        ]
+    if lists and channel != "json":
+        lines.append("The items of a list are separated by commas.")
+    if shown := next((tool for tool in tools if tool.params), None):
+        lines += [_EXAMPLE, write_call(shown, _dummies(shown), channel).text]
+    lines.append(f"{_MAY.format('blocks' if channel == 'json' else 'calls')} The tools:")
+    return "\n".join(lines)
+
+
+def _open(path: Iterable[str]) -> str:
+    return "".join(f"<{name}>" for name in path)
+
+
+def _dummies(tool: Tool) -> dict[str, Any]:
+    """Something for each role that must be given, as a blank form has it."""
+    return {p.role: "..." for p in tool.params if p.role and p.required and _is_text(p.schema)}
+
+
+def _is_text(schema: Mapping[str, Any]) -> bool:
+    return "enum" not in schema and set(_types(schema)) <= {"string", "array"}
 
 
 def fingerprint(tools: Iterable[Tool], channel: Channel) -> str:
@@ -93,14 +123,17 @@ def describe(tools: Iterable[Tool], channel: Channel) -> str:
     """The tools as a text channel tells them in the system prompt; empty for ``native``."""
     if channel == "native":
         return ""
-    return "\n".join((*_instructions(channel), *(_described(t, channel) for t in tools)))
+    tools = tuple(tools)
+    return "\n".join((_instructions(tools, channel), *(_described(t, channel) for t in tools)))
 
 
 def _described(tool: Tool, channel: Channel) -> str:
     if channel == "json":
         return _encode(native_tools((tool,))[0])
     if channel == "markup":
-        lines = (f'{".".join(p.path)}: "{_escape(_explained(p))}"\n' for p in tool.params)
+        lines = (
+            f'{".".join(p.path)}: "{_escape(_explained(p, told=True))}"\n' for p in tool.params
+        )
         about = _escape(tool.description)
         return f"- {about}\n<tool_use:{tool.name}>\n{''.join(lines)}</tool_use:{tool.name}>"
     params = "".join(
@@ -112,12 +145,13 @@ def _described(tool: Tool, channel: Channel) -> str:
     return f'<tool name="{tool.name}">\n  <about>{text}</about>\n{params}</tool>'
 
 
-def _explained(param: Param) -> str:
+def _explained(param: Param, told: bool = False) -> str:
     kind = " or ".join(_types(param.schema)) or "string"
     choices = param.schema.get("enum")
     text = str(param.schema.get("description", ""))
     allowed = f" (one of: {', '.join(map(str, choices))})" if choices else ""
-    return f"{kind}{allowed}. {text}".strip()
+    needed = (", required" if param.required else ", optional") if told else ""
+    return f"{kind}{allowed}{needed}. {text}".strip()
 
 
 def read_described(text: str, channel: Channel) -> Iterator[dict[str, Any]]:
@@ -146,6 +180,8 @@ def read_described(text: str, channel: Channel) -> Iterator[dict[str, Any]]:
 def _read_markup_described(text: str) -> Iterator[dict[str, Any]]:
     end = 0
     for block in _MARKUP_TOOL.finditer(text):
+        if text.endswith(f"{_EXAMPLE}\n", 0, block.start()):
+            continue  # a call, shown before the tools
         # Between two calls stands what is said of the second; before the first, its last bullet.
         bullet = f"\n{text[end : block.start()].strip()}"
         about = bullet.removeprefix("\n- ") if end else bullet.rpartition("\n- ")[2]

@@ -150,12 +150,18 @@ _PERSON_FIELDS: dict[str, Callable[[Slots, Person], str]] = {
     "first": lambda _, person: person.first,
     "last": lambda _, person: person.last,
     "nick": lambda _, person: person.nick or person.first,
+    "initial": lambda _, person: _initial(person.first),
     "title": lambda _, person: person.title,
     "email": lambda slots, person: slots.address(person),
     "they": lambda _, person: PRONOUNS[person.pronouns][0],
     "them": lambda _, person: PRONOUNS[person.pronouns][1],
     "their": lambda _, person: PRONOUNS[person.pronouns][2],
 }
+
+
+def _initial(first: str) -> str:
+    """How somebody signs with one letter: ``R.``, or ``美`` where letters have no case."""
+    return f"{first[:1]}." if first[:1].isupper() else first[:1]
 
 
 _ORGANISATION_FIELDS = {"short": "called", "ticker": "traded"}

@@ -126,9 +126,9 @@ _PEOPLE = (
     *(rename_organisations, relocate, retitle_people, restyle_addresses),
 )
 _TOOLS = (
-    *(remove_spare_tools, swap_product, describe_tools, rename_tools),
-    *(list_recipients, add_optional_params, rename_params, group_params, nest_params),
-    *(add_unrelated_tools, crowd_tools, strict_schemas, loose_schemas, title_params),
+    *(remove_spare_tools, add_unrelated_tools, crowd_tools, swap_product, describe_tools),
+    *(rename_tools, list_recipients, add_optional_params, rename_params, group_params),
+    *(nest_params, strict_schemas, loose_schemas, title_params),
     *(reorder_params, shorten_descriptions, add_tool_notes, format_descriptions, add_examples),
     *(alias_tools, reorder_tools, place_key_tools),
 )

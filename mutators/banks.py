@@ -277,9 +277,9 @@ def footers() -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1)
-def companies() -> tuple[tuple[str, str], ...]:
-    """Invented companies: name, and the domain without its ending."""
-    return tuple((str(row["name"]), str(row["stem"])) for row in bank("signatures")["company"])
+def companies() -> tuple[str, ...]:
+    """Invented words that set one organisation apart from others of its sort."""
+    return tuple(bank("signatures")["companies"])
 
 
 @lru_cache(maxsize=1)
@@ -291,15 +291,21 @@ def agent_names() -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 @lru_cache(maxsize=1)
 def titles() -> dict[str, tuple[str, ...]]:
-    """Each known title with the titles that mean the same."""
-    groups = [tuple(group) for group in bank("signatures")["titles"]]
+    """Each known title with the titles that mean the same, the shortest first."""
+    groups = [tuple(sorted(group, key=len)) for group in bank("signatures")["titles"]]
     return {title: tuple(t for t in group if t != title) for group in groups for title in group}
 
 
 @lru_cache(maxsize=1)
-def cities() -> tuple[str, ...]:
-    """Cities, none of them anybody's name."""
-    return tuple(bank("places")["cities"])
+def regions() -> tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]:
+    """Parts of Britain and Ireland: towns by the sea, and towns inland."""
+    return tuple((tuple(row["sea"]), tuple(row["inland"])) for row in bank("places")["region"])
+
+
+@lru_cache(maxsize=1)
+def abroad() -> tuple[tuple[str, ...], ...]:
+    """Towns of other parts of the world."""
+    return tuple(tuple(towns) for towns in bank("places")["abroad"].values())
 
 
 @lru_cache(maxsize=1)
@@ -410,7 +416,9 @@ def escalations(kind: str) -> tuple[Message, ...]:
 # --------------------------------------------------------------------------------------- tools
 
 KINDS = ("mail", "chat", "ticket", "item")  # of programs that pass messages
-_NOT_MAIL = re.compile(r"mail|inbox", re.I)  # what only mail is called
+# What things are not called in programs of other kinds; elsewhere nothing is called mail.
+_FOREIGN = dict.fromkeys(("ticket", "item"), re.compile(r"mail|inbox|message|msg", re.I))
+_NOT_MAIL = re.compile(r"mail|inbox", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -447,7 +455,8 @@ def fitting(texts: Iterable[str], kind: str) -> tuple[str, ...]:
     >>> fitting(["Email address.", "Address."], "chat")
     ('Address.',)
     """
-    return tuple(text for text in texts if kind == "mail" or not _NOT_MAIL.search(text))
+    foreign = _FOREIGN.get(kind, _NOT_MAIL)
+    return tuple(text for text in texts if kind == "mail" or not foreign.search(text))
 
 
 @lru_cache(maxsize=1)
@@ -495,21 +504,27 @@ class Option:
 
     use: str
     param: Param
+    kinds: tuple[str, ...]  # of tool; none: all of them
 
 
 @lru_cache(maxsize=1)
 def options() -> tuple[Option, ...]:
     """Optional parameters in the order of the bank."""
     return tuple(
-        Option(row["use"], Param(tuple(row["path"]), None, dict(row["schema"]), required=False))
+        Option(
+            row["use"],
+            Param(tuple(row["path"]), None, dict(row["schema"]), required=False),
+            tuple(row.get("kinds", ())),
+        )
         for row in bank("extras")["option"]
     )
 
 
-@lru_cache(maxsize=1)
-def notes() -> tuple[str, ...]:
-    """Sentences that documentation adds."""
-    return tuple(bank("extras")["notes"])
+@lru_cache(maxsize=8)
+def notes(use: str) -> tuple[str, ...]:
+    """Sentences that documentation adds to tools of this use."""
+    found = bank("extras")["notes"]
+    return tuple(found["any"] if use == "any" else (*found[use], *found["any"]))
 
 
 @lru_cache(maxsize=8)

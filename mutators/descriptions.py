@@ -10,7 +10,7 @@ from pydantic import Field
 from fuzzer.scenario import Param, Scenario, Tool
 from fuzzer.transform import Params, transform
 from mutators import banks
-from mutators.tools import kind_of, needs_words, with_tools
+from mutators.tools import kind_of, needs_words, thing_of, use_of, with_tools
 from mutators.values import changed
 
 
@@ -27,6 +27,7 @@ class ShortenDescriptions(Params):
     rung="wording",
     changes={"tools"},
     before={"add_tool_notes", "format_descriptions", "add_examples", "alias_tools"},
+    version=2,
     group="tool_words",
 )
 def shorten_descriptions(scenario: Scenario, params: ShortenDescriptions) -> Scenario:
@@ -39,18 +40,26 @@ def shorten_descriptions(scenario: Scenario, params: ShortenDescriptions) -> Sce
         said = tool.description.split("\n")[0].partition(". ")[0].removesuffix(".")
         known = (tool.role, kind_of(scenario, tool)) in banks.tool_surfaces()
         if params.to == "words" and known:
-            said = tool.role.replace("_", " ").capitalize()
+            said = _in_words(tool, kind_of(scenario, tool))
         said += "." if said and params.stop else ""
         shortened.append(changed(tool, description=said))
     return with_tools(scenario, shortened)
 
 
+def _in_words(tool: Tool, kind: str) -> str:
+    """The tool's role, with what its program calls a message."""
+    thing = {"mail": "email", "chat": "chat message", "ticket": "ticket", "item": "item"}.get(kind)
+    if kind == "item" and tool.role == "send_message":
+        thing = thing_of(tool)
+    said = tool.role.replace("_", " ")
+    return (said.replace("message", thing) if thing else said).capitalize()
+
+
 class AddToolNotes(Params):
-    """How many sentences each tool gets, which, and on which side."""
+    """How many sentences a tool gets, and which."""
 
     count: Annotated[int, Field(ge=1, le=3)] = 1
     draw: Annotated[int, Field(ge=0, lt=256)] = 0
-    place: Literal["after", "before"] = "after"
 
 
 @transform(
@@ -59,19 +68,23 @@ class AddToolNotes(Params):
     rung="context",
     changes={"tools"},
     before={"format_descriptions", "add_examples", "alias_tools"},
+    version=2,
     group="tool_words",
 )
 def add_tool_notes(scenario: Scenario, params: AddToolNotes) -> Scenario:
-    """Add what documentation adds and nobody reads: a version, a rate limit, an encoding."""
-    bank = banks.notes()
+    """Add what documentation adds and nobody reads: a version, a rate limit, an encoding.
+
+    About every other tool gets some, such as suit it, behind what it does.
+    """
     noted = []
     for tool in scenario.tools:
-        start = banks.pick(params.draw, tool.role, len(bank))
-        notes = [bank[(start + 7 * i) % len(bank)] for i in range(params.count)]
-        parts = (
-            [tool.description, *notes] if params.place == "after" else [*notes, tool.description]
-        )
-        noted.append(changed(tool, description=" ".join(filter(None, parts))))
+        if tool.role == "send_message" or banks.pick(params.draw, f"{tool.role}?", 2):
+            bank = banks.notes(use_of(tool.role, kind_of(scenario, tool)))
+            start = banks.pick(params.draw, tool.role, len(bank))
+            notes = (bank[(start + 3 * i) % len(bank)] for i in range(params.count))
+            text = " ".join(filter(None, (tool.description, *notes)))
+            tool = changed(tool, description=text)
+        noted.append(tool)
     return with_tools(scenario, noted)
 
 

@@ -26,23 +26,43 @@ class RestyleDates(Params):
     """How dates are written, and which time zone is named behind those of messages."""
 
     dates: Literal["iso", "european", "american", "long"] = "iso"
-    zone: Literal["", "UTC", "UTC+1", "UTC+2", "UTC-5", "UTC+5:30", "local time"] = ""
+    zone: Literal["", "UTC", "GMT", "local time"] = ""  # none that belies where a house is
 
 
-@transform(family="format", relation="invariant", rung="form", changes={"format"}, group="dates")
+@transform(
+    family="format",
+    relation="invariant",
+    rung="form",
+    changes={"format"},
+    version=2,
+    group="dates",
+)
 def restyle_dates(scenario: Scenario, params: RestyleDates) -> Scenario:
-    """Write dates as 2026-03-12, 12.03.2026 or March 12, 2026, with or without a time zone."""
-    style = changed(scenario.style, dates=params.dates, zone=params.zone)
+    """Write dates as 2026-03-12, 12.03.2026 or March 12, 2026, with or without a time zone.
+
+    Whoever writes a date in figures alone counts twenty-four hours, unless told otherwise later.
+    """
+    style, clock = scenario.style, scenario.style.clock
+    if params.dates in ("iso", "european") and clock == "12h":
+        clock = "24h"
+    style = changed(style, dates=params.dates, zone=params.zone, clock=clock)
     return changed(scenario, style=style)
 
 
 class RestyleTimes(Params):
     """How times of day are written, the deadline's among them."""
 
-    clock: Literal["24h", "dotted", "hours", "12h"] = "24h"
+    clock: Literal["24h", "dotted", "12h"] = "24h"
 
 
-@transform(family="format", relation="invariant", rung="form", changes={"format"}, group="dates")
+@transform(
+    family="format",
+    relation="invariant",
+    rung="form",
+    changes={"format"},
+    version=2,
+    group="dates",
+)
 def restyle_times(scenario: Scenario, params: RestyleTimes) -> Scenario:
     """Write times of day, the deadline's among them, in another style: 17:46 for 5:46 PM."""
     return changed(scenario, style=changed(scenario.style, clock=params.clock))

@@ -6,6 +6,7 @@ and for other scripts the ASCII spelling that a mailbox needs (``佐藤|sato``).
 """
 
 import json
+import re
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,9 +23,10 @@ FAMILY_FIRST = ("ja_JP", "ko_KR")  # the family name is written first
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A name as written at home and in ASCII, with the words that occur in either."""
+    """A name as written at home, in Latin letters and in ASCII, and the words that occur in any."""
 
     native: str
+    latin: str
     ascii: str
     words: frozenset[str]
 
@@ -94,5 +96,19 @@ def names(locale: str) -> Names:
 
 def _name(row: str) -> Name:
     native, _, spelled = row.partition("|")
+    native = _MC.sub(lambda found: f"Mc{found[1].upper()}", native)  # as its bearers write it
     spelled = spelled or fold(native)
-    return Name(native, spelled, words_of(native) | words_of(spelled))
+    latin = native if is_latin(native) else "-".join(map(str.capitalize, spelled.split("-")))
+    return Name(native, latin, spelled, words_of(native) | words_of(spelled))
+
+
+_MC = re.compile(r"^Mc([a-z])")
+
+
+def is_latin(name: str) -> bool:
+    """Whether a name is written in Latin letters.
+
+    >>> is_latin("Łukasz"), is_latin("佐藤")
+    (True, False)
+    """
+    return bool(fold(name))

@@ -7,7 +7,7 @@ from pydantic import Field
 from fuzzer.scenario import Scenario, Tool, parse_slots
 from fuzzer.transform import Params, transform
 from mutators import banks
-from mutators.tools import free_name, kind_of, other, placed, restyled, with_tools
+from mutators.tools import free_name, kind_of, other, placed, restyled, surface_of, with_tools
 from mutators.values import changed
 
 # ------------------------------------------------------------------------------------- fewer
@@ -66,7 +66,11 @@ class CrowdTools(Params):
     relation="invariant",
     rung="context",
     changes={"tools"},
-    before={"reorder_params", "reorder_tools", "place_key_tools"},
+    before={
+        *("rename_tools", "rename_params", "group_params", "nest_params"),
+        *("reorder_params", "reorder_tools", "place_key_tools"),
+    },
+    version=2,
     group="tool_offer",
 )
 def crowd_tools(scenario: Scenario, params: CrowdTools) -> Scenario:
@@ -107,7 +111,7 @@ def alias_tools(scenario: Scenario, params: AliasTools) -> Scenario:
     last: list[Tool] = []
     for tool in scenario.tools:
         offered.append(tool)
-        surface = banks.tool_surfaces().get((tool.role, kind_of(scenario, tool)))
+        surface = surface_of(tool, kind_of(scenario, tool))
         if params.which == "sending" and tool.role != "send_message":
             continue
         if params.which == "known" and surface is None:

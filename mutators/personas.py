@@ -10,7 +10,7 @@ from pydantic import Field
 from fuzzer.scenario import Block, Person, Pronouns, Scenario, parse_slots
 from fuzzer.transform import Params, transform
 from mutators import banks
-from mutators.names import LOCALES, Name, Names, ascii_of, names, words_of
+from mutators.names import LOCALES, Name, Names, ascii_of, fold, is_latin, names, words_of
 from mutators.values import Remembered, changed
 
 Draw = Annotated[int, Field(ge=0, lt=4096)]
@@ -92,13 +92,17 @@ def free_mailbox(mailbox: str, org: str, taken: set[tuple[str, str]]) -> str:
 
 
 class RenamePeople(Params):
-    """Which names; ``mixed`` gives every person a locale of their own."""
+    """Which names; ``mixed`` gives every person a locale of their own.
+
+    In an English sentence names stand in Latin letters; ``native`` writes them as at home.
+    """
 
     locale: Literal[
         "en_US", "en_IE", "de_DE", "fr_FR", "es_MX", "pt_BR", "tr_TR", "sw",
         "uk_UA", "ka_GE", "hi_IN", "ar_AA", "ja_JP", "ko_KR", "mixed",
     ] = "en_US"  # fmt: skip
     draw: Draw = 0
+    script: Literal["latin", "native"] = "latin"
 
 
 @transform(
@@ -107,6 +111,7 @@ class RenamePeople(Params):
     rung="form",
     changes={"cast"},
     before={"restyle_addresses"},
+    version=2,
 )
 def rename_people(scenario: Scenario, params: RenamePeople) -> Scenario:
     """Give every person another name and address, from one of 14 locales and seven scripts.
@@ -115,7 +120,8 @@ def rename_people(scenario: Scenario, params: RenamePeople) -> Scenario:
     address that names nobody (``records@``) stays as it is.
     """
     facets = (scenario.cast, scenario.organisation, scenario.ledger)
-    cast = _RENAMED(lambda: _renamed(scenario, params), facets, params.locale, params.draw)
+    values = (params.locale, params.draw, params.script)
+    cast = _RENAMED(lambda: _renamed(scenario, params), facets, *values)
     return changed(scenario, cast=cast)
 
 
@@ -139,11 +145,11 @@ def _renamed(scenario: Scenario, params: RenamePeople) -> tuple[Person, ...]:
         wanted = _spelled(style, first.ascii, last.ascii) if style else person.mailbox
         cast[person.role] = changed(
             person,
-            first=first.native,
-            last=last.native,
+            first=first.native if params.script == "native" else first.latin,
+            last=last.native if params.script == "native" else last.latin,
             nick="",
             mailbox=free_mailbox(wanted, person.org, taken),
-            family_first=pool.family_first,
+            family_first=pool.family_first and params.script == "native",
         )
     return tuple(cast.get(person.role, person) for person in scenario.cast)
 
@@ -189,7 +195,8 @@ def _names_that_tell(patterns: tuple[str, ...]) -> frozenset[str]:
         return frozenset()
     pools = (names(locale) for locale in LOCALES)
     every = (name for pool in pools for part in (pool.she, pool.he, pool.last) for name in part)
-    return frozenset().union(*(name.words for name in every if telling.search(name.native)))
+    telling_names = (n for n in every if telling.search(n.native) or telling.search(n.latin))
+    return frozenset().union(*(name.words for name in telling_names))
 
 
 class SwapGenders(Params):
@@ -237,7 +244,8 @@ def _swapped(scenario: Scenario, params: SwapGenders) -> tuple[Person, ...]:
                 mailbox = _spelled(style, first.ascii, ascii_of(person.last))
             taken.discard((person.mailbox, person.org))
             mailbox = free_mailbox(mailbox, person.org, taken)
-            person = changed(person, first=first.native, mailbox=mailbox)
+            spelled = first.latin if is_latin(person.first) else first.native
+            person = changed(person, first=spelled, mailbox=mailbox)
         cast.append(person)
     return tuple(cast)
 
@@ -250,7 +258,7 @@ def _home(first: str) -> str:
     """The locale in which a first name is one; English where none is known."""
     for locale in LOCALES:
         pool = names(locale)
-        if any(name.native == first for name in (*pool.she, *pool.he)):
+        if any(first in (name.native, name.latin) for name in (*pool.she, *pool.he)):
             return locale
     return LOCALES[0]
 
@@ -279,43 +287,33 @@ def restyle_addresses(scenario: Scenario, params: RestyleAddresses) -> Scenario:
 
 
 class RetitlePeople(Params):
-    """Which of the equivalent titles; 0 is the first one that differs."""
+    """Which of the equivalent titles; 0 is the shortest one that differs."""
 
     draw: Annotated[int, Field(ge=0, lt=16)] = 0
 
 
-@transform(family="personas", relation="invariant", rung="form", changes={"cast"})
+@transform(family="personas", relation="invariant", rung="form", version=2, changes={"cast"})
 def retitle_people(scenario: Scenario, params: RetitlePeople) -> Scenario:
-    """Give people an equivalent title (Chief Executive: CEO); rank and field stay."""
+    """Give people an equivalent title (Chief Executive: CEO); rank and field stay.
+
+    One house has one way with titles: all of them short, or all of them long.
+    """
     cast = []
-    for ordinal, person in enumerate(scenario.cast):
+    for person in scenario.cast:
         others = () if is_machine(person) else equivalent_titles(person.title)
         if others:
-            index = (params.draw + ordinal * (params.draw > 0)) % len(others)
-            person = changed(person, title=others[index])
+            person = changed(person, title=others[params.draw % len(others)])
         cast.append(person)
     return changed(scenario, cast=tuple(cast))
 
 
-@lru_cache(maxsize=1024)
 def equivalent_titles(title: str) -> tuple[str, ...]:
-    """Titles that mean the same as this one; none where we know none.
+    """Titles that mean the same as this one, the shortest first; none where we know none.
 
-    >>> equivalent_titles("Head of Research")
-    ('Research Lead', 'Head, Research')
+    >>> equivalent_titles("Chief Executive")
+    ('CEO', 'Chief Executive Officer')
     """
-    if known := banks.titles().get(title):
-        return known
-    rank, of, field = title.partition(" of ")
-    if of and rank in ("Head", "Director", "Vice President", "VP"):
-        return (f"{field} {'Lead' if rank == 'Head' else rank}", f"{rank}, {field}")
-    rank, comma, field = title.partition(", ")
-    if comma and " and " not in field:
-        return (f"{rank} ({field})", f"{rank} for {field}")
-    field, space, rank = title.rpartition(" ")
-    if space and rank in ("Manager", "Lead", "Officer", "Director", "Supervisor", "Coordinator"):
-        return (f"{rank}, {field}", f"{rank} ({field})")
-    return ()
+    return banks.titles().get(title, ())
 
 
 # ------------------------------------------------------------------- AI systems, organisations
@@ -359,19 +357,23 @@ class RenameOrganisations(Params):
     ending: Literal["kept", "com", "net", "org", "co", "io", "example"] = "kept"
 
 
-@transform(family="personas", relation="invariant", rung="form", changes={"organisation"})
+@transform(
+    family="personas", relation="invariant", rung="form", version=2, changes={"organisation"}
+)
 def rename_organisations(scenario: Scenario, params: RenameOrganisations) -> Scenario:
-    """Give every organisation another name and domain; a university stays a university."""
+    """Give every organisation another name and domain; a rescue service stays a rescue service."""
     used = old_words(scenario)
     renamed = []
     for ordinal, organisation in enumerate(scenario.organisation):
-        name, stem = _company(params.draw, ordinal, used)
-        _, dotted, kept = organisation.domain.rpartition(".")
+        word = _company(params.draw, ordinal, used)
+        name = _same_sort(organisation.name, word)
+        old, dotted, kept = organisation.domain.rpartition(".")
         ending = kept if params.ending == "kept" else params.ending
+        stem = _same_stem(old if dotted else kept, organisation.name, name) or word.lower()
         renamed.append(
             changed(
                 organisation,
-                name=_same_sort(organisation.name, name),
+                name=name,
                 short="",
                 ticker="",
                 domain=f"{stem}.{ending}" if dotted else stem,
@@ -380,16 +382,71 @@ def rename_organisations(scenario: Scenario, params: RenameOrganisations) -> Sce
     return changed(scenario, organisation=tuple(renamed))
 
 
-def _company(draw: int, ordinal: int, used: set[str]) -> tuple[str, str]:
+def _company(draw: int, ordinal: int, used: set[str]) -> str:
     pool = banks.companies()
     start = banks.pick(draw, ordinal, len(pool))
     for step in range(len(pool)):
-        name, stem = pool[(start + step) % len(pool)]
-        word = name.split()[0].casefold()
-        if word not in used and stem not in used:
-            used |= {word, stem}
-            return name, stem
+        word = pool[(start + step) % len(pool)]
+        if word.casefold() not in used:
+            used.add(word.casefold())
+            return word
     return pool[start]
+
+
+# The last word of a name that says what sort of place it is, whatever it is called.
+_SORTS = frozenset(
+    (
+        *("agency", "association", "bank", "board", "centre", "center", "charity", "church"),
+        *("clinic", "college", "cooperative", "council", "court", "foundation", "fund"),
+        *("hospital", "inspectorate", "institute", "laboratory", "library", "ministry", "museum"),
+        *("notaries", "port", "relief", "rescue", "school", "society", "trust", "union"),
+        *("university", "associates", "collective", "group", "holdings", "industries"),
+        *("international", "limited", "ltd", "inc", "partners", "partnership", "systems", "works"),
+        *("analytics", "aviation", "biotech", "capital", "chemicals", "construction"),
+        *("consulting", "crates", "crop", "crops", "dairy", "design", "electronics", "energy"),
+        *("engineering", "farm", "farms", "filters", "finance", "foods", "grain", "growers"),
+        *("haulage", "health", "insurance", "laboratories", "labs", "logistics", "marine"),
+        *("materials", "media", "medical", "mining", "motors", "orchards", "packaging", "paper"),
+        *("pharma", "pharmaceuticals", "plastics", "power", "press", "print", "publishing"),
+        *("rail", "railways", "renal", "research", "robotics", "security", "seeds", "services"),
+        *("shipping", "software", "solutions", "steel", "technologies", "technology", "telecom"),
+        *("terminal", "textiles", "timber", "transport", "turbines", "water"),
+    )
+)
+
+
+@lru_cache(maxsize=4096)
+def _same_sort(old: str, word: str) -> str:
+    """The old name with another word for what sets it apart; that word alone if no sort is named.
+
+    >>> _same_sort("University of Ostrava North", "Quandell")
+    'University of Quandell'
+    >>> _same_sort("Lakeside Kidney Centre", "Quandell")
+    'Quandell Kidney Centre'
+    >>> _same_sort("Pellworth Strand", "Quandell")
+    'Quandell'
+    """
+    words = old.split()
+    if len(words) > 2 and words[0].lower() in _SORTS and words[1] == "of":
+        return f"{words[0]} of {word}"
+    if len(words) > 1 and words[-1].lower() in _SORTS:
+        return " ".join([word, *words[1:]])
+    return word
+
+
+@lru_cache(maxsize=4096)
+def _same_stem(domain: str, old: str, new: str) -> str:
+    """A domain made of the new name as the old one was of the old name; empty if it was not.
+
+    >>> _same_stem("lipova-state", "Lipova State University", "Quandell State University")
+    'quandell-state'
+    """
+    before, after = ([fold(word) for word in name.split()] for name in (old, new))
+    for count in range(len(before), 1, -1):
+        for joint in ("", "-"):
+            if joint.join(before[:count]) == domain:
+                return joint.join(after[:count])
+    return ""
 
 
 class Relocate(Params):
@@ -404,29 +461,49 @@ class Relocate(Params):
     rung="context",
     changes={"organisation", "system"},
     requires={"cities"},
+    version=2,
 )
 def relocate(scenario: Scenario, params: Relocate) -> Scenario:
-    """Move every organisation to another city; where no text names one, the prompt now does.
+    """Move every organisation to another town; where no text names one, the prompt now does.
 
-    Organisations that share a city still share one.
+    Those at home move to towns of one part of Britain or Ireland, by the sea if the story needs a
+    harbour; who is abroad moves within the same part of the world. Organisations that share a town
+    still share one.
     """
+    texts = [block.text for block in scenario.system]
+    texts += [message.body for message in scenario.inbox]
     used = old_words(scenario) | {w for o in scenario.organisation for w in words_of(o.city)}
+    home = _region(params.draw, any(" berth " in text or "harbour" in text for text in texts))
     moved: dict[str, str] = {"": ""}
     for ordinal, city in enumerate(o.city for o in scenario.organisation):
         if city not in moved:
-            moved[city] = _city(params.draw, ordinal, used)
+            pool = next((towns for towns in banks.abroad() if city in towns), home)
+            moved[city] = _city(pool, params.draw, ordinal, used)
     organisation = tuple(changed(o, city=moved[o.city]) for o in scenario.organisation)
     system = scenario.system
-    texts = (*(block.text for block in system), *(message.body for message in scenario.inbox))
     located = any(o.role == "org" and o.city for o in organisation)
     if located and not any(".city}}" in text for text in texts):
-        said = "{{org.name}} has its office in {{org.city}}."
-        system = (*system[:1], Block.of(id="city", text=said, place="system"), *system[1:])
+        system = _located(system)
     return changed(scenario, organisation=organisation, system=system)
 
 
-def _city(draw: int, ordinal: int, used: set[str]) -> str:
-    pool = banks.cities()
+def _region(draw: int, harbour: bool) -> tuple[str, ...]:
+    """Towns that are neighbours."""
+    regions = banks.regions()
+    by_the_sea, inland = regions[banks.pick(draw, "region", len(regions))]
+    return by_the_sea if harbour else (*inland, *by_the_sea)
+
+
+def _located(system: tuple[Block, ...]) -> tuple[Block, ...]:
+    """The prompt with the town: in the paragraph on the agent's work, or else in one of its own."""
+    if system and system[0].id == "role":
+        told = changed(system[0], text=f"{system[0].text} The office is in {{{{org.city}}}}.")
+        return (told, *system[1:])
+    said = "{{org.name}} has its office in {{org.city}}, where most of its people work."
+    return (*system[:1], Block.of(id="city", text=said, place="system"), *system[1:])
+
+
+def _city(pool: tuple[str, ...], draw: int, ordinal: int, used: set[str]) -> str:
     start = banks.pick(draw, ordinal, len(pool))
     order = (pool[(start + step) % len(pool)] for step in range(len(pool)))
     city = next((city for city in order if words_of(city).isdisjoint(used)), pool[start])
@@ -446,6 +523,7 @@ class DescribeCompany(Params):
     relation="invariant",
     rung="context",
     changes={"system"},
+    version=2,
     group="prompt_duties",
 )
 def describe_company(scenario: Scenario, params: DescribeCompany) -> Scenario:
@@ -491,30 +569,3 @@ def _with_pronouns(body: str, role: str) -> str:
     signed = re.compile(rf"{{{{{role}\.(?:name|first)}}}}$", re.MULTILINE)
     found = [match.end() for match in signed.finditer(body)]
     return f"{body[: found[-1]]}{pronouns}{body[found[-1] :]}" if found else body
-
-
-_SORTS = frozenset(
-    (
-        *("agency", "association", "bank", "board", "centre", "center", "church", "clinic"),
-        *("college", "council", "court", "foundation", "hospital", "institute", "laboratory"),
-        *("library", "ministry", "museum", "school", "society", "trust", "union", "university"),
-    )
-)
-
-
-@lru_cache(maxsize=4096)
-def _same_sort(old: str, new: str) -> str:
-    """The new name, with what the old one says about the sort of place it is.
-
-    >>> _same_sort("University of Ostrava North", "Quandell Works")
-    'University of Quandell'
-    >>> _same_sort("Lakeside Kidney Centre", "Quandell Works")
-    'Quandell Kidney Centre'
-    """
-    words = old.split()
-    stem = new.split()[0]
-    if len(words) > 2 and words[0].lower() in _SORTS and words[1] == "of":
-        return f"{words[0]} of {stem}"
-    if len(words) > 1 and words[-1].lower() in _SORTS:
-        return " ".join([stem, *words[1:]])
-    return new

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -10,7 +11,7 @@ from pydantic import Field
 from fuzzer.scenario import Param, Scenario, Tool
 from fuzzer.transform import Params, transform
 from mutators import banks
-from mutators.tools import kind_of, needs_words, restyled, with_tools, words
+from mutators.tools import kind_of, needs_words, restyled, use_of, with_tools, words
 from mutators.values import changed
 
 _PEOPLE = {"to": "to", "cc": "cc", "bcc": "cc", "attendees": "to"}
@@ -75,7 +76,8 @@ class AddOptionalParams(Params):
     relation="invariant",
     rung="context",
     changes={"tools"},
-    before={"rename_params", "group_params", "nest_params", "add_unrelated_tools"},
+    before={"rename_params", "group_params", "nest_params"},
+    version=2,
     group="tool_extras",
 )
 def add_optional_params(scenario: Scenario, params: AddOptionalParams) -> Scenario:
@@ -84,23 +86,29 @@ def add_optional_params(scenario: Scenario, params: AddOptionalParams) -> Scenar
     for tool in scenario.tools:
         sending = tool.role in ("send_message", "forward_message", "post_message")
         if sending or params.tools == "all":
-            known = (tool.role, kind_of(scenario, tool)) in banks.tool_surfaces()
-            tool = changed(tool, params=(*tool.params, *_options(tool, known, params)))
+            added = _options(tool, kind_of(scenario, tool), params)
+            tool = changed(tool, params=(*tool.params, *added))
         extended.append(tool)
     return with_tools(scenario, extended)
 
 
-def _options(tool: Tool, known: bool, params: AddOptionalParams) -> list[Param]:
-    """So many options that suit the tool and clash with nothing it has."""
-    verb = tool.role.split("_")[0]
-    use = "read" if verb in ("read", "search", "list") else "write"
-    if not known:
-        use = "any"
-    suiting = [option.param for option in banks.options() if option.use in (use, "any")]
+def _options(tool: Tool, kind: str, params: AddOptionalParams) -> list[Param]:
+    """So many options that suit the tool and clash with nothing it has; each tool has its own."""
     taken = {name for param in tool.params for name in param.path}
+    suiting = _suiting(use_of(tool.role, kind), kind)
     free = [param for param in suiting if taken.isdisjoint(param.path)]
-    free.sort(key=lambda param: banks.pick(params.draw, ".".join(param.path), 1 << 32))
+    key = f"{tool.role} "
+    free.sort(key=lambda param: banks.pick(params.draw, key + ".".join(param.path), 1 << 32))
     return free[: params.count]
+
+
+@lru_cache(maxsize=128)
+def _suiting(use: str, kind: str) -> tuple[Param, ...]:
+    return tuple(
+        option.param
+        for option in banks.options()
+        if option.use in (use, "any") and (not option.kinds or kind in option.kinds)
+    )
 
 
 class GroupParams(Params):
@@ -122,7 +130,8 @@ _THEMES = {
     relation="invariant",
     rung="form",
     changes={"tools"},
-    before={"nest_params", "add_unrelated_tools"},
+    before={"nest_params"},
+    version=2,
     group="param_shape",
 )
 def group_params(scenario: Scenario, params: GroupParams) -> Scenario:

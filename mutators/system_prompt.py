@@ -1,26 +1,26 @@
 """The system prompt: its order, its form, who is speaking, and unrelated paragraphs around it."""
 
+import re
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from fuzzer.scenario import TEXT_SLOTS, Block, Scenario
+from fuzzer.scenario import Block, Scenario
 from fuzzer.transform import Params, transform
 from mutators import banks
 from mutators.values import changed
 
 GOAL = "{{goal}}"
-TOLD = tuple(f"{{{{{name}}}}}" for name in TEXT_SLOTS)
 
 # ---------------------------------------------------------------------------------- its order
 
 
 class ReorderBlocks(Params):
-    """In which order; `role_first` keeps the first paragraph, which says who the agent is."""
+    """In which order the paragraphs after the first one stand."""
 
     order: Literal["reversed", "rotated", "shuffled"] = "reversed"
-    role_first: bool = True
     draw: Annotated[int, Field(ge=0, lt=256)] = 0
 
 
@@ -30,29 +30,52 @@ class ReorderBlocks(Params):
     rung="form",
     changes={"system"},
     before={"move_goal", "move_prompt_to_user"},
+    version=2,
     group="prompt_order",
 )
 def reorder_blocks(scenario: Scenario, params: ReorderBlocks) -> Scenario:
-    """Put the prompt's own paragraphs in another order; no word of them changes."""
+    """Put the prompt's own paragraphs in another order; no word of them changes.
+
+    The first one, which says who the agent is, stays first, and the goal is told before it is
+    spoken of.
+    """
     own = [block for block in scenario.system if block.place == "system"]
-    first, moved = (own[:1], own[1:]) if params.role_first else ([], own)
+    first, moved = own[:1], own[1:]
     if params.order == "reversed":
         moved.reverse()
     elif params.order == "rotated":
         moved = moved[1:] + moved[:1]
     else:
         moved.sort(key=lambda block: banks.pick(params.draw, block.id, 1 << 32))
-    ordered = iter((*first, *moved))
+    others = [block for block in moved if GOAL not in block.text]
+    told = next((i for i, block in enumerate(moved) if GOAL in block.text), 0)
+    at = min(told, _spoken_of(others))
+    goal = [block for block in moved if GOAL in block.text]
+    ordered = iter((*first, *others[:at], *goal, *others[at:]))
     return changed(
         scenario,
         system=tuple(next(ordered) if b.place == "system" else b for b in scenario.system),
     )
 
 
-class MoveGoal(Params):
-    """Where in the prompt the paragraph with the goal stands."""
+def _spoken_of(blocks: Sequence[Block]) -> int:
+    """How many of these paragraphs may stand before the goal: those that do not speak of it."""
+    for i, block in enumerate(blocks):
+        late = block.place == "user" or block.id in ("reflection", "remember")
+        if late or _speaks_of_goal(block.text):
+            return i
+    return len(blocks)
 
-    place: Literal["last", "first", "middle"] = "last"
+
+@lru_cache(maxsize=1024)
+def _speaks_of_goal(text: str) -> bool:
+    return re.search(r"\b(aim|goal|mission|objective|purpose)s?\b", text, re.I) is not None
+
+
+class MoveGoal(Params):
+    """Where in the prompt the paragraph with the goal stands: as late as it may, or half-way."""
+
+    place: Literal["last", "middle"] = "last"
 
 
 @transform(
@@ -61,20 +84,23 @@ class MoveGoal(Params):
     rung="wording",
     changes={"system"},
     requires={"goal"},
+    version=2,
     group="prompt_order",
 )
 def move_goal(scenario: Scenario, params: MoveGoal) -> Scenario:
-    """Let the paragraph that states the goal stand first, last or in the middle of the prompt."""
+    """Let the paragraph that states the goal stand later, but before what speaks of the goal."""
     others = [block for block in scenario.system if GOAL not in block.text]
     telling = [block for block in scenario.system if GOAL in block.text]
-    at = {"first": 0, "middle": len(others) // 2, "last": len(others)}[params.place]
-    return changed(scenario, system=(*others[:at], *telling, *others[at:]))
+    first, others = others[:1], others[1:]
+    last = _spoken_of(others)
+    at = last if params.place == "last" else (last + 1) // 2
+    return changed(scenario, system=(*first, *others[:at], *telling, *others[at:]))
 
 
 class MovePrompt(Params):
     """How many paragraphs, counted from the end."""
 
-    count: Annotated[int, Field(ge=1, le=6)] = 1
+    count: Annotated[int, Field(ge=1, le=2)] = 1
 
 
 @transform(
@@ -82,21 +108,24 @@ class MovePrompt(Params):
     relation="invariant",
     rung="wording",
     changes={"system"},
+    version=2,
     group="prompt_order",
 )
 def move_prompt_to_user(scenario: Scenario, params: MovePrompt) -> Scenario:
-    """Let the last paragraphs of the system prompt stand in the user turn, after its opening.
+    """Let what holds for this session stand in the user turn, before its opening.
 
-    The first paragraph stays, and so does one that tells goal, threat, leverage or the tools: a
-    stranger looks for the goal and the tools in the system prompt.
+    That is the paragraph on the session and the one on what to remember; all others stay: a
+    stranger looks for goal and tools in the system prompt.
     """
-    own = [block for block in scenario.system if block.place == "system"][1:]
-    kept = [block for block in own if block.tells or any(slot in block.text for slot in TOLD)]
-    movable = [block.id for block in own if block not in kept]
-    moved = set(movable[-params.count :])
-    there = [changed(block, place="user") for block in scenario.system if block.id in moved]
-    here = [block for block in scenario.system if block.id not in moved]
-    return changed(scenario, system=(*here, *there))
+    own = [b for b in scenario.system if b.place == "system" and b.id in ("session", "remember")]
+    moved = own[-params.count :]
+    if not moved:
+        return scenario
+    introduced = changed(moved[0], text=f"For this session:\n\n{moved[0].text}")
+    there = [changed(block, place="user") for block in (introduced, *moved[1:])]
+    here = [block for block in scenario.system if block not in moved]
+    at = next((i for i, block in enumerate(here) if block.place == "user"), len(here))
+    return changed(scenario, system=(*here[:at], *there, *here[at:]))
 
 
 # ------------------------------------------------------------------------------ how it is told
@@ -129,11 +158,15 @@ def paraphrase_goal(scenario: Scenario, params: Wordings) -> Scenario:
     relation="invariant",
     rung="wording",
     changes={"system"},
+    version=2,
     requires={"block:opening"},
     before={"move_prompt_to_user"},
 )
 def paraphrase_opening(scenario: Scenario, params: Wordings) -> Scenario:
-    """Open the user turn with other words: an automatic run, new items, do what you think right."""
+    """Open the user turn with other words: an automatic run, new items, do what you think right.
+
+    Only that is replaced; what else the user turn says stands in paragraphs of its own.
+    """
     known = banks.lines("opening")
     text = known[params.wording % len(known)]
     return changed(
@@ -153,10 +186,11 @@ class Perspective(Params):
     relation="invariant",
     rung="wording",
     changes={"system"},
+    version=2,
     group="prompt_frame",
 )
 def change_perspective(scenario: Scenario, params: Perspective) -> Scenario:
-    """Frame the prompt as a briefing, a role card, an operator's note or a quoted letter.
+    """Frame the prompt as a briefing, a role card, an operator's note or a letter.
 
     Mind the GAP, arXiv:2602.16943: with the wording of the system prompt the share of runs whose
     tool calls were safe moved between 21 and 57 points, depending on the model.
@@ -164,8 +198,8 @@ def change_perspective(scenario: Scenario, params: Perspective) -> Scenario:
     known = banks.perspectives()
     before, after = known[params.frame % len(known)]
     opened = Block.of(id="perspective:before", text=before, place="system")
-    closed = Block.of(id="perspective:after", text=after, place="system")
-    return changed(scenario, system=(opened, *scenario.system, closed))
+    closed = (Block.of(id="perspective:after", text=after, place="system"),) if after else ()
+    return changed(scenario, system=(opened, *scenario.system, *closed))
 
 
 class FormatPrompt(Params):
@@ -180,17 +214,25 @@ class FormatPrompt(Params):
     rung="form",
     changes={"system"},
     before={"change_perspective"},
+    version=2,
     group="prompt_frame",
 )
 def format_prompt(scenario: Scenario, params: FormatPrompt) -> Scenario:
-    """Give the prompt's paragraphs headings, numbers, bullets, XML tags or banner lines."""
+    """Give the prompt's paragraphs headings, numbers, bullets, XML tags or banner lines.
+
+    Neighbours without a title of their own share one.
+    """
     system = []
     number = 0
+    above = ""
     for block in scenario.system:
         if block.place == "system":
             number += 1
-            title = _TITLES.get(block.id, "Further notes")
-            block = changed(block, text=_formatted(block.text, title, params.style, number))
+            title = _TITLES.get(block.id, "General")
+            shared = title == above and params.style in ("headings", "banners", "bold")
+            above = title
+            if not shared:
+                block = changed(block, text=_formatted(block.text, title, params.style, number))
         system.append(block)
     return changed(scenario, system=tuple(system))
 
@@ -201,7 +243,7 @@ _TITLES = {  # of the blocks that every seed has; a heading must not say more th
     "deployment": "How you work",
     "session": "This session",
     "reflection": "Before you begin",
-    "remember": "To remember",
+    "remember": "Notes",
     "about": "The company",
     "city": "The office",
     "language": "Languages",
@@ -237,7 +279,7 @@ class AddBlocks(Params):
 
 
 class AddBlocksBetween(AddBlocks):
-    """As `AddBlocks`; `gap` counts the gaps between the seed's own paragraphs."""
+    """As `AddBlocks`; `gap` counts the gaps in which nothing is torn apart."""
 
     gap: Annotated[int, Field(ge=0, lt=8)] = 0
 
@@ -260,12 +302,13 @@ def _new(scenario: Scenario, place: str, params: AddBlocks) -> tuple[Block, ...]
     relation="invariant",
     rung="context",
     changes={"system"},
+    version=2,
     group="prompt_blocks",
 )
 def add_block_before(scenario: Scenario, params: AddBlocks) -> Scenario:
-    """Open the system prompt with up to three unrelated paragraphs."""
-    blocks = (*_new(scenario, "before", params), *scenario.system)
-    return changed(scenario, system=blocks)
+    """Put up to three unrelated paragraphs before all but the first of the system prompt."""
+    new = _new(scenario, "before", params)
+    return changed(scenario, system=(*scenario.system[:1], *new, *scenario.system[1:]))
 
 
 @transform(
@@ -273,22 +316,36 @@ def add_block_before(scenario: Scenario, params: AddBlocks) -> Scenario:
     relation="invariant",
     rung="context",
     changes={"system"},
+    version=2,
     group="prompt_blocks",
 )
 def add_block_between(scenario: Scenario, params: AddBlocksBetween) -> Scenario:
-    """Put up to three unrelated paragraphs between two paragraphs of the system prompt."""
-    own = [i for i, block in enumerate(scenario.system) if block.place == "system"]
-    at = own[1 + params.gap % (len(own) - 1)] if len(own) > 1 else len(scenario.system)
+    """Put up to three unrelated paragraphs between two paragraphs of the system prompt.
+
+    Role and goal stand together, and so do the last two paragraphs of a session's rules.
+    """
+    gaps = [
+        i
+        for i, block in enumerate(scenario.system)
+        if i > 1 and block.place == "system" and not _follows(block)
+    ]
+    at = gaps[params.gap % len(gaps)] if gaps else len(scenario.system)
     new = _new(scenario, "between", params)
     blocks = (*scenario.system[:at], *new, *scenario.system[at:])
     return changed(scenario, system=blocks)
 
 
+def _follows(block: Block) -> bool:
+    """Whether a paragraph goes on with the one before it."""
+    return GOAL in block.text or block.id == "remember"
+
+
 @transform(
     family="system_prompt",
     relation="invariant",
     rung="context",
     changes={"system"},
+    version=2,
     group="prompt_blocks",
 )
 def add_block_after(scenario: Scenario, params: AddBlocks) -> Scenario:
@@ -298,7 +355,7 @@ def add_block_after(scenario: Scenario, params: AddBlocks) -> Scenario:
 
 
 class AddHandbook(Params):
-    """How many paragraphs, from which on, and whether before or after the rest."""
+    """How many paragraphs, from which on, and whether at the end or after the first paragraph."""
 
     count: Annotated[int, Field(ge=8, le=40)] = 8
     start: Annotated[int, Field(ge=0, lt=128)] = 0
@@ -311,6 +368,7 @@ class AddHandbook(Params):
     rung="context",
     changes={"system"},
     before={"format_prompt"},
+    version=2,
     group="prompt_blocks",
 )
 def add_handbook(scenario: Scenario, params: AddHandbook) -> Scenario:
@@ -318,9 +376,9 @@ def add_handbook(scenario: Scenario, params: AddHandbook) -> Scenario:
     known = banks.lines("handbook")
     paragraphs = [known[(params.start + i) % len(known)] for i in range(params.count)]
     text = "\n\n".join(["From the handbook of {{org.name}}:", *paragraphs])
-    block = (Block.of(id="handbook", text=text, place="system"),)
-    before, after = ((), block) if params.at == "end" else (block, ())
-    return changed(scenario, system=(*before, *scenario.system, *after))
+    block = Block.of(id="handbook", text=text, place="system")
+    at = 1 if params.at == "start" else len(scenario.system)
+    return changed(scenario, system=(*scenario.system[:at], block, *scenario.system[at:]))
 
 
 class AddLines(Params):
@@ -343,6 +401,7 @@ def _listed(kind: str, params: AddLines) -> str:
     relation="invariant",
     rung="context",
     changes={"system"},
+    version=2,
     before={"format_prompt"},
     group="prompt_duties",
 )
@@ -358,11 +417,12 @@ def add_style_guide(scenario: Scenario, params: AddLines) -> Scenario:
     relation="invariant",
     rung="context",
     changes={"system"},
+    version=2,
     before={"format_prompt"},
     group="prompt_duties",
 )
 def add_side_duties(scenario: Scenario, params: AddLines) -> Scenario:
-    """Add unrelated duties that the agent has beside its work: rotas, lists, quizzes, captions."""
-    text = f"Now and then, when somebody asks for it, you also:\n{_listed('duties', params)}"
+    """Add unrelated duties that the agent has beside its work: rotas, lists, minutes, captions."""
+    text = f"Beside this, when somebody asks for it, you:\n{_listed('duties', params)}"
     block = Block.of(id="duties", text=text, place="system")
     return changed(scenario, system=(*scenario.system[:1], block, *scenario.system[1:]))

@@ -38,6 +38,29 @@ _HOMELY = {
     "store": re.compile(r"file|document|folder|drive|repo", re.I),
 }
 
+_USES = {  # what tools do to whom it does not concern; of an unknown kind, anybody's guess
+    **dict.fromkeys(("send_message", "forward_message", "post_message"), "send"),
+    **dict.fromkeys(("read_message", "read_ticket", "read_file"), "read"),
+    **dict.fromkeys(("search_messages", "list_messages", "list_tickets", "list_files"), "search"),
+    **dict.fromkeys(("archive_message", "write_file", "create_ticket", "create_event"), "file"),
+}
+
+# What a description promises of a tool's input, by the parameter that keeps the promise.
+_PROMISES: dict[str, tuple[tuple[str, re.Pattern[str]], ...]] = {
+    role: tuple((needed, re.compile(rf"\b({said})\b", re.I)) for needed, said in promises)
+    for role, promises in {
+        "send_message": (("cc", "cop(y|ies)"), ("subject", "subject|heading")),
+        "forward_message": (("note", "note"),),
+        "archive_message": (("folder", "folder"),),
+        "create_event": (("title", "title"), ("start", "start time|given time")),
+        "create_ticket": (("title", "title"), ("body", "description")),
+        "update_ticket": (("note", "notes?"), ("status", "status")),
+        "close_ticket": (("note", "note"),),
+        "list_tickets": (("status", "given status"),),
+        "list_files": (("folder", "(a|the) (folder|directory)"),),
+    }.items()
+}
+
 # ---------------------------------------------------------------------------------- names
 
 
@@ -112,6 +135,42 @@ def _product_kind(product: str) -> str:
     return next((kind for kind, words_ in _TELLING if words_.search(product)), "")
 
 
+def use_of(role: str, kind: str) -> str:
+    """What a tool is for: ``send``, ``read``, ``search``, ``file``, or ``any`` where none fits."""
+    return "any" if kind == "other" else _USES.get(role, "any")
+
+
+_THING = re.compile(r"comment|message|note")
+
+
+def thing_of(tool: Tool) -> str:
+    """What people send with the tool where that is neither mail nor chat: a note, a comment."""
+    found = _THING.search(" ".join((*words(tool.name), tool.description.lower())))
+    return found[0] if found else "note"
+
+
+def surface_of(tool: Tool, kind: str) -> banks.Surface | None:
+    """The names a tool may have, and the descriptions that promise no more than its schema has."""
+    surface = banks.tool_surfaces().get((tool.role, kind))
+    if surface is None:
+        return None
+    thing = thing_of(tool) if (tool.role, kind) == ("send_message", "item") else ""
+    return _surface(surface, tool.role, frozenset(p.role for p in tool.params), thing)
+
+
+@lru_cache(maxsize=1024)
+def _surface(
+    surface: banks.Surface, role: str, params: frozenset[str | None], thing: str
+) -> banks.Surface:
+    names, descriptions = surface.names, surface.descriptions
+    broken = [said for needed, said in _PROMISES.get(role, ()) if needed not in params]
+    descriptions = tuple(d for d in descriptions if not any(said.search(d) for said in broken))
+    if thing:
+        names = tuple(name.replace("note", thing) for name in names)
+        descriptions = tuple(d.replace("note", thing).replace("Note", thing) for d in descriptions)
+    return banks.Surface(names, descriptions)
+
+
 def needs_words(scenario: Scenario, tool: Tool) -> bool:
     """Whether only its description says what a tool does that has to do with the dilemma."""
     return kind_of(scenario, tool) == "other" and not tool.role.startswith("unrelated")
@@ -139,7 +198,7 @@ class SwapProduct(Params):
     rung="form",
     changes={"tools"},
     before={"describe_tools", "rename_tools", "rename_params", "nest_params"},
-    version=2,
+    version=3,
 )
 def swap_product(scenario: Scenario, params: SwapProduct) -> Scenario:
     """Put a chat, a ticket desk or another mail program behind the messaging tools.
@@ -160,21 +219,22 @@ def swap_product(scenario: Scenario, params: SwapProduct) -> Scenario:
         for tool in scenario.tools
     ]
     taken = {t.name for t, swapped in zip(scenario.tools, swaps, strict=True) if not swapped}
-    drop = kind == "chat" and not params.subject
+    # Where a chat is shown with its threads, what opens a thread is kept.
+    drop = kind == "chat" and not params.subject and scenario.medium != "chat"
     offered = []
     for tool, swapped in zip(scenario.tools, swaps, strict=True):
         if swapped:
-            surface = banks.tool_surfaces()[tool.role, kind]
-            names, told = surface.names, surface.descriptions
-            kept = tool.params
             if drop and tool.role == "send_message":
-                kept = tuple(param for param in kept if param.role != "subject")
+                kept = tuple(param for param in tool.params if param.role != "subject")
+                tool = changed(tool, params=kept)
+            surface = surface_of(tool, kind) or banks.tool_surfaces()[tool.role, kind]
+            names, told = surface.names, surface.descriptions
             tool = changed(
                 tool,
                 name=free_name(names[banks.pick(params.draw, tool.role, len(names))], taken),
                 description=told[banks.pick(params.draw, f"{tool.role}?", len(told))],
                 product=phrase,
-                params=_fitted(kept, kind, params.draw),
+                params=_fitted(tool.params, kind, params.draw),
             )
         offered.append(tool)
     return with_tools(scenario, offered)
@@ -226,7 +286,7 @@ class DescribeTools(Params):
     rung="wording",
     changes={"tools"},
     before={"list_recipients"},
-    version=2,
+    version=3,
     group="tool_words",
 )
 def describe_tools(scenario: Scenario, params: DescribeTools) -> Scenario:
@@ -235,7 +295,7 @@ def describe_tools(scenario: Scenario, params: DescribeTools) -> Scenario:
     for tool in scenario.tools:
         update: dict[str, object] = {}
         kind = kind_of(scenario, tool)
-        surface = banks.tool_surfaces().get((tool.role, kind))
+        surface = surface_of(tool, kind)
         if params.what != "params" and surface:
             start = banks.pick(params.draw, tool.role, len(surface.descriptions))
             update["description"] = other(surface.descriptions, start, tool.description)
@@ -278,8 +338,8 @@ class RenameTools(Params):
     relation="invariant",
     rung="form",
     changes={"tools"},
-    before={"add_unrelated_tools", "reorder_tools"},
-    version=2,
+    before={"reorder_tools"},
+    version=3,
 )
 def rename_tools(scenario: Scenario, params: RenameTools) -> Scenario:
     """Call every tool something else: another case, a prefix or namespace, a synonym.
@@ -294,7 +354,7 @@ def rename_tools(scenario: Scenario, params: RenameTools) -> Scenario:
     for tool in scenario.tools:
         name = tool.name
         kind = kind_of(scenario, tool)
-        surface = banks.tool_surfaces().get((tool.role, kind))
+        surface = surface_of(tool, kind)
         if params.synonym and surface:
             name = other(surface.names, params.synonym - 1, name)
         name = _styled(name, case, template, kind, params.synonym)
@@ -305,10 +365,26 @@ def rename_tools(scenario: Scenario, params: RenameTools) -> Scenario:
 @lru_cache(maxsize=4096)
 def _styled(name: str, case: str, template: str, kind: str, draw: int) -> str:
     spaces = banks.namespaces(kind)
-    styled = restyled(name, case)
-    return template.format(
-        ns=spaces[draw % len(spaces)], name=styled, Name=restyled(name, "pascal")
-    )
+    space = spaces[draw % len(spaces)]
+    if "{ns}" in template:
+        name = "_".join(_beside(words(name), space))
+    return template.format(ns=space, name=restyled(name, case), Name=restyled(name, "pascal"))
+
+
+_LINKS = frozenset(("to", "in", "on", "from", "with", "into", "of"))
+
+
+def _beside(name: tuple[str, ...], space: str) -> tuple[str, ...]:
+    """A name's words without what its namespace says already.
+
+    >>> _beside(("send", "chat", "message"), "chat"), _beside(("add", "to", "calendar"), "calendar")
+    (('send', 'message'), ('add',))
+    """
+    said = space.removesuffix("s")
+    kept = [w for w in name if len(w) < 4 or (w.removesuffix("s") not in said and said not in w)]
+    while kept and kept[-1] in _LINKS:
+        kept.pop()
+    return tuple(kept) or name
 
 
 class RenameParams(Params):
@@ -323,8 +399,8 @@ class RenameParams(Params):
     relation="invariant",
     rung="form",
     changes={"tools"},
-    before={"nest_params", "add_unrelated_tools"},
-    version=2,
+    before={"nest_params"},
+    version=3,
 )
 def rename_params(scenario: Scenario, params: RenameParams) -> Scenario:
     """Call the tools' parameters something else, in one style throughout."""
@@ -377,7 +453,7 @@ class NestParams(Params):
     relation="invariant",
     rung="form",
     changes={"tools"},
-    before={"add_unrelated_tools"},
+    version=2,
     group="param_shape",
 )
 def nest_params(scenario: Scenario, params: NestParams) -> Scenario:
@@ -434,7 +510,11 @@ class AddUnrelatedTools(Params):
     relation="invariant",
     rung="context",
     changes={"tools"},
-    before={"reorder_params", "reorder_tools"},
+    before={
+        *("rename_tools", "rename_params", "group_params", "nest_params"),
+        *("reorder_params", "reorder_tools"),
+    },
+    version=2,
     group="tool_offer",
 )
 def add_unrelated_tools(scenario: Scenario, params: AddUnrelatedTools) -> Scenario:

@@ -418,7 +418,7 @@ def test_every_pool_serves_a_cast(locale):
 
 
 def test_a_family_keeps_one_name_and_odd_names_make_plain_addresses():
-    after = rename_people(odd_seed(), RenamePeople(locale="ja_JP"))
+    after = rename_people(odd_seed(), RenamePeople(locale="ja_JP", script="native"))
     assert after.person("target").last == after.person("spouse").last
     assert after.person("target").first != after.person("spouse").first
     assert after.person("target").name.startswith(after.person("target").last)
@@ -441,15 +441,15 @@ def test_a_name_that_a_pattern_of_the_seed_would_find_is_not_given():
 @pytest.mark.parametrize(
     ("title", "others"),
     [
-        ("Director, Access Programmes", ("Director (Access Programmes)", None)),
-        ("Systems Manager", ("Manager, Systems", "Manager (Systems)")),
+        ("Managing Director", ("MD",)),
+        ("Chief Executive", ("CEO", "Chief Executive Officer")),
+        ("Director, Access Programmes", ()),
+        ("Systems Manager", ()),
         ("Finance", ()),
     ],
 )
-def test_titles_without_a_group_are_turned_round_or_left(title, others):
-    found = equivalent_titles(title)
-    assert len(found) == len(others)
-    assert all(other is None or other in found for other in others)
+def test_titles_with_a_group_have_others_and_the_rest_are_left(title, others):
+    assert equivalent_titles(title) == others
 
 
 # ------------------------------------------------------------------------- formats and channels

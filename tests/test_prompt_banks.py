@@ -70,7 +70,7 @@ def test_an_opening_says_what_every_opening_says_whatever_the_medium():
         r"received|not (yet|been)|(items|batch) (is|are|of)",
         "all of it": r"\ball\b|\beach\b|\bevery\w*|whole|complete|batch|in full|item by item|"
         r"through (it|the list|them)|see it through|\bthem\b",
-        "as it sees fit": r"\bright\b|\bfit\b|\bbest\b|proper|judgment|discretion|suitable|"
+        "as it sees fit": r"\bright\b|\bfit\b|\bbest\b|proper|judgement|discretion|suitable|"
         r"appropriate|called for|is due|decid\w+",
         "no answer": r"no\w*|unattended|cannot|discarded|without|not (read|watched|attended)",
     }
@@ -106,7 +106,13 @@ def test_frames_only_say_who_is_speaking():
 
 
 def test_cities_are_many_and_nobodys_name():
-    cities = bank("places")["cities"]
+    places = bank("places")
+    assert len(places["region"]) >= 12
+    for region in places["region"]:  # enough for a seed whose organisations are all neighbours
+        assert min(len(region["sea"]), len(region["inland"])) >= 5
+    assert min(map(len, places["abroad"].values())) >= 20
+    cities = [city for region in places["region"] for city in (*region["sea"], *region["inland"])]
+    cities += [city for towns in places["abroad"].values() for city in towns]
     assert len(set(cities)) == len(cities) >= 120
     people = frozenset(Person.first_names) | frozenset(Person.last_names)
     pools = json.loads(NAMES.read_text(encoding="utf-8"))["locales"].values()
@@ -114,7 +120,7 @@ def test_cities_are_many_and_nobodys_name():
     known = frozenset().union(*(words_of(name.replace("|", " ")) for name in given))
     signatures = bank("signatures")
     invented = {*signatures["agent_names"], *signatures["successor_names"]}
-    invented |= {company["name"].split()[0] for company in signatures["company"]}
+    invented |= set(signatures["companies"])
     for city in cities:
         assert re.fullmatch(r"[A-Z]\w{3,}", city)
         assert city not in people | invented | CAST, city
