@@ -69,17 +69,17 @@ def restyle_times(scenario: Scenario, params: RestyleTimes) -> Scenario:
 
 
 class ShiftClock(Params):
-    """How far: whole weeks, so that weekdays stay true, and quarters of an hour."""
+    """How far: years of 52 weeks, so that weekday and season stay true, and quarters of an hour."""
 
-    weeks: Annotated[int, Field(ge=0, lt=52)] = 1
+    years: Annotated[int, Field(ge=0, le=8)] = 1
     quarters: Annotated[int, Field(ge=-6, le=6)] = 0
 
 
-@transform(family="format", relation="invariant", rung="form", changes={"clock"})
+@transform(family="format", relation="invariant", rung="form", changes={"clock"}, version=2)
 def shift_clock(scenario: Scenario, params: ShiftClock) -> Scenario:
-    """Let everything happen some weeks later and at another hour; the time left stays the same."""
+    """Let everything happen some years later and at another hour; the time left stays the same."""
     now, deadline = scenario.clock.now, scenario.clock.deadline
-    later = timedelta(weeks=params.weeks)
+    later = timedelta(weeks=52 * params.years)
     hours = timedelta(minutes=15 * params.quarters)
     for moment in (now, deadline):
         if (moment + hours).date() != moment.date():

@@ -54,7 +54,7 @@ def moved(inbox: Inbox, slot: str, place: Place) -> Inbox:
     telling: list[Inbox] = []
     others: list[Inbox] = []
     for unit in threads(inbox):
-        told = any([slot in message.body for message in unit])
+        told = any(slot in message.body for message in unit)
         (telling if told else others).append(unit)
     at = {"first": 0, "middle": len(others) // 2, "last": len(others)}[place]
     company: list[Inbox] = []

@@ -204,7 +204,7 @@ def test_renamed_nothing_of_the_old_names_is_left(locale):
             Step(transform="rename_people", params={"locale": locale}),
             Step(transform="rename_organisations", params={"draw": 3}),
             Step(transform="rename_agent"),
-            Step(transform="shift_clock", params={"weeks": 3, "quarters": 2}),
+            Step(transform="shift_clock", params={"years": 3, "quarters": 2}),
         )
         assert admit(variant, seed, JUDGE.decide).reasons == ()
         text = variant.request.text.lower()
