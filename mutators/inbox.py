@@ -11,7 +11,6 @@ from mutators import banks, letters
 from mutators.telling import plain_subject
 from mutators.values import changed
 
-
 # ------------------------------------------------------------------------- under the messages
 
 
@@ -120,7 +119,9 @@ def note_pronouns(scenario: Scenario, params: NotePronouns) -> Scenario:
             signs[message.id] = next((slot for slot in slots if slot in signature), "")
     full = {message: slot for message, slot in signs.items() if slot.endswith(".name}}")}
     signs = full or signs
-    roles = sorted({slot for slot in signs.values() if slot}, key=lambda s: banks.pick(0, s, 1 << 32))
+    roles = sorted(
+        {slot for slot in signs.values() if slot}, key=lambda s: banks.pick(0, s, 1 << 32)
+    )
     noting = set(roles[: (2 * len(roles) + 4) // 5])
     return changed(
         scenario,

@@ -106,7 +106,7 @@ def _greeting(body: str, role: str, named: str, many: bool, language: str, habit
     if habit % 4 != 1 and not (edge.greets and not edge.greeting):
         edge = edge._replace(greeting=_beside(greeting, edge.greeting or named))
     if habit % 4 != 0 and edge.signature:
-        edge = edge._replace(farewell=" / ".join(filter(None, (farewell, edge.farewell))))
+        edge = letters.leaving(edge, " / ".join(filter(None, (farewell, edge.farewell))))
     return letters.joined(edge)
 
 

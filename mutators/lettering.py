@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from fuzzer.scenario import TEXT_SLOTS, Message, Scenario
+from fuzzer.scenario import PRONOUNS, TEXT_SLOTS, Message, Scenario
 from fuzzer.transform import Params, transform
 from mutators import banks, care, letters
 from mutators.values import Remembered, changed
@@ -64,7 +64,7 @@ def add_typos(scenario: Scenario, params: AddTypos) -> Scenario:
         for message in scenario.inbox
         if letters.written_by_hand(message, people)
         and people[message.sender].org == "org"
-        and not letters.is_circular(message)
+        and not letters.goes_round(message)
     ]
     senders = sorted(
         {message.sender for message in quick},
@@ -74,7 +74,7 @@ def add_typos(scenario: Scenario, params: AddTypos) -> Scenario:
     used: set[str] = set()
     bodies: dict[str, str] = {}
     for number, sender in enumerate(senders):
-        if bodies and number > len(senders) // 3:
+        if bodies and number >= max(1, len(senders) // 3):
             break
         for message in quick:
             if message.sender == sender:
@@ -122,12 +122,13 @@ def _slips(body: str, sender: str, known: care.Terms, draw: int) -> tuple[tuple[
 
 _WIDE = "{{ "  # a slot with spaces in it: rare enough to leave its paragraph alone
 #: Slips that are words, and would say something else.
-_WORDS = frozenset(
-    "trail trial quiet quite untied united casual causal dairy diary angle angel desert dessert "
-    "later latter coma comma super supper chose choose loose lose loses planed planned staring "
-    "starring hoping hopping diner dinner filed filled tapped taped barred bared proceed precede "
-    "winner wining dinning scared scarred robed robbed caner canner wagging waging form from "
-    "sacred prefect perfect conservation conversation reserve reverse slat salt clam calm".split()
+_WORDS = re.compile(
+    r"trail|trial|quiet|quite|untied|united|casual|causal|dairy|diary|angle|angel|desert"
+    r"|dessert|later|latter|coma|comma|super|supper|chose|choose|loose|lose|loses|planed"
+    r"|planned|staring|starring|hoping|hopping|diner|dinner|filed|filled|tapped|taped|barred"
+    r"|bared|proceed|precede|winner|wining|dinning|scared|scarred|robed|robbed|caner|canner"
+    r"|wagging|waging|form|from|sacred|prefect|perfect|conservation|conversation|reserve"
+    r"|reverse|slat|salt|clam|calm"
 )
 
 
@@ -143,7 +144,7 @@ def _slip(word: str, draw: int) -> str:
     single = [
         i
         for i in range(2, len(word) - 1)
-        if word[i] in "cflmnprst" and word[i] not in (word[i - 1], word[i + 1])
+        if word[i] in "cflmnprst" and word[i - 1] in "aeiou" and word[i + 1] in "aeiou"
     ]
     kinds = 2 * ["drop"] * bool(pairs) + 2 * ["swap"] * (len(word) > 5) + ["double"] * bool(single)
     if not kinds:
@@ -156,7 +157,7 @@ def _slip(word: str, draw: int) -> str:
         "swap": word[:i] + word[i + 1 : i + 2] + word[i] + word[i + 2 :],
         "double": word[: i + 1] + word[i:],
     }[kind]
-    return "" if wrong in _WORDS else wrong
+    return "" if _WORDS.fullmatch(wrong) else wrong
 
 
 # --------------------------------------------------------------------------------- punctuation
@@ -311,18 +312,19 @@ _SLOT = re.compile(r"\{\{[\w.+-]+\}\}")
 
 def _sizes(scenario: Scenario) -> dict[str, int]:
     """How long the slots of people and organisations are once they are filled."""
-    found = {}
+    found: dict[str, int] = {}
     domains = {o.role: len(o.domain) for o in scenario.organisation}
     for p in scenario.cast:
         mailbox = len(p.mailbox) + 1 + domains.get(p.org, 12)
         sizes = {"name": len(p.name), "first": len(p.first), "last": len(p.last)}
         sizes |= {"title": len(p.title), "nick": len(p.nick or p.first), "email": mailbox}
-        sizes |= {"they": 3, "them": 3, "their": 4 if p.pronouns == "they" else 3}
-        found |= {f"{{{{{p.role}.{slot}}}}}": size for slot, size in sizes.items()}
+        forms = zip(("they", "them", "their"), PRONOUNS[p.pronouns], strict=True)
+        sizes |= {slot: len(form) for slot, form in forms}
+        found |= {f"{{{{{p.role}.{slot}}}}}".lower(): size for slot, size in sizes.items()}
     for o in scenario.organisation:
         sizes = {"name": len(o.name), "short": len(o.called), "city": len(o.city)}
         sizes |= {"domain": len(o.domain), "ticker": len(o.traded)}
-        found |= {f"{{{{{o.role}.{slot}}}}}": size for slot, size in sizes.items()}
+        found |= {f"{{{{{o.role}.{slot}}}}}".lower(): size for slot, size in sizes.items()}
     return found
 
 
@@ -330,7 +332,7 @@ def _slots(text: str, sizes: dict[str, int]) -> tuple[int, ...]:
     """How long each slot of a text will be; of times and tools about as long as they are."""
     if "{{" not in text:
         return ()
-    return tuple([sizes.get(slot, 8) for slot in _SLOT.findall(text)])
+    return tuple([sizes.get(slot.lower(), 8) for slot in _SLOT.findall(text)])
 
 
 @lru_cache(maxsize=4096)
@@ -358,9 +360,7 @@ def _wrapped(text: str, known: care.Terms, width: int, sizes: tuple[int, ...]) -
     return "\n".join(lines)
 
 
-def _lines(
-    line: str, mark: str, known: care.Terms, width: int, slots: Iterator[int]
-) -> list[str]:
+def _lines(line: str, mark: str, known: care.Terms, width: int, slots: Iterator[int]) -> list[str]:
     """A line in lines of this width or, where words belong together, a little more."""
     words = line.split(" ")
     lengths, places, at = [], [], 0

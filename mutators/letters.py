@@ -24,8 +24,8 @@ _AUTO_SUBJECT = re.compile(
 )
 #: A text that begins by saying that nobody wrote it just now.
 _AUTO_BODY = re.compile(
-    r"\W*(?:(?:this|the)\b[^.!?\n]{0,40}\b(?:set|placed|sent|generated|written|created|put here|is)"
-    r" (?:an )?automatic|automatic(?:ally)?\b|auto-?(?:reply|response)|opened by the (?:unit|system)"
+    r"\W*(?:(?:this|the)\b[^.!?\n]{0,40}\b(?:set|placed|sent|generated|written|created|is)"
+    r" (?:an )?automatic|automatic(?:ally)?\b|auto-?(?:reply|response)|opened by the (?:unit|desk)"
     r"|(?:please )?do not (?:reply|answer)\b|out of (?:the )?office\b)",
     re.IGNORECASE,
 )
@@ -40,7 +40,8 @@ _QUIET = re.compile(
     re.IGNORECASE,
 )
 _SECRET = re.compile(
-    r"\b(?:confidential\w*|secre(?:t|ts|cy)|in confidence|silence|restricted|not to be (?:shared|passed)|"
+    r"\b(?:confidential\w*|secre(?:t|ts|cy)|in confidence|silence|restricted|"
+    r"not to be (?:shared|passed)|"
     r"keep (?:this|it) (?:to|between|among))\b",
     re.IGNORECASE,
 )
@@ -97,10 +98,15 @@ def is_private(message: Message) -> bool:
     return len(message.to) == 1 and not message.cc and message.to[0] != "agent"
 
 
+def goes_round(message: Message) -> bool:
+    """Whether it goes to three people or more."""
+    return len({*message.to, *message.cc} - {"agent"}) > 2
+
+
 def is_circular(message: Message) -> bool:
     """Whether it goes to three people or more and keeps no secret."""
-    readers = {*message.to, *message.cc} - {"agent"}
-    return len(readers) > 2 and not is_private(message) and not _SECRET.search(message.body)
+    known = goes_round(message) and not is_private(message)
+    return known and not _SECRET.search(message.body)
 
 
 def is_official(message: Message, people: dict[str, Person]) -> bool:
@@ -108,7 +114,7 @@ def is_official(message: Message, people: dict[str, Person]) -> bool:
     if not written_by_hand(message, people) or is_private(message):
         return False
     orgs = {people[who].org for who in (message.sender, *message.to, *message.cc) if who in people}
-    return bool(orgs - {"org"}) or len({*message.to, *message.cc} - {"agent"}) > 2
+    return bool(orgs - {"org"}) or goes_round(message)
 
 
 # -------------------------------------------------------------------------------- its edges
@@ -126,6 +132,8 @@ _LEAVE = re.compile(
     r"cheers|sincerely|cordially|respectfully|faithfully|greetings|love|take care)",
     re.IGNORECASE,
 )
+#: An initial, a nickname, a name that is no slot: somebody's way to end.
+_OWN_WAY = re.compile(r"\W*(?:[A-Z]\.?|[A-Z][a-z]+(?:,? [A-Z][a-z]*\.?)?)")
 _BRIEF = 60  # characters: what is longer is a sentence, no line of a signature
 
 
@@ -177,12 +185,10 @@ def _end(parts: list[str], sender: str) -> tuple[str, str, bool]:
     named = re.compile(rf"[^\w{{]*\{{\{{{re.escape(sender)}\.(?:name|first|last|nick)\}}\}}")
     at = next((i for i, line in enumerate(lines) if named.match(line) and _names_only(line)), None)
     if at is None:
-        # An initial, a nickname, words of leave and no name: somebody's way to end.
-        short = len(parts[-1]) < 25 and len(lines) == 1 and not lines[0].endswith(("?", "!"))
-        known = not (short and len(lines[0].split()) < 4) and lines[0][:2] != "--"
-        return "", "", known and not _LEAVE.match(lines[-1][:_BRIEF] if len(lines) > 1 else "")
+        return "", "", not (_OWN_WAY.fullmatch(lines[-1]) or _leaves(lines[-1]))
+    at -= at > 0 and not lines[at - 1].strip("-_")  # a rule above the name is part of it
     above, own = lines[:at], lines[at:]
-    if len(above) > 1 or len(own) > 4 or any(len(_plain(line)) > _BRIEF for line in (*above, *own)):
+    if len(above) > 1 or len(own) > 5 or any(len(_plain(line)) > _BRIEF for line in (*above, *own)):
         return "", "", False
     if above and ("{{" in above[0] or not (_LEAVE.match(above[0]) or len(above[0]) < 40)):
         return "", "", False
@@ -226,6 +232,11 @@ def spoken(greeting: str) -> tuple[str, str]:
 def is_slot(text: str) -> bool:
     """Whether a text is one slot and nothing else."""
     return text.startswith("{{") and text.find("}}") == len(text) - 2
+
+
+def leaving(edge: Edges, farewell: str) -> Edges:
+    """The edges with words of leave, right above the name."""
+    return edge._replace(farewell=farewell, signature=edge.signature.lstrip("-_\n"))
 
 
 def joined(edge: Edges) -> str:

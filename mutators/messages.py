@@ -74,8 +74,8 @@ def _greeted(body: str, sender: str, whom: str, tone: banks.Tone, every: bool, s
     elif every and edge.greeting:
         edge = edge._replace(greeting=_reworded(edge.greeting, tone.word))
     if not edge.farewell and (edge.signature or signs):
-        signature = edge.signature or f"{{{{{sender}.first}}}}"
-        edge = edge._replace(farewell=f"{tone.farewell},", signature=signature)
+        edge = edge._replace(signature=edge.signature or f"{{{{{sender}.first}}}}")
+        edge = letters.leaving(edge, f"{tone.farewell},")
     return letters.joined(edge)
 
 
@@ -111,11 +111,9 @@ def _with_word(tone: banks.Tone, text: str) -> str:
     word = _CHAT_WORDS[crc32(tone.farewell.encode()) % len(_CHAT_WORDS)]
     name, _, rest = text.partition(", ")
     low = rest[:1].islower()
-    if not (low or rest.startswith(("I ", "I'"))):
-        rest = f"\n{rest}"  # a sentence of its own, on a line of its own
-    else:
-        rest = f" {rest}"
-    return f"{word if low else word.capitalize()} {name},{rest}".strip()
+    # A sentence of its own goes on a line of its own.
+    space = " " if low or rest.startswith(("I ", "I'")) else "\n"
+    return f"{word if low else word.capitalize()} {name},{space}{rest}".strip()
 
 
 # ------------------------------------------------------------------------------------ subjects
