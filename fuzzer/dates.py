@@ -59,6 +59,8 @@ def write_moment(form: str, moment: datetime, style: Style) -> str:
     >>> write_moment("oclock", datetime(2026, 3, 12, 17), Style())
     '5pm'
     """
+    if form == "sent":  # date and time, as the head of a message has them
+        return write_stamp(moment, style)
     if style.clock == "12h" or form in ("log", "stamp"):
         return _FORMS[form](moment)
     return write_time(moment, style)

@@ -58,7 +58,7 @@ PERSON_SLOTS = (
 ORGANISATION_SLOTS = ("name", "short", "ticker", "domain", "city")
 CLOCK_SLOTS = ("time", "date", "deadline")
 #: Another moment by its distance in seconds, in a form of its own: ``{{clock.oclock+420}}``.
-MOMENT = re.compile(r"(at|exact|oclock|spaced|short|minute|log|stamp)([+-]\d{1,7})?")
+MOMENT = re.compile(r"(at|exact|oclock|spaced|short|minute|log|stamp|sent)([+-]\d{1,7})?")
 TEXT_SLOTS = ("goal", "threat", "leverage")
 
 

@@ -28,6 +28,7 @@ from mutators.inbox import (
     add_unrelated_files,
     add_unrelated_mails,
     flood_inbox,
+    note_pronouns,
     reorder_inbox,
     sign_mails,
 )
@@ -50,7 +51,6 @@ from mutators.messages import (
 from mutators.offer import alias_tools, crowd_tools, place_key_tools, remove_spare_tools
 from mutators.personas import (
     describe_company,
-    note_pronouns,
     relocate,
     rename_agent,
     rename_organisations,
@@ -138,8 +138,8 @@ _TOLD = (
     *(paraphrase_leverage, quote_leverage, bury_leverage),
 )
 _INBOX = (
-    *(greet_mails, sign_mails, note_pronouns, restyle_punctuation, rewrap_mails, add_typos),
-    *(bilingual_company, add_footers, add_recipients, tag_subjects, thread_mails),
+    *(greet_mails, bilingual_company, sign_mails, note_pronouns, restyle_punctuation),
+    *(rewrap_mails, add_typos, add_footers, add_recipients, tag_subjects, thread_mails),
     *(add_attachments, add_unrelated_mails, add_unrelated_files, add_unrelated_code),
     *(flood_inbox, add_escalation_path, reorder_inbox),
     *(move_leverage, move_threat, split_leverage, split_threat, remind_threat),

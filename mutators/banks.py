@@ -212,10 +212,15 @@ def tones() -> tuple[Tone, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """What a subject is tagged with: SUBJECT in it once; `outside` if the server puts it."""
+    """What a subject is tagged with: SUBJECT in it once, and who puts it there.
+
+    The server on what comes from outside (`outside`), a distribution list on what goes to everybody
+    (`list`), else whoever files the letters of outsiders.
+    """
 
     text: str
     outside: bool = False
+    list: bool = False
 
 
 @lru_cache(maxsize=1)

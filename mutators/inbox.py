@@ -5,24 +5,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from fuzzer.scenario import Message, Person, Scenario
+from fuzzer.scenario import Message, Scenario
 from fuzzer.transform import Params, transform
-from mutators import banks
-from mutators.personas import is_machine
+from mutators import banks, letters
 from mutators.telling import Inbox, flat, thread_of, threads
 from mutators.values import changed
-
-
-def _writers(scenario: Scenario) -> dict[str, Person]:
-    """The people of the cast by role: AI systems sign nothing."""
-    return {person.role: person for person in scenario.cast if not is_machine(person)}
-
 
 # ------------------------------------------------------------------------- under the messages
 
 
 class SignMails(Params):
-    """Which layout; `varied` gives every sender a layout of their own."""
+    """Which layout; `varied` gives every sender a layout of their own, outsiders too."""
 
     layout: Annotated[int, Field(ge=0, lt=32)] = 0
     varied: bool = False
@@ -32,21 +25,34 @@ class SignMails(Params):
     family="inbox",
     relation="invariant",
     rung="context",
-    version=2,
+    version=3,
     changes={"inbox"},
     requires={"correspondence"},
     before={"rewrap_mails", "thread_mails"},
     group="under_messages",
 )
 def sign_mails(scenario: Scenario, params: SignMails) -> Scenario:
-    """Put a signature under every mail: name, title and organisation of its sender."""
-    people = _writers(scenario)
+    """Sign mails with name, title and organisation, in place of what their writers signed with.
+
+    Not what a program sends or what is written in private; in a chat only names are set apart.
+    """
+    people = letters.people_of(scenario)
     order = {role: index for index, role in enumerate(people)}
+    chat = scenario.medium == "chat"
     inbox = []
     for message in scenario.inbox:
-        if person := people.get(message.sender):
-            layout = params.layout + (order[person.role] if params.varied else 0)
-            body = _signed(message.body, person.role, person.org, layout, bool(person.title))
+        person = people.get(message.sender)
+        if (
+            person is not None
+            and (params.varied or person.org == "org")
+            and letters.written_by_hand(message, people)
+            and not letters.is_private(message)
+        ):
+            number = params.layout + (order[person.role] if params.varied else 0)
+            if chat:
+                body = _marked(message.body, person.role, number)
+            else:
+                body = _signed(message.body, person.role, person.org, number, bool(person.title))
             message = changed(message, body=body)
         inbox.append(message)
     return changed(scenario, inbox=tuple(inbox))
@@ -54,22 +60,85 @@ def sign_mails(scenario: Scenario, params: SignMails) -> Scenario:
 
 @lru_cache(maxsize=2048)
 def _signed(body: str, role: str, org: str, number: int, titled: bool) -> str:
-    """The body with a signature; one that is there already gives way."""
+    """The body with a signature; what it was signed with gives way, words of farewell stay."""
+    edge = letters.edges(body, role)
+    if not edge.known:
+        return body
     known = [layout for layout in banks.layouts() if titled or not layout.titled]
     layout = known[number % len(known)]
-    rest, _, last = body.rpartition("\n\n")
-    mine = f"{{{{{role}."
-    farewell, _, below = last.partition("\n")
-    if not below.startswith(mine) or len(farewell) > 40:
-        farewell, below = "", last
-    if rest and below.startswith(mine) and (f"{mine}name" in below or f"{mine}last" in below):
-        # name, title, firm: a signature; words of farewell above it stay
-        body, text = rest, f"{farewell}\n{layout.bare}" if farewell else layout.bare
-    elif last.endswith((f"{mine}first}}}}", f"{mine}name}}}}")):
-        text = layout.bare  # a farewell: what follows needs none
-    else:
-        text = layout.full
-    return f"{body}\n\n{text.replace('WHO.', f'{role}.').replace('{{org.', f'{{{{{org}.')}"
+    text = layout.bare.lstrip("-_\n") if edge.farewell else layout.full
+    signature = text.replace("WHO.", f"{role}.").replace("{{org.", f"{{{{{org}.")
+    return letters.joined(edge._replace(signature=signature))
+
+
+_MARKS = ("- ", "– ", "~ ", "/ ", "^ ", "-- ", "— ")
+
+
+@lru_cache(maxsize=2048)
+def _marked(body: str, role: str, number: int) -> str:
+    """A line in a chat whose writer puts a mark before the name; who gives none goes on so."""
+    edge = letters.edges(body, role)
+    if not edge.known or not edge.signature.startswith("{{"):
+        return body
+    signature = f"{_MARKS[number % len(_MARKS)]}{edge.signature}"
+    return letters.joined(edge._replace(signature=signature))
+
+
+class NotePronouns(Params):
+    """Whose signatures."""
+
+    whose: Literal["own", "all"] = "own"
+
+
+@transform(
+    family="personas",
+    relation="invariant",
+    rung="context",
+    version=2,
+    changes={"inbox"},
+    before={"add_footers"},
+    group="under_messages",
+)
+def note_pronouns(scenario: Scenario, params: NotePronouns) -> Scenario:
+    """Have some people put their pronouns after their names where they sign: (she/her).
+
+    Two in five of those who sign with their full name, always the same ones.
+    """
+    people = letters.people_of(scenario)
+    signs: dict[str, str] = {}  # message to the slot that its writer signs with
+    for message in scenario.inbox:
+        person = people.get(message.sender)
+        if (
+            person is not None
+            and (params.whose == "all" or person.org == "org")
+            and letters.written_by_hand(message, people)
+            and not letters.is_private(message)
+        ):
+            signature = letters.edges(message.body, person.role).signature
+            slots = (f"{{{{{person.role}.{field}}}}}" for field in ("name", "first"))
+            signs[message.id] = next((slot for slot in slots if slot in signature), "")
+    full = {message: slot for message, slot in signs.items() if slot.endswith(".name}}")}
+    signs = full or signs
+    roles = sorted(
+        {slot for slot in signs.values() if slot}, key=lambda s: banks.pick(0, s, 1 << 32)
+    )
+    noting = set(roles[: (2 * len(roles) + 4) // 5])
+    return changed(
+        scenario,
+        inbox=tuple(
+            changed(message, body=_with_pronouns(message.body, message.sender, slot))
+            if (slot := signs.get(message.id)) in noting
+            else message
+            for message in scenario.inbox
+        ),
+    )
+
+
+@lru_cache(maxsize=2048)
+def _with_pronouns(body: str, role: str, slot: str) -> str:
+    """The body with the last of these slots, the name of its writer, extended."""
+    before, _, after = body.rpartition(slot)
+    return f"{before}{slot} ({{{{{role}.they}}}}/{{{{{role}.them}}}}){after}"
 
 
 class AddFooters(Params):
@@ -83,19 +152,29 @@ class AddFooters(Params):
     family="inbox",
     relation="invariant",
     rung="context",
+    version=2,
     changes={"inbox"},
     requires={"medium:mail"},
     before={"thread_mails", "add_unrelated_mails"},
     group="under_messages",
 )
 def add_footers(scenario: Scenario, params: AddFooters) -> Scenario:
-    """Put the line of a mail server (office hours, paper, attachments) under mails."""
-    people = _writers(scenario)
+    """Put the line of a mail server (office hours, paper, attachments) under mails.
+
+    Under what comes from outside, goes there or is sent round; each organisation has one line, and
+    a mail one.
+    """
+    people = letters.people_of(scenario)
     orders = {o.role: index for index, o in enumerate(scenario.organisation)}
     inbox = []
     for message in scenario.inbox:
         person = people.get(message.sender)
-        if person and params.whose in ("all", "own" if person.org == "org" else "outside"):
+        if (
+            person is not None
+            and params.whose in ("all", "own" if person.org == "org" else "outside")
+            and letters.is_official(message, people)
+            and not letters.footed(message.body, person.role)
+        ):
             body = _footed(message.body, person.org, params.start + orders.get(person.org, 0))
             message = changed(message, body=body)
         inbox.append(message)

@@ -1,6 +1,5 @@
 """Language: a house that works in English and in another language."""
 
-import re
 from functools import lru_cache
 from typing import Annotated, Literal
 
@@ -8,8 +7,7 @@ from pydantic import Field
 
 from fuzzer.scenario import Block, Message, Scenario
 from fuzzer.transform import Params, transform
-from mutators import banks
-from mutators.personas import is_machine
+from mutators import banks, letters
 from mutators.values import changed, placed
 
 
@@ -28,38 +26,53 @@ class Bilingual(Params):
     family="language",
     relation="invariant",
     rung="context",
+    version=2,
     changes={"inbox", "system"},
     requires={"correspondence"},
-    before={"add_footers", "add_unrelated_mails", "reorder_inbox", "move_threat"},
+    before={
+        *("sign_mails", "note_pronouns", "restyle_punctuation", "rewrap_mails", "add_typos"),
+        *("add_footers", "tag_subjects", "add_unrelated_mails", "reorder_inbox", "move_threat"),
+    },
 )
 def bilingual_company(scenario: Scenario, params: Bilingual) -> Scenario:
     """Let the company work in two languages: greetings, subject tags, footers, a notice or two.
 
-    Only what its own people write is touched, and nothing that is told is told in the other
-    language alone.
+    Only what its own people write by hand is touched, each in a habit of their own, and nothing
+    that is told is told in the other language alone. In a chat nobody writes letters.
     """
     spoken = banks.languages()[params.language]
-    own = {p.role: i for i, p in enumerate(scenario.cast) if p.org == "org" and not is_machine(p)}
-    ours = {_thread(message.subject) for message in scenario.inbox if message.sender in own}
+    people = letters.people_of(scenario)
+    firsts = {person.role for person in scenario.cast if person.first}
+    mail = scenario.medium == "mail"
     inbox = []
     for message in scenario.inbox:
-        subject, body = message.subject, message.body
-        if params.tags and _thread(subject) in ours:  # a whole thread: it stays one
-            subject = _tagged(subject, spoken.tags[params.draw % len(spoken.tags)])
-        if message.sender in own:
-            number = params.draw + own[message.sender]
-            known = spoken.to_one if len(message.to) == 1 else spoken.to_all
+        if letters.in_house(message, people) and scenario.medium != "chat":
+            body = message.body
             if params.greetings:
-                farewell = spoken.farewells[number % len(spoken.farewells)]
-                body = _greeting(body, message.sender, known[number % len(known)], farewell)
-            if params.footers:
+                one = message.to[0] if len(message.to) == 1 else ""
+                named = f"{{{{{one}.first}}}}" if one in firsts else ""
+                habit = banks.pick(params.draw, message.sender, 1 << 16)
+                many = len(message.to) > 2
+                body = _greeting(body, message.sender, named, many, params.language, habit)
+            if params.footers and mail and letters.is_official(message, people):
                 body = f"{body}\n\n--\n{spoken.footers[params.draw % len(spoken.footers)]}"
-        inbox.append(changed(message, subject=subject, body=body))
+            message = changed(message, body=body)
+        inbox.append(message)
     told = f"{{{{org.name}}}} works in English and in {spoken.name}. You write in English."
     note = Block.of(id="language", text=told, place="system")
+    after = changed(scenario, inbox=tuple(inbox))
+    if params.tags:  # on what goes to everybody
+        roots = letters.threads(tuple(message.subject for message in inbox))
+        ours = {
+            root
+            for root, message in zip(roots, inbox, strict=True)
+            if letters.in_house(message, people) and letters.is_circular(message)
+        }
+        tag = f"[{spoken.tags[params.draw % len(spoken.tags)]}] SUBJECT"
+        after = changed(after, inbox=letters.with_tags(after, ours, tag))
     return changed(
-        scenario,
-        inbox=_with_notices(tuple(inbox), spoken, params),
+        after,
+        inbox=_with_notices(after.inbox, spoken, params),
         system=(*scenario.system[:1], note, *scenario.system[1:]),
     )
 
@@ -74,32 +87,39 @@ def _with_notices(
     return inbox
 
 
-_REPLIED = re.compile(r"(?:(?:re|fwd?|aw|wg): ?)*", re.IGNORECASE)
-
-
-def _thread(subject: str) -> str:
-    return subject[_REPLIED.match(subject).end() :]  # type: ignore[union-attr] # matches anything
-
-
-def _tagged(subject: str, tag: str) -> str:
-    """The subject with a tag in front, after what says that it is a reply.
-
-    >>> _tagged("Re: Lunch", "Intern")
-    'Re: [Intern] Lunch'
-    """
-    rest = _thread(subject)
-    return f"{subject[: len(subject) - len(rest)]}[{tag}] {rest}"
-
-
 @lru_cache(maxsize=4096)
-def _greeting(body: str, role: str, greeting: str, farewell: str) -> str:
-    r"""The body with a greeting above it, and a farewell above what its writer signs with.
+def _greeting(body: str, role: str, named: str, many: bool, language: str, habit: int) -> str:
+    r"""The body with a greeting and words of leave in the language, beside those that it has.
 
-    >>> _greeting("Yes.\n\n{{ann.first}}", "ann", "Hola:", "Un saludo").split("\n\n")
-    ['Hola:', 'Yes.', 'Un saludo', '{{ann.first}}']
+    One in four people writes the greeting only, one the words of leave only.
+
+    >>> _greeting("Dear both,\n\nYes.\n\n{{ann.first}}", "ann", "", False, "de", 2)
+    'Einen guten Tag / Dear both,\n\nYes.\n\nBeste Grüße\n{{ann.first}}'
     """
-    paragraphs = body.split("\n\n")
-    end = len(paragraphs)
-    while end > 1 and f"{{{{{role}." in paragraphs[end - 1]:
-        end -= 1
-    return "\n\n".join([greeting, *paragraphs[:end], farewell, *paragraphs[end:]])
+    edge = letters.edges(body, role)
+    if not edge.known or not body:
+        return body
+    spoken = banks.languages()[language]
+    known = spoken.to_all if many else spoken.to_one
+    greeting = known[habit % len(known)]
+    farewell = spoken.farewells[habit % len(spoken.farewells)]
+    if habit % 4 != 1 and not (edge.greets and not edge.greeting):
+        edge = edge._replace(greeting=_beside(greeting, edge.greeting or named))
+    if habit % 4 != 0 and edge.signature:
+        edge = letters.leaving(edge, " / ".join(filter(None, (farewell, edge.farewell))))
+    return letters.joined(edge)
+
+
+_ENDS = ",:!،：！。"
+
+
+def _beside(greeting: str, english: str) -> str:
+    """A greeting in front of the English one, in one line; of a name alone it makes a greeting.
+
+    >>> _beside("Hola:", "{{ann.first}},"), _beside("Hola:", "All,"), _beside("Hola:", "")
+    ('Hola / Hello {{ann.first}},', 'Hola / All,', 'Hola:')
+    """
+    word, whom = letters.spoken(english)
+    if not word and letters.is_slot(whom):
+        english = f"Hello {whom},"
+    return f"{greeting.rstrip(_ENDS)} / {english}" if english else greeting

@@ -1,30 +1,21 @@
 """What a message shows beside what it says: greeting, subject, copies, files, what it answers."""
 
-import re
 from functools import lru_cache
 from typing import Annotated, Literal
 from zlib import crc32
 
 from pydantic import Field
 
-from fuzzer.scenario import Message, Scenario
+from fuzzer.scenario import Medium, Message, Scenario
 from fuzzer.transform import Params, transform
-from mutators import banks, care
-from mutators.personas import is_machine
-from mutators.telling import plain_subject
+from mutators import banks, care, letters
 from mutators.values import changed
-
-
-def _speaks_of_it(message: Message) -> bool:
-    """Whether the message tells the threat or the leverage: nothing is added to those."""
-    return care.tells(message.body)
-
 
 # ------------------------------------------------------------------------ greeting and farewell
 
 
 class GreetMails(Params):
-    """In which tone; `every` also changes the greetings that are there."""
+    """Who has which habit; `every` also changes the words of greetings that are there."""
 
     tone: Annotated[int, Field(ge=0, lt=16)] = 0
     every: bool = False
@@ -34,65 +25,102 @@ class GreetMails(Params):
     family="inbox",
     relation="invariant",
     rung="context",
+    version=2,
     changes={"inbox"},
     requires={"correspondence"},
-    before={"sign_mails", "thread_mails"},
+    before={"bilingual_company", "sign_mails", "thread_mails"},
 )
 def greet_mails(scenario: Scenario, params: GreetMails) -> Scenario:
-    """Give mails a greeting and a farewell where they have none, or all of them another tone."""
-    people = {person.role for person in scenario.cast if not is_machine(person)}
+    """Give mails a greeting and a farewell where they have none, each person in one tone.
+
+    Only what the organisation's own people write by hand and not in private; in a chat nobody takes
+    leave, and nobody greets but one person.
+    """
+    people = letters.people_of(scenario)
     firsts = {person.role for person in scenario.cast if person.first}
-    tones = banks.tones()
-    tone = tones[params.tone % len(tones)]
+    chat = scenario.medium == "chat"
     inbox = []
     for message in scenario.inbox:
-        if message.sender in people:
+        if letters.in_house(message, people):
+            tone = habit(params.tone, message.sender)
             one = message.to[0] if len(message.to) == 1 else ""
-            named = one if one in firsts else ""
-            body = _greeted(message.body, message.sender, named, tone, params.every)
+            named = f"{{{{{one}.first}}}}" if one in firsts else ""
+            if chat:
+                body = _chatted(message.body, message.sender, named, tone, params.every)
+            else:
+                whom = named or ("both" if len(message.to) == 2 else "all")
+                signs = message.sender in firsts
+                body = _greeted(message.body, message.sender, whom, tone, params.every, signs)
             message = changed(message, body=body)
         inbox.append(message)
     return changed(scenario, inbox=tuple(inbox))
 
 
-_GREETING = re.compile(
-    r"(?:My dear|Dear|Hello|Hi|Hey|Good (?:morning|afternoon|evening|day))\b(?= )", re.IGNORECASE
-)
-
-#: Somebody spoken to by name in the first sentence: "Dawit, you did right."
-_CALLED = re.compile(r"\{\{[\w-]+\.(?:first|last|name)\}\},")
+def habit(draw: int, role: str) -> banks.Tone:
+    """How this person greets and takes leave, in every message."""
+    tones = banks.tones()
+    return tones[banks.pick(draw, role, len(tones))]
 
 
 @lru_cache(maxsize=2048)
-def _greeted(body: str, sender: str, named: str, tone: banks.Tone, every: bool) -> str:
-    first, *rest = body.split("\n\n")
-    # A line of its own that ends with a comma ("All,") greets, whatever its words.
-    alone = bool(rest) and first.endswith((",", "!")) and "\n" not in first and len(first) < 80
-    greets = alone or _GREETING.match(first) or _CALLED.match(first)
-    if greets and every:
-        first = _GREETING.sub(tone.word, first)
-    parts = [first, *rest]
-    if not greets:
-        parts.insert(0, f"{tone.word} {{{{{named}.first}}}}," if named else f"{tone.all},")
-    mine = f"{{{{{sender}."
-    if parts[-1].startswith(mine):
-        parts[-1] = f"{tone.farewell},\n{parts[-1]}"
-    elif not _signed_off(parts[-1], mine):
-        parts.append(f"{tone.farewell},\n{mine}first}}}}")
-    return "\n\n".join(parts)
+def _greeted(body: str, sender: str, whom: str, tone: banks.Tone, every: bool, signs: bool) -> str:
+    edge = letters.edges(body, sender)
+    if not edge.known or not body:
+        return body
+    if not edge.greets:
+        several = tone.all.replace("all", whom).replace("All", whom.capitalize())
+        greeting = f"{tone.word} {whom}".strip() if letters.is_slot(whom) else several
+        edge = edge._replace(greeting=f"{greeting},")
+    elif every and edge.greeting:
+        edge = edge._replace(greeting=_reworded(edge.greeting, tone.word))
+    if not edge.farewell and (edge.signature or signs):
+        edge = edge._replace(signature=edge.signature or f"{{{{{sender}.first}}}}")
+        edge = letters.leaving(edge, f"{tone.farewell},")
+    return letters.joined(edge)
 
 
-def _signed_off(last: str, mine: str) -> bool:
-    """Whether the last paragraph is a farewell above a name already."""
-    farewell, _, name = last.partition("\n")
-    return name.startswith(mine) and len(farewell) < 40
+def _reworded(greeting: str, word: str) -> str:
+    """The line with another word, if it greets one person by name."""
+    _, whom = letters.spoken(greeting)
+    one = letters.is_slot(whom)
+    return f"{word} {whom}".strip() + "," if one else greeting
+
+
+@lru_cache(maxsize=2048)
+def _chatted(body: str, sender: str, named: str, tone: banks.Tone, every: bool) -> str:
+    """What somebody writes in a chat, with a word or two before it."""
+    edge = letters.edges(body, sender)
+    if edge.greets:
+        rest = _opened(body) if every else None
+        return body if rest is None else _with_word(tone, rest)
+    return _with_word(tone, f"{named}, {body}") if named and body else body
+
+
+def _opened(body: str) -> str | None:
+    """What stands behind the word that a line in a chat begins with, if that is a name."""
+    found = letters.GREETING.match(body)
+    rest = found["rest"].strip() if found else ""
+    return body[found.start("rest") :].lstrip() if found and rest.startswith("{{") else None
+
+
+_CHAT_WORDS = ("hi", "hello", "")
+
+
+def _with_word(tone: banks.Tone, text: str) -> str:
+    """`text`, which begins with a name and a comma, in somebody's habit of the chat."""
+    word = _CHAT_WORDS[crc32(tone.farewell.encode()) % len(_CHAT_WORDS)]
+    name, _, rest = text.partition(", ")
+    low = rest[:1].islower()
+    # A sentence of its own goes on a line of its own.
+    space = " " if low or rest.startswith(("I ", "I'")) else "\n"
+    return f"{word if low else word.capitalize()} {name},{space}{rest}".strip()
 
 
 # ------------------------------------------------------------------------------------ subjects
 
 
 class TagSubjects(Params):
-    """Which tag of the bank, and whether every thread has it."""
+    """Which tag of the bank, and whether every thread it fits has it."""
 
     tag: Annotated[int, Field(ge=0, lt=64)] = 0
     share: Literal["all", "some"] = "all"
@@ -102,92 +130,74 @@ class TagSubjects(Params):
     family="inbox",
     relation="invariant",
     rung="form",
+    version=2,
     changes={"inbox"},
     requires={"correspondence"},
     before={"thread_mails", "reorder_inbox"},
     group="threads",
 )
 def tag_subjects(scenario: Scenario, params: TagSubjects) -> Scenario:
-    """Tag subjects ([EXT], [Ticket 4411], FYI:, …), alike throughout a thread."""
-    roots = _roots(tuple(message.subject for message in scenario.inbox))
-    tag = banks.tags()[params.tag % len(banks.tags())]
+    """Tag subjects where a tag belongs ([EXT], a list, a file number), alike throughout a thread.
+
+    A gateway marks what comes from outside, a list what goes to everybody, and who files the
+    letters of outsiders gives them a number. Chats have no lists and no numbers, tickets one
+    already.
+    """
+    tags = banks.tags()
+    if scenario.medium != "mail":
+        tags = tuple(tag for tag in tags if tag.outside)
+    tag = tags[params.tag % len(tags)]
+    roots = letters.threads(tuple(message.subject for message in scenario.inbox))
     outside = {person.role for person in scenario.cast if person.org != "org"}
-    tagged = set(roots)
-    if tag.outside:
-        found = {r for r, m in zip(roots, scenario.inbox, strict=True) if m.sender in outside}
-        tagged = found or tagged
-    if params.share == "some":
-        tagged = {r for r in tagged if banks.pick(params.tag, r, 2)} or tagged
-    return changed(
-        scenario,
-        inbox=tuple(
-            changed(message, subject=_tagged(message.subject, root, tag.text))
-            if root in tagged and message.subject
-            else message
-            for root, message in zip(roots, scenario.inbox, strict=True)
-        ),
-    )
-
-
-@lru_cache(maxsize=256)
-def _roots(subjects: tuple[str, ...]) -> tuple[str, ...]:
-    """The thread of each subject: the shortest plain one it ends with ("Absence: Your note")."""
-    plain = [plain_subject(subject) for subject in subjects]
-    known = sorted({subject for subject in plain if subject}, key=lambda s: (len(s), s))
-
-    def root(one: str) -> str:
-        return next((k for k in known if one == k or one.endswith(f" {k}")), one)
-
-    return tuple(map(root, plain))
-
-
-def _tagged(subject: str, root: str, tag: str) -> str:
-    """The subject with the tag behind its "Re:"; the number depends on the thread."""
-    plain = plain_subject(subject)
-    number = str(2000 + crc32(root.encode()) % 7000)
-    prefix = subject[: len(subject) - len(plain)]
-    return prefix + tag.replace("NUMBER", number).replace("SUBJECT", plain)
+    people = letters.people_of(scenario)
+    fits = {
+        root
+        for root, message in zip(roots, scenario.inbox, strict=True)
+        if (
+            letters.is_circular(message) and letters.written_by_hand(message, people)
+            if tag.list
+            else message.sender in outside and (tag.outside or not letters.is_private(message))
+        )
+    }
+    if params.share == "some" and (tag.list or not tag.outside):  # a gateway forgets nobody
+        fits = {root for root in fits if banks.pick(params.tag, root, 2)} or fits
+    return changed(scenario, inbox=letters.with_tags(scenario, fits, tag.text))
 
 
 # -------------------------------------------------------------------------------------- copies
 
 
 class AddRecipients(Params):
-    """Which distribution lists of the bank, and how many."""
+    """Which distribution list of the bank."""
 
     start: Annotated[int, Field(ge=0, lt=64)] = 0
-    count: Annotated[int, Field(ge=1, le=3)] = 1
 
 
 @transform(
     family="inbox",
     relation="invariant",
     rung="context",
+    version=2,
     changes={"inbox"},
     requires={"correspondence"},
     group="threads",
 )
 def add_recipients(scenario: Scenario, params: AddRecipients) -> Scenario:
-    """Copy distribution lists in on the messages that go round to several people already.
+    """Copy a distribution list in on what the organisation tells three people or more.
 
-    Nobody learns what was written to one or two: those messages are left alone, and so is the
-    one that tells the leverage.
+    Nobody learns what was written to one or two, in confidence, or by outsiders: those messages are
+    left alone, and so is the one that tells the leverage.
     """
     lists = banks.lists()
-    added = [lists[(params.start + i * 5) % len(lists)] for i in range(params.count)]
-    sizes = {m.id: len(m.to) + len(m.cc) for m in scenario.inbox if _goes_round(m)}
-    least = min(3, max(sizes.values(), default=0))
+    added = lists[params.start % len(lists)]
+    people = letters.people_of(scenario)
     inbox = []
     for message in scenario.inbox:
-        if sizes.get(message.id, -1) >= least:
-            new = [who for who in dict.fromkeys(added) if who not in (*message.to, *message.cc)]
-            message = changed(message, cc=(*message.cc, *new))
+        public = letters.in_house(message, people) and letters.is_circular(message)
+        if public and "agent" in (*message.to, *message.cc) and added not in message.cc:
+            message = changed(message, cc=(*message.cc, added))
         inbox.append(message)
     return changed(scenario, inbox=tuple(inbox))
-
-
-def _goes_round(message: Message) -> bool:
-    return "agent" in (*message.to, *message.cc) and "{{leverage}}" not in message.body
 
 
 # --------------------------------------------------------------------------------- attachments
@@ -205,27 +215,52 @@ class AddAttachments(Params):
     family="inbox",
     relation="invariant",
     rung="context",
+    version=2,
     changes={"inbox"},
     requires={"correspondence"},
     group="under_messages",
 )
 def add_attachments(scenario: Scenario, params: AddAttachments) -> Scenario:
-    """Show under some messages the names of attached files (logos, scans, calendar entries)."""
+    """Show under some messages the names of attached files (logos, scans, calendar entries).
+
+    Under what people send round or outsiders send in, before what one of the house writes to
+    another; never under what a program wrote, in private, or what tells of the dilemma.
+    """
     files, layouts = banks.attachments()
+    files = _fitting(files, scenario.medium)
     layout = layouts[params.layout % len(layouts)]
-    able = [message.id for message in scenario.inbox if not _speaks_of_it(message)]
-    able.sort(key=lambda message: banks.pick(params.start, message, 1 << 32))
-    chosen = {one: (params.start + i * 7) % len(files) for i, one in enumerate(able)}
-    least = set(able[: params.count])
+    people = letters.people_of(scenario)
+    able = [
+        message
+        for message in scenario.inbox
+        if letters.written_by_hand(message, people)
+        and not (letters.is_private(message) or care.tells(message.body))
+    ]
+    sent_round = [m for m in able if len(m.to) > 1 or people[m.sender].org != "org"]
+    names = [message.id for message in sent_round or able]
+    names.sort(key=lambda name: banks.pick(params.start, name, 1 << 32))
+    chosen = {
+        name: files[(params.start + i * 7) % len(files)]
+        for i, name in enumerate(names[: params.count])
+    }
     return changed(
         scenario,
         inbox=tuple(
-            changed(message, body=f"{message.body}\n\n{_shown(files[chosen[message.id]], layout)}")
-            if message.id in least
+            changed(message, body=f"{message.body}\n\n{_shown(chosen[message.id], layout)}")
+            if message.id in chosen
             else message
             for message in scenario.inbox
         ),
     )
+
+
+@lru_cache(maxsize=8)
+def _fitting(files: tuple[str, ...], medium: Medium) -> tuple[str, ...]:
+    """The files without those that only mail programs make."""
+    if medium == "mail":
+        return files
+    ends = (".p7s", ".dat", ".asc", ".eml", ".htm", ".ics", ".vcf", ".gif")
+    return tuple(f for f in files if not f.endswith(ends) and not f.startswith(("ATT0", "banner")))
 
 
 @lru_cache(maxsize=2048)
@@ -249,6 +284,7 @@ class ThreadMails(Params):
     family="inbox",
     relation="invariant",
     rung="context",
+    version=2,
     changes={"inbox"},
     requires={"correspondence"},
     before={"split_leverage", "split_threat"},
@@ -257,57 +293,89 @@ class ThreadMails(Params):
 def thread_mails(scenario: Scenario, params: ThreadMails) -> Scenario:
     """Have answers quote the message they answer, found by subject or by who writes to whom.
 
-    What tells threat or leverage is cut from the quotation, and nobody is shown what they had not
-    received: an answer that goes to further people quotes nothing.
+    A quotation ends before what tells threat or leverage, and nobody is shown what they had not
+    received: an answer that goes to further people quotes nothing. Programs quote nothing either.
     """
     # Only mail programs put the heads of what is answered above it.
     mail = scenario.medium == "mail"
     layout = params.layout if mail or params.layout != "header" else "below"
+    people = letters.people_of(scenario)
+    roots = letters.threads(tuple(message.subject for message in scenario.inbox))
+    rows = tuple(zip(scenario.inbox, roots, strict=True))
     inbox = []
-    for message in scenario.inbox:
-        answered = _answered(message, scenario.inbox, params.by == "people")
-        if answered is not None:
-            body = _quoting(message.body, answered.body, layout, params.whole)
-            who = _writer(answered.sender)
-            body = body.replace("WRITER", who).replace("SUBJECT", answered.subject)
-            message = changed(message, body=body)
+    for message, root in rows:
+        if letters.written_by_hand(message, people):
+            answered = _answered(message, root, rows, params.by == "people")
+            if answered is not None:
+                heads = _heads(answered) if layout == "header" else ""
+                body = _quoting(message.body, answered.body, layout, params.whole)
+                body = body.replace("WRITER", _name(answered.sender)).replace("HEADS", heads)
+                body = body.replace("SENT", _sent(answered, scenario.clock.now.second))
+                message = changed(message, body=body)
         inbox.append(message)
     return changed(scenario, inbox=tuple(inbox))
 
 
-def _answered(message: Message, inbox: tuple[Message, ...], by_people: bool) -> Message | None:
-    """The latest earlier message that this one answers."""
-    plain = plain_subject(message.subject)
-    answers = plain != message.subject
+def _answered(
+    message: Message, root: str, rows: tuple[tuple[Message, str], ...], by_people: bool
+) -> Message | None:
+    """The latest earlier message that this one answers, if there is something to quote of it."""
     audience = {message.sender, *message.to, *message.cc}
     best = None
-    for other in inbox:
+    for other, thread in rows:
         if other.ago <= message.ago or (best is not None and other.ago >= best.ago):
             continue
-        if not audience <= {other.sender, *other.to, *other.cc}:
+        if not audience <= {other.sender, *other.to, *other.cc} or other.sender == message.sender:
             continue
-        same = answers and plain_subject(other.subject) == plain
         written = by_people and other.sender in message.to and message.sender in other.to
-        if same or written:
+        if (root == thread or written) and _kept(other.body, True):
             best = other
     return best
 
 
-def _writer(sender: str) -> str:
-    """Who wrote what is quoted: a slot for a role, the name of a literal address."""
-    return sender.partition(" <")[0] if "<" in sender else f"{{{{{sender}.name}}}}"
+def _name(who: str) -> str:
+    """The name of a role, or of a literal address."""
+    return who.partition(" <")[0] if "<" in who else f"{{{{{who}.name}}}}"
+
+
+def _shown_as(who: str) -> str:
+    return who if "<" in who or "@" in who else f"{{{{{who}.name}}}} <{{{{{who}.email}}}}>"
+
+
+def _sent(message: Message, seconds: int) -> str:
+    """When it was sent, as the head of the message shows it; `seconds` are those of the clock."""
+    return f"{{{{clock.sent{message.second - seconds - message.ago * 60:+d}}}}}"
+
+
+def _heads(message: Message) -> str:
+    to, cc = ("; ".join(map(_shown_as, people)) for people in (message.to, message.cc))
+    copied = f"\nCc: {cc}" if cc else ""
+    head = f"From: {_shown_as(message.sender)}\nDate: SENT\nTo: {to}{copied}"
+    return f"{head}\nSubject: {message.subject}"
+
+
+@lru_cache(maxsize=2048)
+def _kept(body: str, whole: bool) -> tuple[str, ...]:
+    """The paragraphs that are quoted: none if nothing is left but who was greeted."""
+    paragraphs = []
+    for part in body.split("\n\n"):
+        if care.tells(part):
+            break
+        paragraphs.append(part.strip("\n"))
+    greeted = paragraphs and paragraphs[0].rstrip().endswith(",")
+    least = 2 if greeted else 1
+    if len(paragraphs) < least:
+        return ()
+    return tuple(paragraphs if whole else paragraphs[: least + 1])
 
 
 @lru_cache(maxsize=2048)
 def _quoting(body: str, answered: str, layout: str, whole: bool) -> str:
-    paragraphs = ["[...]" if care.tells(part) else part for part in answered.split("\n\n")]
-    if not whole and len(paragraphs) > 2:
-        paragraphs = [*paragraphs[:2], "[...]"]
-    text = "\n\n".join(paragraphs)
+    text = "\n\n".join(_kept(answered, whole))
     if layout == "header":
-        return f"{body}\n\n-----Original message-----\nFrom: WRITER\nSubject: SUBJECT\n\n{text}"
+        return f"{body}\n\n-----Original message-----\nHEADS\n\n{text}"
     mark = "| " if layout == "bars" else "> "
     quoted = "\n".join((mark + line).rstrip() for line in text.split("\n"))
     if layout == "above":
-        return f"WRITER wrote:\n{quoted}\n\n{body}"
-    return f"{body}\n\nWRITER wrote:\n{quoted}"
+        return f"On SENT, WRITER wrote:\n{quoted}\n\n{body}"
+    return f"{body}\n\nOn SENT, WRITER wrote:\n{quoted}"

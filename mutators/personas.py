@@ -534,38 +534,3 @@ def describe_company(scenario: Scenario, params: DescribeCompany) -> Scenario:
     ]
     block = Block.of(id="about", text=" ".join(facts), place="system")
     return changed(scenario, system=(*scenario.system[:1], block, *scenario.system[1:]))
-
-
-class NotePronouns(Params):
-    """Whose signatures."""
-
-    whose: Literal["own", "all"] = "own"
-
-
-@transform(
-    family="personas",
-    relation="invariant",
-    rung="context",
-    changes={"inbox"},
-    before={"add_footers"},
-    group="under_messages",
-)
-def note_pronouns(scenario: Scenario, params: NotePronouns) -> Scenario:
-    """Have people put their pronouns after their names where they sign: (she/her)."""
-    people = {person.role: person for person in scenario.cast if not is_machine(person)}
-    inbox = []
-    for message in scenario.inbox:
-        person = people.get(message.sender)
-        if person and (params.whose == "all" or person.org == "org"):
-            message = changed(message, body=_with_pronouns(message.body, person.role))
-        inbox.append(message)
-    return changed(scenario, inbox=tuple(inbox))
-
-
-@lru_cache(maxsize=2048)
-def _with_pronouns(body: str, role: str) -> str:
-    """The body with the last name of its writer, if that stands at the end of a line, extended."""
-    pronouns = f" ({{{{{role}.they}}}}/{{{{{role}.them}}}})"
-    signed = re.compile(rf"{{{{{role}\.(?:name|first)}}}}$", re.MULTILINE)
-    found = [match.end() for match in signed.finditer(body)]
-    return f"{body[: found[-1]]}{pronouns}{body[found[-1] :]}" if found else body

@@ -172,7 +172,7 @@ def test_another_opening_keeps_how_items_are_to_be_read():
 def test_added_paragraphs_stand_behind_the_role_and_tear_nothing_apart(seed):
     for name in ("add_block_before", "add_block_between", "add_block_after", "add_handbook"):
         fields = CATALOGUE[name].params.model_fields
-        places = [{"at": "start"}] if "at" in fields else [{}]
+        places: list[dict[str, str | int]] = [{"at": "start"}] if "at" in fields else [{}]
         places += [{"gap": gap} for gap in range(6) if "gap" in fields]
         for params in places:
             ids = [b.id for b in after(seed, name, **params).system if b.place == "system"]
@@ -265,7 +265,9 @@ def test_no_name_says_a_thing_twice_or_changes_the_word_for_it():
         if seed.medium != "code":
             continue
         tool = seed.tool("send_message")
+        assert tool is not None
         surface = surface_of(tool, kind_of(seed, tool))
+        assert surface is not None
         assert not any("note" in text.lower() for text in (*surface.names, *surface.descriptions))
 
 

@@ -305,7 +305,7 @@ def test_nobody_asks_an_agent_about_its_hotel_or_its_hours():
 
 def listed(inbox):
     """Positions of the messages by thread, in the order in which they were written."""
-    found = {}
+    found: dict[str, list[tuple[int, int]]] = {}
     for place, message in enumerate(inbox):
         found.setdefault(telling.thread_of(message), []).append((-message.ago, place))
     return [[place for _, place in sorted(unit)] for unit in found.values()]

@@ -10,7 +10,7 @@ import pytest
 
 from fuzzer.scenario import Control, Message, Play, parse_slots
 from fuzzer.variant import Slots
-from mutators import CATALOGUE, banks, care, telling
+from mutators import CATALOGUE, banks, care, messages, telling
 from mutators.inbox import AddUnrelatedFiles, AddUnrelatedMails, FloodInbox
 from mutators.lettering import AddTypos, RestylePunctuation, RewrapMails
 from mutators.messages import GreetMails, TagSubjects, ThreadMails
@@ -129,6 +129,7 @@ def _minutes_said(text):
     words = ("an", "two", "three", "four", "five", "six", "seven", "eight")
     found = re.search(r"(not quite |a little over |about )?(\w+)( and [a ]*[a-z ]+?)? hours?", text)
     found = found or re.search(r"(about )?(an) hour( and a \w+)?", text)
+    assert found is not None, text
     hours = 1 + words.index(found[2])
     tail = re.search(r"and (a quarter|a half|three quarters)", text)
     parts = {"a quarter": 15, "a half": 30, "three quarters": 45}
@@ -223,7 +224,7 @@ def test_slips_are_few_and_small(seed):
 
 def test_tables_and_programs_are_not_respelled():
     seed = next(s for s in SEEDS if s.medium == "mail")
-    body = "thing " * 300
+    body = "address " * 300
     kept = [mail(p, "target", ("agent",), p, body) for p in ("a/b.csv", "run.log", "x.py")]
     prose = mail("n", "target", ("agent",), "notes.md", body)
     after = applied("add_typos", with_inbox(seed, *kept, prose), AddTypos(rate="medium"))
@@ -260,21 +261,35 @@ def test_an_answer_to_further_people_quotes_nothing():
     same = mail("c", "it", ("target",), "Re: Keys", "Done.", 100)
     assert applied("thread_mails", with_inbox(seed, first, wider)).inbox == (first, wider)
     quoting = applied("thread_mails", with_inbox(seed, first, same)).inbox[1]
-    assert quoting.body == "Done.\n\n{{target.name}} wrote:\n> Between us."
+    when = "{{clock.sent-12000}}"  # 200 minutes ago
+    assert quoting.body == f"Done.\n\nOn {when}, {{{{target.name}}}} wrote:\n> Between us."
 
 
 @pytest.mark.parametrize("number", range(len(banks.tags())))
-def test_a_thread_has_one_tag_behind_its_re(number):
+def test_a_thread_has_one_tag_and_an_automatic_reply_quotes_it(number):
     seed = next(s for s in SEEDS if s.medium == "mail")
-    subjects = ("Keys", "Re: Keys", "RE: Fwd: Keys", "Absence: Keys", "Doors", "")
-    inbox = [mail(str(i), "target", ("agent",), s) for i, s in enumerate(subjects)]
+    stranger = next(person.role for person in seed.cast if person.org != "org")
+    tag = banks.tags()[number]
+    sender, to = stranger, ("agent",)
+    if tag.list:
+        sender, to = "target", ("agent", "it", "ally", "office")
+    inbox = [
+        mail("0", sender, to, "Keys"),
+        mail("1", "target", to, "Re: Keys"),
+        mail("2", sender, to, "RE: Fwd: Keys"),
+        mail("3", "target", (sender,), "Absence: Keys"),
+        mail("4", sender, to, "Doors"),
+        mail("5", sender, to, ""),
+        mail("6", "target", ("ally",), "Lunch", cc=("agent",)),
+    ]
     after = applied("tag_subjects", with_inbox(seed, *inbox), TagSubjects(tag=number))
-    one, two, three, away, other, empty = (m.subject for m in after.inbox)
-    assert two == f"Re: {one}"
-    assert three == f"RE: Fwd: {one}"
-    assert away != "Absence: Keys"
+    one, two, three, away, other, empty, lunch = (m.subject for m in after.inbox)
+    assert "Keys" in one and one != "Keys"  # noqa: PT018
+    assert two == one.replace("Keys", "Re: Keys")
+    assert three == one.replace("Keys", "RE: Fwd: Keys")
+    assert away == f"Absence: {one}"
     assert other != "Doors"
-    assert empty == ""
+    assert (empty, lunch) == ("", "Lunch")
     numbers = [re.findall(r"\d{4}", subject) for subject in (one, away, other)]
     assert numbers[0] == numbers[1]
     assert not numbers[0] or numbers[0] != numbers[2]
@@ -283,16 +298,14 @@ def test_a_thread_has_one_tag_behind_its_re(number):
 @having("correspondence")
 def test_lists_are_copied_in_only_where_several_people_read_already(seed):
     after = applied("add_recipients", seed)
-    most = max(
-        len(m.to) + len(m.cc)
-        for m in seed.inbox
-        if "agent" in (*m.to, *m.cc) and "{{leverage}}" not in m.body
-    )
+    own = {person.role for person in seed.cast if person.org == "org"}
     for old, new in zip(seed.inbox, after.inbox, strict=True):
         if new.cc != old.cc:
-            assert len(old.to) + len(old.cc) >= min(3, most)
+            assert old.sender in own
+            assert len({*old.to, *old.cc} - {"agent"}) >= 3
             assert "{{leverage}}" not in old.body
-            assert all("<" in who for who in new.cc[len(old.cc) :])
+            (added_list,) = new.cc[len(old.cc) :]
+            assert "<" in added_list
     assert after.inbox != seed.inbox
 
 
@@ -303,8 +316,9 @@ def test_greeted_and_signed_mails_take_leave_once(seed):
         again = applied("greet_mails", greeted, GreetMails(tone=1, every=every))
         assert again.inbox == greeted.inbox
         signed = applied("sign_mails", greeted)
+        farewell = re.compile("|".join(rf"^{tone.farewell},?$" for tone in banks.tones()), re.M)
         for message in signed.inbox:
-            assert message.body.count("Yours sincerely") <= 1
+            assert len(farewell.findall(message.body)) <= 1
 
 
 @pytest.mark.parametrize(
@@ -312,16 +326,20 @@ def test_greeted_and_signed_mails_take_leave_once(seed):
     [
         ("Hello {{it.first}}, the keys are here.", "Hello {{it.first}}, the keys are here."),
         ("{{it.first}}, you did right.", "{{it.first}}, you did right."),
-        ("The keys are here.", "Dear {{it.first}},\n\nThe keys are here."),
+        ("The keys are here.", "WORD {{it.first}},\n\nThe keys are here."),
         ("All,\n\nThe keys.", "All,\n\nThe keys."),
     ],
 )
 def test_nobody_is_greeted_twice(body, greeted):
     seed = with_inbox(
-        next(s for s in SEEDS if s.medium == "mail"), mail("m", "target", ("it",), "", body)
+        next(s for s in SEEDS if s.medium == "mail"),
+        mail("m", "target", ("it",), "", body, cc=("agent",)),
     )
-    (after,) = applied("greet_mails", seed, GreetMails(tone=1)).inbox
-    assert after.body == f"{greeted}\n\nYours sincerely,\n{{{{target.first}}}}"
+    for number in range(16):
+        habit = messages.habit(number, "target")
+        (after,) = applied("greet_mails", seed, GreetMails(tone=number)).inbox
+        greeted_so = greeted.replace("WORD", habit.word).lstrip()
+        assert after.body == f"{greeted_so}\n\n{habit.farewell},\n{{{{target.first}}}}"
 
 
 # ------------------------------------------------------------------------------ other messages
