@@ -409,7 +409,9 @@ def test_a_quotation_names_the_date_that_the_inbox_shows_and_is_never_cut_off(se
                 assert {"From", "Date", "To", "Subject"} <= set(named)
                 assert named["Date"] in dates
             else:
-                assert re.search(r"(?m)^On (.*), [^,]* wrote:$", filled)[1] in dates
+                opening = re.search(r"(?m)^On (.*), [^,]* wrote:$", filled)
+                assert opening is not None
+                assert opening[1] in dates
         told = [set(Slots(seed).fill(old.body).split("\n\n")) for old in seed.inbox]
         for new in changed if layout == "below" else ():
             quoted = Slots(after).fill(new.body).rpartition("wrote:\n")[2]

@@ -270,7 +270,8 @@ def test_a_thread_has_one_tag_and_an_automatic_reply_quotes_it(number):
     seed = next(s for s in SEEDS if s.medium == "mail")
     stranger = next(person.role for person in seed.cast if person.org != "org")
     tag = banks.tags()[number]
-    sender, to = stranger, ("agent",)
+    to: tuple[str, ...] = ("agent",)
+    sender = stranger
     if tag.list:
         sender, to = "target", ("agent", "it", "ally", "office")
     inbox = [
