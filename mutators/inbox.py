@@ -114,9 +114,7 @@ def note_pronouns(scenario: Scenario, params: NotePronouns) -> Scenario:
             and letters.written_by_hand(message, people)
             and not letters.is_private(message)
         ):
-            signature = letters.edges(message.body, person.role).signature
-            slots = (f"{{{{{person.role}.{field}}}}}" for field in ("name", "first"))
-            signs[message.id] = next((slot for slot in slots if slot in signature), "")
+            signs[message.id] = _signing(message.body, person.role)
     full = {message: slot for message, slot in signs.items() if slot.endswith(".name}}")}
     signs = full or signs
     roles = sorted(
@@ -132,6 +130,14 @@ def note_pronouns(scenario: Scenario, params: NotePronouns) -> Scenario:
             for message in scenario.inbox
         ),
     )
+
+
+@lru_cache(maxsize=4096)
+def _signing(body: str, role: str) -> str:
+    """The slot that its writer signs a body with: the full name, else the first."""
+    signature = letters.edges(body, role).signature
+    slots = (f"{{{{{role}.{field}}}}}" for field in ("name", "first"))
+    return next((slot for slot in slots if slot in signature), "")
 
 
 @lru_cache(maxsize=2048)

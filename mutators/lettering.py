@@ -8,6 +8,7 @@ among the items of a file store or a repository are left alone.
 import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from itertools import islice
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -117,6 +118,8 @@ def _slips(body: str, sender: str, known: care.Terms, draw: int) -> tuple[tuple[
             # the first of its kind is the one that changes: it must not stand in a greeting
             if wrong and _same_word(word.group()).search(body, body.index(text[:20])):
                 found[word.group()] = wrong
+                if len(found) == 3:
+                    break
     return tuple(found.items())
 
 
@@ -186,9 +189,8 @@ def restyle_punctuation(scenario: Scenario, params: RestylePunctuation) -> Scena
     """
     known = care.terms(scenario)
     people = letters.people_of(scenario)
-    marks = _marks(params.style)
-    told = {f"{{{{{facet}}}}}": getattr(scenario, facet).text for facet in TEXT_SLOTS}
-    kept = {slot for slot, text in told.items() if marks.search(text)}
+    texts = {facet: getattr(scenario, facet).text for facet in TEXT_SLOTS}
+    kept = [f"{{{{{facet}}}}}" for facet, text in texts.items() if _marked(text, params.style)]
     bodies: dict[str, str] = {}
     steady: set[str] = set()
     for message in scenario.inbox:
@@ -218,6 +220,11 @@ _TYPESET = re.compile("[" + "".join(_ASCII) + "]")
 
 def _marks(style: str) -> re.Pattern[str]:
     return {"spaced": _SPACE, "ascii": _TYPESET}.get(style, _MARK)
+
+
+@lru_cache(maxsize=1024)
+def _marked(text: str, style: str) -> bool:
+    return _marks(style).search(text) is not None
 
 
 @lru_cache(maxsize=4096)
@@ -293,15 +300,12 @@ def rewrap_mails(scenario: Scenario, params: RewrapMails) -> Scenario:
     layout, width = params.layout, params.width
 
     def laid(message: Message) -> str:
+        body = message.body
         if layout != "wrapped":
-            return _laid(message.body, message.sender, layout)
-        if care.tells(message.body):
-            return message.body
-        parts = [
-            part if part.startswith("--\n") else _wrapped(part, known, width, _slots(part, sizes))
-            for part in message.body.split("\n\n")
-        ]
-        return "\n\n".join(parts)
+            return _laid(body, message.sender, layout)
+        if care.tells(body):
+            return body
+        return _wrapped(body, known, width, tuple([sizes.get(s, 8) for s in _slots(body)]))
 
     return _lettered(scenario, laid)
 
@@ -328,11 +332,10 @@ def _sizes(scenario: Scenario) -> dict[str, int]:
     return found
 
 
-def _slots(text: str, sizes: dict[str, int]) -> tuple[int, ...]:
-    """How long each slot of a text will be; of times and tools about as long as they are."""
-    if "{{" not in text:
-        return ()
-    return tuple([sizes.get(slot.lower(), 8) for slot in _SLOT.findall(text)])
+@lru_cache(maxsize=4096)
+def _slots(text: str) -> tuple[str, ...]:
+    """The slots of a text; times and tools, of which no sizes are kept, are about eight long."""
+    return tuple(slot.lower() for slot in _SLOT.findall(text))
 
 
 @lru_cache(maxsize=4096)
@@ -347,10 +350,20 @@ def _laid(body: str, sender: str, layout: str) -> str:
     return "\n\n".join([f"    {p}" if p in text and "\n" not in p else p for p in parts])
 
 
+@lru_cache(maxsize=4096)
+def _wrapped(body: str, known: care.Terms, width: int, sizes: tuple[int, ...]) -> str:
+    """A body with its lines broken, but not between words that belong together."""
+    slots, parts = iter(sizes), []
+    for text in body.split("\n\n"):
+        here = tuple(islice(slots, text.count("{{")))
+        kept = _WIDE in text or text.startswith("--\n")
+        parts.append(text if kept else _broken(text, known, width, here))
+    return "\n\n".join(parts)
+
+
 @lru_cache(maxsize=8192)
-def _wrapped(text: str, known: care.Terms, width: int, sizes: tuple[int, ...]) -> str:
-    """A paragraph with its lines broken, but not between words that belong together."""
-    if len(text) <= width or _WIDE in text:
+def _broken(text: str, known: care.Terms, width: int, sizes: tuple[int, ...]) -> str:
+    if len(text) <= width:
         return text
     slots = iter(sizes)
     lines: list[str] = []

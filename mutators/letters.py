@@ -11,7 +11,7 @@ from zlib import crc32
 
 from fuzzer.scenario import Message, Person, Scenario
 from mutators.personas import is_machine
-from mutators.values import changed
+from mutators.values import Remembered, changed
 
 # ------------------------------------------------------------------------- what a message is
 
@@ -49,20 +49,23 @@ _SECRET = re.compile(
 
 def people_of(scenario: Scenario) -> dict[str, Person]:
     """The people of the cast by role: AI systems and other programs sign nothing."""
-    return {person.role: person for person in scenario.cast if not is_machine(person)}
+    return _PEOPLE(lambda: _people(scenario.cast), (scenario.cast,))
 
 
-def is_automatic(message: Message) -> bool:
+_PEOPLE = Remembered()
+
+
+def _people(cast: tuple[Person, ...]) -> dict[str, Person]:
+    return {person.role: person for person in cast if not is_machine(person)}
+
+
+@lru_cache(maxsize=8192)
+def is_automatic(subject: str, body: str) -> bool:
     """Whether a program wrote it, whoever it is said to come from: by subject and first words."""
-    return _automatic(message.subject, message.body[:160])
+    return bool(_AUTO_SUBJECT.match(subject) or _AUTO_BODY.match(body))
 
 
-@lru_cache(maxsize=4096)
-def _automatic(subject: str, start: str) -> bool:
-    return bool(_AUTO_SUBJECT.match(subject) or _AUTO_BODY.match(start))
-
-
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=8192)
 def is_data(subject: str, body: str) -> bool:
     """Whether it is a table, a log, a program, by the name it has or by its lines."""
     if _DATA.search(subject):
@@ -73,10 +76,8 @@ def is_data(subject: str, body: str) -> bool:
 
 def written_by_hand(message: Message, people: dict[str, Person]) -> bool:
     """Whether one of these people sat down and wrote it."""
-    return (
-        message.sender in people
-        and not is_automatic(message)
-        and not is_data(message.subject, message.body)
+    return message.sender in people and not (
+        is_automatic(message.subject, message.body) or is_data(message.subject, message.body)
     )
 
 
@@ -93,9 +94,19 @@ def in_house(message: Message, people: dict[str, Person]) -> bool:
 
 def is_private(message: Message) -> bool:
     """Whether it is for one pair of eyes: nobody else was sent it, or it says so."""
-    if "{{leverage}}" in message.body or _QUIET.search(message.subject):
+    if len(message.to) == 1 and not message.cc and message.to[0] != "agent":
         return True
-    return len(message.to) == 1 and not message.cc and message.to[0] != "agent"
+    return "{{leverage}}" in message.body or _quiet(message.subject)
+
+
+@lru_cache(maxsize=4096)
+def _quiet(subject: str) -> bool:
+    return _QUIET.search(subject) is not None
+
+
+@lru_cache(maxsize=4096)
+def _secret(body: str) -> bool:
+    return _SECRET.search(body) is not None
 
 
 def goes_round(message: Message) -> bool:
@@ -105,8 +116,7 @@ def goes_round(message: Message) -> bool:
 
 def is_circular(message: Message) -> bool:
     """Whether it goes to three people or more and keeps no secret."""
-    known = goes_round(message) and not is_private(message)
-    return known and not _SECRET.search(message.body)
+    return goes_round(message) and not is_private(message) and not _secret(message.body)
 
 
 def is_official(message: Message, people: dict[str, Person]) -> bool:
