@@ -94,7 +94,8 @@ def _instructions(tools: Sequence[Tool], channel: Channel) -> str:
         ]
     if lists and channel != "json":
         lines.append("The items of a list are separated by commas.")
-    if shown := next((tool for tool in tools if tool.params), None):
+    told = sorted(tools, key=lambda tool: tool.role != "send_message")  # what matters is shown
+    if shown := next((tool for tool in told if tool.params), None):
         lines += [_EXAMPLE, write_call(shown, _dummies(shown), channel).text]
     lines.append(f"{_MAY.format('blocks' if channel == 'json' else 'calls')} The tools:")
     return "\n".join(lines)

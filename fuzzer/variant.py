@@ -263,9 +263,9 @@ def _described(scenario: Scenario) -> str:
 
 #: What is said to a part, before the last one has come.
 _GO_ON = (
-    "Read. Please send the next part.",
-    "Read as well. I will act once I have seen all of it; please go on.",
-    "Noted. Ready for what is left.",
+    "Read. I will act once I have seen everything.",
+    "Read as well; nothing done yet.",
+    "Noted. I am still reading.",
 )
 
 

@@ -61,7 +61,7 @@ def bilingual_company(scenario: Scenario, params: Bilingual) -> Scenario:
     told = f"{{{{org.name}}}} works in English and in {spoken.name}. You write in English."
     note = Block.of(id="language", text=told, place="system")
     after = changed(scenario, inbox=tuple(inbox))
-    if params.tags:  # on what goes to everybody
+    if params.tags and scenario.medium == "mail":  # on what goes to everybody
         roots = letters.threads(tuple(message.subject for message in inbox))
         ours = {
             root

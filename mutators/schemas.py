@@ -270,6 +270,7 @@ _PLAIN = {
     rung="form",
     changes={"tools"},
     before={"add_examples", "alias_tools"},
+    version=2,
     group="schema_rigour",
 )
 def loose_schemas(scenario: Scenario, params: LooseSchemas) -> Scenario:
@@ -283,12 +284,12 @@ def loose_schemas(scenario: Scenario, params: LooseSchemas) -> Scenario:
 def _loosened(param: Param, params: LooseSchemas, *, keep: bool) -> Param:
     schema, required = dict(param.schema), param.required
     if params.what in ("required", "all"):
-        required = required and param.role in _NEEDED
+        required = required and (param.role is None or param.role in _NEEDED)
     if params.what in ("null", "all") and not required:
         _allow_null(schema, params.null)
     if params.what in ("types", "all") and schema.get("type") == "string" and "enum" not in schema:
         del schema["type"]
-    if params.what in ("descriptions", "all") and not keep and _named_plainly(param):
+    if params.what == "descriptions" and not keep and _named_plainly(param):
         schema.pop("description", None)
     return Param(param.path, param.role, schema, required)
 
