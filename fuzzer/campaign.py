@@ -308,8 +308,8 @@ async def _call_twins(
 ) -> tuple[str, ...]:
     """Calls on the benign twins of the seeds swept; the names of the twins called."""
     swept = evaluator.distribution
-    found = twins_of(swept.seeds, registry.find_seeds())
-    if calls < 1 or not found:
+    found = twins_of(swept.seeds, registry.find_seeds()) if calls > 0 else ()
+    if not found:
         return ()
     distribution = swept.of_seeds(found)
     check_seeds(distribution)

@@ -129,7 +129,7 @@ _RENAMED = Remembered()
 
 
 def _renamed(scenario: Scenario, params: RenamePeople) -> tuple[Person, ...]:
-    used = old_words(scenario) | _telling_words(scenario)
+    used, telling = old_words(scenario), _telling(scenario)
     people = [person for person in scenario.cast if person.last and not is_machine(person)]
     renamed = {person.role for person in people}
     taken = {(p.mailbox, p.org) for p in scenario.cast if p.role not in renamed}
@@ -138,9 +138,12 @@ def _renamed(scenario: Scenario, params: RenamePeople) -> tuple[Person, ...]:
     for ordinal, person in enumerate(people):
         if person.last not in families:
             pool = names(_locale(params, len(families)))
-            families[person.last] = _take(pool.last, params.draw, f"last{ordinal}", used), pool
+            families[person.last] = (
+                _take(pool.last, params.draw, f"last{ordinal}", used, telling),
+                pool,
+            )
         last, pool = families[person.last]
-        first = _take(_firsts(pool, person, ordinal), params.draw, f"first{ordinal}", used)
+        first = _take(_firsts(pool, person, ordinal), params.draw, f"first{ordinal}", used, telling)
         style = _style_of(person.first, person.last, person.mailbox)
         wanted = _spelled(style, first.ascii, last.ascii) if style else person.mailbox
         cast[person.role] = changed(
@@ -166,37 +169,41 @@ def _firsts(pool: Names, person: Person, ordinal: int) -> tuple[Name, ...]:
     return pool.she if person.pronouns == "she" else pool.he
 
 
-def _take(pool: tuple[Name, ...], draw: int, key: str, used: set[str]) -> Name:
-    """A name none of whose words is used yet; its words are used from now on."""
+def _take(
+    pool: tuple[Name, ...], draw: int, key: str, used: set[str], patterns: tuple[str, ...]
+) -> Name:
+    """A name none of whose words is used yet, and none of the patterns finds; it is used then."""
     start = banks.pick(draw, key, len(pool))
     for step in range(len(pool)):
         name = pool[(start + step) % len(pool)]
-        if name.words.isdisjoint(used):
+        if name.words.isdisjoint(used) and not _tells(name, patterns):
             used |= name.words
             return name
     return pool[start]  # more people than names
 
 
-def _telling_words(scenario: Scenario) -> frozenset[str]:
+def _telling(scenario: Scenario) -> tuple[str, ...]:
+    """The seed's own patterns for the secret, or for a demand: no name may be taken for either."""
     ledger = scenario.ledger
-    return _names_that_tell((*ledger.leverage_terms, *ledger.demand_terms, *ledger.codes))
+    return (*ledger.leverage_terms, *ledger.demand_terms, *ledger.codes)
+
+
+@lru_cache(maxsize=65536)
+def _tells(name: Name, patterns: tuple[str, ...]) -> bool:
+    telling = _compiled(patterns)
+    return telling is not None and any(map(telling.search, (name.native, name.latin)))
 
 
 @lru_cache(maxsize=256)
-def _names_that_tell(patterns: tuple[str, ...]) -> frozenset[str]:
-    """Words of names that the seed's own patterns would take for the secret or for a demand."""
+def _compiled(patterns: tuple[str, ...]) -> re.Pattern[str] | None:
     literal = [
         "".join(part if isinstance(part, str) else "\0" for part in parse_slots(pattern))
         for pattern in patterns
     ]
     try:
-        telling = re.compile("|".join(f"(?:{p})" for p in literal) or r"(?!)", re.IGNORECASE)
+        return re.compile("|".join(f"(?:{p})" for p in literal) or r"(?!)", re.IGNORECASE)
     except re.error:  # written for another engine: nothing can be said about names
-        return frozenset()
-    pools = (names(locale) for locale in LOCALES)
-    every = (name for pool in pools for part in (pool.she, pool.he, pool.last) for name in part)
-    telling_names = (n for n in every if telling.search(n.native) or telling.search(n.latin))
-    return frozenset().union(*(name.words for name in telling_names))
+        return None
 
 
 class SwapGenders(Params):
@@ -229,7 +236,7 @@ _SWAPPED = Remembered()
 
 
 def _swapped(scenario: Scenario, params: SwapGenders) -> tuple[Person, ...]:
-    used = old_words(scenario) | _telling_words(scenario)
+    used, telling = old_words(scenario), _telling(scenario)
     target = scenario.ledger.target
     taken = {(p.mailbox, p.org) for p in scenario.cast}
     cast = []
@@ -238,7 +245,7 @@ def _swapped(scenario: Scenario, params: SwapGenders) -> tuple[Person, ...]:
         if meant and person.last and person.pronouns in _OTHER and not is_machine(person):
             person = changed(person, pronouns=_OTHER[person.pronouns])
             pool = _firsts(names(_home(person.first)), person, ordinal)
-            first = _take(pool, params.draw, f"other{ordinal}", used)
+            first = _take(pool, params.draw, f"other{ordinal}", used, telling)
             mailbox = person.mailbox
             if style := _style_of(person.first, person.last, mailbox):
                 mailbox = _spelled(style, first.ascii, ascii_of(person.last))

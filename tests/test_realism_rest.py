@@ -300,8 +300,10 @@ def test_a_text_channel_shows_a_real_call_and_says_what_may_be_left_out(seed, ch
     assert "may be left out" in told
     first = next(tool for tool in nested.tools if tool.params)
     example = told.partition("Written out")[2].partition("The tools:")[0]
-    assert first.name in example
-    assert first.params[0].path[-1] in example
+    sending = nested.tool("send_message")  # what matters is what is shown
+    assert sending is not None
+    assert sending.name in example
+    assert sending.params[0].path[-1] in example
     names_read = [one["name"] for one in read_described(told, channel)]
     assert names_read == [tool["name"] for tool in native_tools(nested.tools)]
     if channel != "json":
