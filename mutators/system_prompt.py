@@ -226,7 +226,7 @@ def format_prompt(scenario: Scenario, params: FormatPrompt) -> Scenario:
     number = 0
     above = ""
     for block in scenario.system:
-        if block.place == "system":
+        if block.place == "system" and not block.tells:
             number += 1
             title = _TITLES.get(block.id, "General")
             shared = title == above and params.style in ("headings", "banners", "bold")

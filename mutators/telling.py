@@ -113,7 +113,8 @@ def split(scenario: Scenario, slot: str, text: str, cut: Cut, draw: int) -> Scen
     opener = openers[draw % len(openers)]
     counted = opener == "(2/2)"  # then the first one is counted too
     first = changed(whole, body=f"{parts[0]}\n\n(1/2)" if counted else parts[0])
-    more = changed(whole, id=f"{whole.id}:{slot.strip('{}')}", body=f"{opener}\n\n{parts[1]}")
+    name = f"{whole.id}:{slot.strip('{}')}"  # and a number of its own, where the head shows one
+    more = changed(whole, id=name, number="", body=f"{opener}\n\n{parts[1]}")
     inbox = (*scenario.inbox[:at], first, *scenario.inbox[at + 1 :])
     return changed(scenario, inbox=followed(inbox, at, more, 1 + draw % 3))
 
