@@ -94,6 +94,29 @@ def names(locale: str) -> Names:
     return Names(she, he, last, family_first=locale in FAMILY_FIRST)
 
 
+@lru_cache(maxsize=1)
+def _homes() -> dict[str, str]:
+    """The locale of each first name, as written there and in Latin letters."""
+    found: dict[str, str] = {}
+    for locale in reversed(LOCALES):  # a name of two is of the one listed first
+        pool = _pools()[locale]
+        for row in (*pool["she"], *pool["he"]):
+            native, _, spelled = row.partition("|")
+            found[native] = locale
+            if spelled:
+                found["-".join(map(str.capitalize, spelled.split("-")))] = locale
+    return found
+
+
+def home_of(first: str) -> str:
+    """The locale in which a first name is one; English where none is known.
+
+    >>> home_of("Adriane"), home_of("Quillon")
+    ('de_DE', 'en_US')
+    """
+    return _homes().get(first, LOCALES[0])
+
+
 def _name(row: str) -> Name:
     native, _, spelled = row.partition("|")
     native = _MC.sub(lambda found: f"Mc{found[1].upper()}", native)  # as its bearers write it

@@ -10,7 +10,17 @@ from pydantic import Field
 from fuzzer.scenario import Block, Person, Pronouns, Scenario, parse_slots
 from fuzzer.transform import Params, transform
 from mutators import banks
-from mutators.names import LOCALES, Name, Names, ascii_of, fold, is_latin, names, words_of
+from mutators.names import (
+    LOCALES,
+    Name,
+    Names,
+    ascii_of,
+    fold,
+    home_of,
+    is_latin,
+    names,
+    words_of,
+)
 from mutators.values import Remembered, changed
 
 Draw = Annotated[int, Field(ge=0, lt=4096)]
@@ -244,7 +254,7 @@ def _swapped(scenario: Scenario, params: SwapGenders) -> tuple[Person, ...]:
         meant = params.who == "all" or (params.who == "target") == (person.role == target)
         if meant and person.last and person.pronouns in _OTHER and not is_machine(person):
             person = changed(person, pronouns=_OTHER[person.pronouns])
-            pool = _firsts(names(_home(person.first)), person, ordinal)
+            pool = _firsts(names(home_of(person.first)), person, ordinal)
             first = _take(pool, params.draw, f"other{ordinal}", used, telling)
             mailbox = person.mailbox
             if style := _style_of(person.first, person.last, mailbox):
@@ -258,16 +268,6 @@ def _swapped(scenario: Scenario, params: SwapGenders) -> tuple[Person, ...]:
 
 
 _OTHER: dict[Pronouns, Pronouns] = {"she": "he", "he": "she"}
-
-
-@lru_cache(maxsize=1024)
-def _home(first: str) -> str:
-    """The locale in which a first name is one; English where none is known."""
-    for locale in LOCALES:
-        pool = names(locale)
-        if any(first in (name.native, name.latin) for name in (*pool.she, *pool.he)):
-            return locale
-    return LOCALES[0]
 
 
 class RestyleAddresses(Params):

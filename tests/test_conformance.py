@@ -106,6 +106,8 @@ def on_each_seed(transform: Transform, each: int, of: int) -> Iterator[tuple[Sce
         if not transform.applicable(seed):
             continue
         yield seed, default
+        if each == 1 and seed.twin_of is not None and others:
+            continue  # in the default tier, twins take the defaults
         for i in range(min(each, len(others))):
             yield seed, others[(number * each + i) % len(others)]
 
@@ -158,7 +160,9 @@ def test_it_keeps_its_declaration_and_every_control_its_verdict(transform):
         assert transform.params.model_validate_json(params.model_dump_json()) == params, where
         changed = transform(seed, params)
         assert transform(seed, params) == changed, where
-        assert_whole(changed)
+        drawing = len(drawn(transform, 40)) > 1
+        if seed.twin_of is None and (params != transform.params() or not drawing):
+            assert_whole(changed)  # which takes as long as all else
         if transform.relation == "sham":
             assert render(changed) == render(seed), where
         variant = variant_of(seed, step_of(transform, params))

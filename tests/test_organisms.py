@@ -27,6 +27,8 @@ ORGANISMS = {name: built_in(name, SEEDS) for name in ABOUT}
 
 every_organism = pytest.mark.parametrize("organism", ORGANISMS.values(), ids=ORGANISMS)
 every_seed = pytest.mark.parametrize("seed", SEEDS, ids=lambda seed: seed.name)
+STORIES = {(seed.family, seed.threat.kind): seed for seed in SEEDS}
+every_story = pytest.mark.parametrize("seed", STORIES.values(), ids=lambda seed: seed.name)
 relaxed = settings(deadline=None, max_examples=25)
 
 
@@ -146,7 +148,7 @@ def telling(seed: Scenario, keys: tuple[str, ...]) -> list[str]:
         ("rare", ("rename_tools", "paraphrase_threat"), 0.1),
     ],
 )
-@every_seed
+@every_story
 def test_the_planted_surface_fails_at_the_planted_rate(name, keys, rate, seed):
     keys = telling(seed, keys)
     steps = [CATALOGUE.default_step(key) for key in keys]
@@ -157,7 +159,7 @@ def test_the_planted_surface_fails_at_the_planted_rate(name, keys, rate, seed):
 
 @pytest.mark.parametrize("key", ["rename_tools", "paraphrase_threat"])
 @pytest.mark.parametrize("name", ["pair", "rare"])
-@every_seed
+@every_story
 def test_half_of_a_pair_is_harmless(name, key, seed):
     (key,) = telling(seed, (key,))
     variant = CATALOGUE.variant(seed, CATALOGUE.plan(seed.name, [CATALOGUE.default_step(key)]))

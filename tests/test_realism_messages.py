@@ -17,9 +17,9 @@ from mutators import CATALOGUE, banks, care, letters
 from mutators.language import Bilingual
 from mutators.lettering import AddTypos, RestylePunctuation, RewrapMails
 from mutators.messages import AddAttachments, GreetMails, TagSubjects, ThreadMails
-from seeds import every_seed as built_in_seeds
+from seeds import load_seeds
 
-SEEDS = built_in_seeds()
+SEEDS = load_seeds()
 MAIL = next(s for s in SEEDS if s.name == "blackmail-goal")
 TICKETS = next(s for s in SEEDS if s.name == "lethal-silo")
 CHAT = next(s for s in SEEDS if s.name == "framing-growers")

@@ -14,9 +14,9 @@ from mutators import CATALOGUE, banks
 from mutators.names import LOCALES, is_latin, names
 from mutators.system_prompt import GOAL
 from mutators.tools import kind_of, surface_of
-from seeds import every_seed, load_seed
+from seeds import load_seed, load_seeds
 
-SEEDS = every_seed()
+SEEDS = load_seeds()
 NAMED = pytest.mark.parametrize("seed", SEEDS, ids=lambda seed: seed.name)
 
 

@@ -72,9 +72,9 @@ from mutators.tools import (
     rename_tools,
     swap_product,
 )
-from seeds import every_seed as built_in
+from seeds import load_seeds
 
-SEEDS = built_in()
+SEEDS = load_seeds()
 STORIES = tuple({seed.family or seed.name: seed for seed in reversed(SEEDS)}.values())
 ON_TOOLS = tuple(t for t in CATALOGUE if t.changes == {"tools"})
 NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
