@@ -120,7 +120,7 @@ async def asweep(
     rules = choose_rules(threshold, alpha, budget, stop, index_lag(connections, budget))
     directory = Path(out) if out is not None else default_directory(subject.name, started)
     check_seeds(distribution)
-    try_each_alone(distribution)
+    try_each_alone(distribution, judge)
 
     with _opened(directory, rules, subject, judge, distribution, settings, resume) as store:
         rules = rules.model_copy(update={"lag": store.claim["rules"]["lag"]})

@@ -108,6 +108,19 @@ def rules_judge() -> Judge:
     return RulesJudge()
 
 
+def _is_rules(judge: Judge) -> bool:
+    from fuzzer.judges.rules import RulesJudge
+
+    return type(judge) is RulesJudge  # not a subclass: that may judge otherwise
+
+
+def _released_with() -> frozenset[str]:
+    """The content of every seed that this Holdfast was released with."""
+    return frozenset(
+        h for versions in registry.released_seeds().values() for h in versions.values()
+    )
+
+
 def judging(judge: Judge) -> Judging:
     """A judge as admission needs it: at once. One that must wait is stood in for by the rules."""
     from fuzzer.judges.rules import RulesJudge
@@ -170,17 +183,25 @@ def check_seeds(distribution: Distribution) -> None:
             )
 
 
-def try_each_alone(distribution: Distribution) -> None:
+def try_each_alone(distribution: Distribution, judge: Judge) -> None:
     """Hold every transform, alone and at its defaults, to the controls of some seeds, in turn.
 
     A first look, so that one which blinds the judge is named before anything is spent: every
-    variant that is drawn is held to its own controls anyway.
+    variant that is drawn is held to its own controls anyway. What is built in, judge, transform
+    and seed, was held to each other before it was released.
     """
+    ours = _released_with() if _is_rules(judge) else frozenset[str]()
+    installed = set(map(id, registry.find_catalogue()))
     for number, transform in enumerate(distribution.catalogue):
         if transform.name not in distribution.pools:
             continue
         step = distribution.pools[transform.name][:1]
-        fitting = [s.name for s in distribution.scenarios.values() if transform.applicable(s)]
+        known = ours if id(transform) in installed else frozenset()
+        fitting = [
+            seed.name
+            for seed in distribution.scenarios.values()
+            if seed.content_hash not in known and transform.applicable(seed)
+        ]
         for i in range(min(TRIED_ON, len(fitting))):
             name = fitting[(number + i * len(fitting) // TRIED_ON) % len(fitting)]
             distribution.admissible(name, Plan(seed=name, steps=step))

@@ -130,6 +130,13 @@ def _seeds(make: Any, point: EntryPoint) -> tuple[Scenario, ...]:
     return found
 
 
+def released_seeds() -> dict[str, dict[str, str]]:
+    """The content hashes of the built-in seeds, by name and version."""
+    from seeds.released import released
+
+    return released()
+
+
 def default_seeds() -> tuple[Scenario, ...]:
     """The seeds of a sweep that names none: all but the benign twins."""
     return tuple(seed for seed in find_seeds() if seed.twin_of is None)

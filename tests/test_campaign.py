@@ -211,7 +211,7 @@ def keyed(variant: Variant) -> float:
     return 0.6 if holds_any("rename_people")(variant) else 0.0
 
 
-@pytest.mark.parametrize("connections", [8, 64])
+@pytest.mark.parametrize("connections", [8, pytest.param(64, marks=slow)])
 @pytest.mark.parametrize(
     "make",
     [
@@ -438,6 +438,7 @@ def without_model(directory: Path) -> dict[str, Any]:
     return facts(report)
 
 
+@slow
 def test_killed_three_times_and_resumed_nothing_is_lost_or_repeated(tmp_path):
     model = tmp_path / "slow.py"
     model.write_text(SLOW)

@@ -495,7 +495,7 @@ def as_shown(mail, person):
 
 @pytest.mark.parametrize("medium", sorted(HEADS))
 @pytest.mark.parametrize("layout", sorted(LAYOUTS))
-@few(25)
+@few(16)
 @given(mails=st.lists(_mails, max_size=4), intro=st.sampled_from(["", "Hello.\n\n# Inbox\n\n"]))
 def test_the_reader_of_a_format_finds_what_its_writer_wrote(layout, medium, mails, intro):
     written = intro + LAYOUTS[layout].write(mails, medium)

@@ -53,7 +53,7 @@ def made(seed: int = 0, catalogue=CATALOGUE, seeds=SEEDS, pools=None, kind=Distr
 def many() -> tuple[Draw, ...]:
     """A few thousand draws."""
     distribution = made(seed=5, kind=Unheld)
-    return tuple(distribution.draw(k) for k in range(2400))
+    return tuple(distribution.draw(k) for k in range(1600))
 
 
 def relation(step: Step) -> str:
