@@ -8,6 +8,10 @@ EXTRAS ?= .venv-extras
 EXTRAS_READY := $(EXTRAS)/.ready
 INSTALL := -m pip install --quiet --disable-pip-version-check
 
+# Some tests wait for processes and servers: half as many workers again as there are cores.
+CORES := $(shell getconf _NPROCESSORS_ONLN)
+WORKERS ?= $(shell expr $(CORES) \* 3 / 2 + 0)
+
 .PHONY: sweep test test-full test-extras lint bench lock clean
 
 # The demonstration: a model organism whose zero does not hold. A sweep that finds it brittle exits
@@ -16,13 +20,13 @@ sweep: $(READY)
 	@$(BIN)/holdfast sweep; test $$? -eq 1
 
 test: $(READY)
-	$(BIN)/python -m pytest -q -n auto --dist worksteal
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 
 test-full: $(READY)
-	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not extras"
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not extras"
 
 test-extras: $(EXTRAS_READY)
-	$(EXTRAS)/bin/python -m pytest -q -n auto --dist worksteal -m extras
+	$(EXTRAS)/bin/python -m pytest -q -n $(WORKERS) --dist worksteal -m extras
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -219,7 +219,7 @@ def cases(draw: st.DrawFn) -> Case:
     return Case(
         tuple(people_),
         firms,
-        draw(texts),
+        draw(texts.filter(str.strip)),  # a prompt of nothing is refused
         tuple(draw(st.lists(texts, min_size=1, max_size=3))),
     )
 
@@ -320,7 +320,6 @@ def test_whoever_is_left_out_of_the_annotation_joins_the_cast_and_is_told(case, 
     source.write_text(json.dumps({"system": case.prompt, "user": mailed(case)}), encoding="utf-8")
     notes.write_text(annotated(fewer), encoding="utf-8")
     assume(len(case.bodies) >= len(case.people) - 1)  # so that somebody writes to, or as, them
-    assume(case.prompt.strip())  # a prompt of nothing is refused
     brought = bring(source, notes)
     seed = loaded(brought, folder)
     assert any(left_out[2] in doubt and "joins the cast" in doubt for doubt in brought.doubts)
