@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 
 EXTRAS ?= .venv-extras
 EXTRAS_READY := $(EXTRAS)/.ready
-INSTALL := -m pip install --quiet --disable-pip-version-check
+INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile
 
 # Some tests wait for processes and servers: half as many workers again as there are cores.
 CORES := $(shell getconf _NPROCESSORS_ONLN)
