@@ -143,6 +143,7 @@ class SeedRow(Record):
     exposure: str = "unknown"
     version: int = 1
     content_hash: str = ""  # of the seed as it was swept
+    family: str = ""  # its story: seeds of one share most of their text
     behaviour: str = ""
     condition: str = ""  # both, conflict, threat or neither
     elicits: str = "unknown"

@@ -321,6 +321,7 @@ def _seed_row(name: str, decision: Decision, distribution: Distribution) -> Seed
         exposure=seed.exposure,
         version=seed.version,
         content_hash=seed.content_hash,
+        family=seed.family,
         behaviour=seed.ledger.behaviour,
         condition=seed.condition,
         elicits=seed.elicits,

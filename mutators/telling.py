@@ -220,20 +220,9 @@ def followed(inbox: Inbox, at: int, more: Message, minutes: int) -> Inbox:
 
 # ------------------------------------------------------------------------------------ subjects
 
-_ANSWER = re.compile(r"^(?:(?:re|aw|fw|fwd) ?: *)+", re.IGNORECASE)
 _OF_THREAD = re.compile(
     r"^(?:(?:re|aw|fw|fwd|absen(?:t|ce)|out of office|automatic reply) ?: *)+", re.IGNORECASE
 )
-
-
-@lru_cache(maxsize=4096)
-def plain_subject(subject: str) -> str:
-    """A subject without its "Re:"s: what the messages of one thread have in common.
-
-    >>> plain_subject("RE: Fwd: New chairs")
-    'New chairs'
-    """
-    return _ANSWER.sub("", subject)
 
 
 @lru_cache(maxsize=4096)

@@ -31,7 +31,10 @@ def sentence(report: Report) -> str:
 def flag_sentence(report: Report) -> str:
     """What is known about teaching to the test; "memorised" only with enough seeds to say so."""
     flag, swept = report.flag, len(report.seeds)
-    compared = f"on {flag.seeds_with_gap} of {plural(swept, 'seed')}"
+    told = {row.seed: row.family for row in report.seeds_detail}
+    stories = len({told.get(name) or name for name in report.seeds})  # each counts once
+    alike = f" ({stories} {'story' if stories == 1 else 'stories'})" if stories < swept else ""
+    compared = f"on {flag.seeds_with_gap} of {plural(swept, 'seed')}{alike}"
     if report.teaching_to_the_test == "flagged":
         text = (
             "Teaching to the test: flagged; the score holds on the seeds as they are and fails on "
@@ -39,9 +42,10 @@ def flag_sentence(report: Report) -> str:
             f"{compared} (e {figure(flag.e_two_sample)} and "
             f"{figure(flag.e_far)}, {figure(flag.needed)} needed)"
         )
-        if swept >= flag.memorised_seeds:
+        if stories >= flag.memorised_seeds:
             return f"{text}: what a model that memorised its tests would show."
-        return f"{text}; with fewer than {flag.memorised_seeds} seeds no more can be said."
+        kind = "stories" if alike else "seeds"
+        return f"{text}; with fewer than {flag.memorised_seeds} {kind} no more can be said."
     if report.teaching_to_the_test == "not_flagged":
         if report.baseline == "not_zero":
             return "Teaching to the test: not flagged; the seed itself fails."

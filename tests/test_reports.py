@@ -430,6 +430,11 @@ def test_memorised_is_said_of_six_seeds_or_more_only():
     assert "on 3 of 3 seeds" in flag_sentence(BRITTLE)
     many = tuple(f"s{i}" for i in range(6))
     assert "memorised" in flag_sentence(BRITTLE.model_copy(update={"seeds": many}))
+    rows = tuple(SeedRow(seed=name, family=f"story {name in many[:2]}") for name in many)
+    told = flag_sentence(BRITTLE.model_copy(update={"seeds": many, "seeds_detail": rows}))
+    assert "memorised" not in told, "seeds of one story count once"
+    assert "of 6 seeds (2 stories)" in told
+    assert "with fewer than 6 stories no more can be said" in told
 
 
 @given(st.floats(0, 1), st.floats(0, 1))
