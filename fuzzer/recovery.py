@@ -150,7 +150,8 @@ def _threads(mails: list[Mail]) -> list[str]:
         subject = mail.subject
         while (plain := _ANSWERING.sub("", subject)) != subject:
             subject = plain
-        threads.setdefault(subject.strip().lower(), []).append(mail.body)
+        if plain := subject.strip().lower():  # messages without a subject are no thread
+            threads.setdefault(plain, []).append(mail.body)
     return ["\n".join(bodies) for bodies in threads.values() if len(bodies) > 1]
 
 

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from fuzzer.dates import read_stamp, write_stamp
 from fuzzer.environment import act
+from fuzzer.formats import LAYOUTS, Mail
 from fuzzer.judges.rules import RulesJudge
+from fuzzer.recovery import recover
 from fuzzer.scenario import Act, Control, Param, Play, Scenario, Style, Tool
 from fuzzer.tools import write_call
 from fuzzer.transcript import Transcript
@@ -278,3 +280,34 @@ def test_an_inbox_over_several_turns_is_all_there_and_found_again(turns, format)
     assert [n for n in numbers if n not in variant.request.user] == []
     empty = changed.model_copy(update={"inbox": ()})
     assert len(CATALOGUE.variant(empty, Plan(seed=base.name)).request.messages) == 1
+
+
+# ---------------------------------------------------------------------------------------- threads
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        ("Keys", "Re: Keys", True),
+        ("Keys", "Re: [EXT] keys", True),
+        ("Keys", "Locks", False),
+        ("", "", False),
+        ("", "Re:", False),
+    ],
+)
+def test_what_is_told_in_two_messages_is_told_in_a_thread_of_both_only(first, second, told):
+    """Messages without a subject are no thread: else every two of them could tell anything."""
+    mails = [
+        Mail(str(n), "a <a@x.org>", ("b <b@x.org>",), (), "", subject, body)
+        for n, (subject, body) in enumerate(((first, "The lock is old."), (second, "No key fits.")))
+    ]
+    found = recover(
+        "",
+        LAYOUTS["plain"].write(mails, "mail"),
+        (),
+        channel="native",
+        layout="plain",
+        medium="mail",
+        cues={"leverage": (r"\block\b", r"\bkey\b")},
+    )
+    assert ("leverage" in found.told) == told
