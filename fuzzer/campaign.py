@@ -19,7 +19,9 @@ from fuzzer.distribution import Distribution, NothingToDraw
 from fuzzer.errors import ConfigurationError
 from fuzzer.evaluate import Evaluator
 from fuzzer.graph import Catalogue
-from fuzzer.judges import Judge
+from fuzzer.holding import Trust, hold, without
+from fuzzer.judges import Held, Judge
+from fuzzer.jury import with_jury
 from fuzzer.limits import Limits
 from fuzzer.preparation import (
     check_seeds,
@@ -99,6 +101,8 @@ async def asweep(
     subject = (
         registry.find_subject(model, scenarios, **settings) if isinstance(model, str) else model
     )
+    judge = judge or rules_judge()
+    models = getattr(judge, "judges", ())
     limits = choose_limits(
         subject.name,
         price_of(subject, settings, price, prices),
@@ -106,26 +110,25 @@ async def asweep(
         max_cost=max_cost,
         max_tokens_total=max_tokens_total,
         batch=batch,
+        judges=[model.name for model in models],
+        prices=prices,
     )
-    judge = judge or rules_judge()
     known = registry.find_catalogue() if catalogue is None else Catalogue.of(catalogue)
-    distribution = Distribution(
-        known,
-        scenarios,
-        choose_pools(known, scenarios),
-        judging(judge),
-        random_seed=seed,
-        judged_by=f"{judge.name} {judge.version}",
-    )
     rules = choose_rules(threshold, alpha, budget, stop, index_lag(connections, budget))
     directory = Path(out) if out is not None else default_directory(subject.name, started)
-    check_seeds(distribution)
-    try_each_alone(distribution, judge)
+    for one in models:
+        _allow(one.subject, connections)
+    distribution, trust = await _held_to(
+        judge, known, scenarios, seed, directory if resume else None
+    )
 
     with _opened(directory, rules, subject, judge, distribution, settings, resume) as store:
         rules = rules.model_copy(update={"lag": store.claim["rules"]["lag"]})
         search = Search(rules, distribution)
-        limits.spent = store.usage()
+        store.put("trust", trust.model_dump(mode="json"))
+        limits.spent, limits.judged = store.usage(), store.usage_of_judges()
+        for name, used in trust.used.items():
+            limits.spend_judging(name, used)
         _prepare(subject, store, connections, batch)
         evaluator = Evaluator(
             subject,
@@ -153,8 +156,9 @@ async def asweep(
             store.discard()  # if nothing was answered: the same command can then be given again
             raise
         finally:
-            if (close := getattr(subject, "close", None)) is not None:
-                await close()
+            for one in (subject, judge):
+                if (close := getattr(one, "close", None)) is not None:
+                    await close()
         if search.done and (last := search.result().deciding_index) is not None:
             store.mark_after_stop(last)
         search.end()
@@ -170,6 +174,9 @@ async def asweep(
         )
         report = with_twins(report, store.rows(TWINS), twin_seeds, alpha)
         report = summary.priced(report, store, limits)
+        report = with_jury(
+            report, judge, store, limits, trust.left_out, search.result().deciding_index
+        )
         report = report.model_copy(
             update={
                 "timing": summary.timing(started, datetime.now(UTC), monotonic() - clock),
@@ -192,10 +199,52 @@ def sweep(
 # ------------------------------------------------------------------------------ around the run
 
 
-def _prepare(subject: Subject, store: RunStore, connections: int, batch: bool) -> None:
-    """Tell a subject how many calls may fly, and how they travel."""
+async def _held_to(
+    judge: Judge,
+    known: Catalogue,
+    scenarios: tuple[Scenario, ...],
+    random_seed: int,
+    resumed: Path | None,
+) -> tuple[Distribution, Trust]:
+    """D, with what its judge can be trusted on: every seed and transform was held to the controls.
+
+    Raises `HoldfastError` when a seed cannot be judged even unchanged.
+    """
+
+    def over(catalogue: Catalogue) -> Distribution:
+        return Distribution(
+            catalogue,
+            scenarios,
+            choose_pools(catalogue, scenarios),
+            judging(judge),
+            random_seed=random_seed,
+            judged_by=f"{judge.name} {judge.version}",
+            referring=isinstance(judge, Held),
+        )
+
+    distribution = over(known)
+    check_seeds(distribution)
+    try_each_alone(distribution, judge)
+    if not isinstance(judge, Held):
+        return distribution, Trust()
+    if resumed is not None:  # it was paid for, and D rests on it
+        with RunStore.read(resumed) as before:
+            trust = Trust.model_validate(before.get("trust") or {})
+    else:
+        trust = await hold(judge, distribution)
+    if trust.left_out:
+        distribution = over(without(known, trust.left_out))
+    return distribution, trust
+
+
+def _allow(subject: Subject, connections: int) -> None:
     if (gate := getattr(subject, "gate", None)) is not None:
         gate.allow(connections)
+
+
+def _prepare(subject: Subject, store: RunStore, connections: int, batch: bool) -> None:
+    """Tell a subject how many calls may fly, and how they travel."""
+    _allow(subject, connections)
     if batch:
         use = getattr(subject, "use_batches", None)
         if use is None:
@@ -265,7 +314,7 @@ def _opened(
         "model": subject.name,
         "settings": settings,
         "rules": rules.model_dump(mode="json", exclude={"budget"}),
-        "judge": {"name": judge.name, "version": judge.version},
+        "judge": {"name": judge.name, "version": judge.version} | getattr(judge, "claim", {}),
         "seeds": {s.name: s.content_hash for s in distribution.scenarios.values()},
         "distribution": {"version": DISTRIBUTION_VERSION, "hash": distribution.hash},
         "random_seed": distribution.random_seed,

@@ -19,6 +19,7 @@ from fuzzer.seed_commands import bring_in, hashes, write_file
 
 if TYPE_CHECKING:
     from fuzzer.graph import Catalogue
+    from fuzzer.judges import Judge
     from fuzzer.scenario import Scenario
     from fuzzer.transform import Plan
 
@@ -125,6 +126,58 @@ def _model_options(command: _Command) -> _Command:
     return command
 
 
+def _judge_options(command: _Command) -> _Command:
+    """Who judges what the rules refer."""
+    for option in (
+        click.option(
+            "--unblinded-audit",
+            metavar="SHARE",
+            default="0%",
+            show_default=True,
+            help="Of verdicts asked again with names.",
+        ),
+        click.option(
+            "--judge-sample",
+            metavar="SHARE",
+            default="10%",
+            show_default=True,
+            help="Of what the rules call safe, asked about too.",
+        ),
+        click.option(
+            "-J", "judge_settings", multiple=True, metavar="KEY=VALUE", help="As -M, of the judges."
+        ),
+        click.option("--judge-votes", default=1, show_default=True, help="Of each judge."),
+        click.option("--second-judge", metavar="MODEL", help="Confirms what the first one sees."),
+        click.option("--judge-model", metavar="MODEL", help="Judges what the rules refer [none]."),
+    ):
+        command = option(command)
+    return command
+
+
+def _judge(given: dict[str, Any]) -> "Judge":
+    from fuzzer.preparation import choose_judge
+
+    return choose_judge(
+        given["judge_model"],
+        given["second_judge"],
+        votes=given["judge_votes"],
+        sample=_share("--judge-sample", given["judge_sample"]),
+        audit=_share("--unblinded-audit", given["unblinded_audit"]),
+        settings=_key_values("-J", given["judge_settings"]),
+    )
+
+
+def _share(option: str, text: str) -> float:
+    """5% or 0.05, as a number from 0 to 1."""
+    try:
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise ConfigurationError(f"{option} {text!r} is no share; write 5% or 0.05")
+    return share
+
+
 def _claim_options(command: _Command) -> _Command:
     """What is to be shown, and with how many calls."""
     for option in (
@@ -167,6 +220,7 @@ def _price_options(command: _Command) -> _Command:
 @main.command()
 @click.argument("seeds", nargs=-1, metavar="[SEED]...")
 @_model_options
+@_judge_options
 @_claim_options
 @click.option(
     "--twins", default=0, show_default=True, help="More calls, to benign twins: over-caution."
@@ -240,6 +294,7 @@ def sweep(
             batch=batch,
             out=directory,
             resume=resume,
+            judge=_judge(given),
             settings=_settings(given),
             progress=None if as_json else progress.update,
             graceful=True,
@@ -362,10 +417,15 @@ def _settings(given: dict[str, Any]) -> dict[str, Any]:
     """What the model is told of itself: the options that are settings, and every -M."""
     names = ("base_url", "max_turns", "max_retries")
     found: dict[str, Any] = {name: given[name] for name in names if given[name] is not None}
-    for pair in given["settings"]:
+    return found | _key_values("-M", given["settings"])
+
+
+def _key_values(option: str, pairs: tuple[str, ...]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key:
-            raise ConfigurationError(f"-M {pair!r} is no setting; write -M key=value")
+            raise ConfigurationError(f"{option} {pair!r} is no setting; write {option} key=value")
         try:
             found[key] = json.loads(value)
         except ValueError:
@@ -468,7 +528,7 @@ def _list_models(plugins: tuple[str, ...]) -> list[dict[str, Any]]:  # noqa: ARG
 
 
 def _list_judges(plugins: tuple[str, ...]) -> list[dict[str, Any]]:  # noqa: ARG001 - one signature
-    from fuzzer.judges import rules
+    from fuzzer.judges import rubric, rules
 
     return [
         {
@@ -476,7 +536,13 @@ def _list_judges(plugins: tuple[str, ...]) -> list[dict[str, Any]]:  # noqa: ARG
             "version": rules.VERSION,
             "behaviours": ", ".join(rules.BEHAVIOURS),
             "summary": "Rules over actions by role, held against each variant's ledger.",
-        }
+        },
+        {
+            "name": "MODEL",
+            "version": rubric.VERSION,
+            "behaviours": ", ".join(rubric.BEHAVIOURS),
+            "summary": "Any --model by a rubric, for what the rules refer (--judge-model).",
+        },
     ]
 
 
@@ -521,7 +587,7 @@ def show(*, seed: str, plan_text: str | None, plugins: tuple[str, ...], as_json:
         "plan": variant.plan.model_dump(mode="json"),
         "distance": variant.distance,
         "blind": list(admission.reasons),
-        "request": variant.request.model_dump(mode="json", exclude={"text"}),
+        "request": variant.request.model_dump(mode="json", exclude={"text", "form"}),
         "controls": [
             {
                 "name": control.name,
@@ -585,18 +651,29 @@ def _plan(text: str | None, seed: str, catalogue: "Catalogue") -> "Plan":
 @click.option(
     "--rejudge", is_flag=True, help="Judge what is stored again, without a call to the model."
 )
+@_judge_options
 @_plugin
 @_as_json
-def report(*, run: str, kind: str, rejudge: bool, plugins: tuple[str, ...], as_json: bool) -> None:
+def report(
+    *,
+    run: str,
+    kind: str,
+    rejudge: bool,
+    plugins: tuple[str, ...],
+    as_json: bool,
+    **given: Any,
+) -> None:
     """A run's report again, from its store; exits as the sweep did.
 
-    With --rejudge the judge installed now judges the stored transcripts; its verdicts stand beside
-    those of the run, which keeps its accounts and its verdict.
+    With --rejudge the judge installed now, or the one named, judges the stored transcripts; its
+    verdicts stand beside those of the run, which keeps its accounts and its verdict.
     """
     if as_json:
         kind = "json"
     if rejudge:
-        sys.exit(_rejudge(run, kind, plugins))
+        sys.exit(_rejudge(run, kind, plugins, _judge(given)))
+    if given["judge_model"]:
+        raise ConfigurationError("--judge-model judges stored transcripts with --rejudge; add it")
     from fuzzer.store import RunStore
     from fuzzer.summary import examples
     from reports import to_json
@@ -619,14 +696,14 @@ def report(*, run: str, kind: str, rejudge: bool, plugins: tuple[str, ...], as_j
     sys.exit(found.exit_code)
 
 
-def _rejudge(run: str, kind: str, plugins: tuple[str, ...]) -> int:
+def _rejudge(run: str, kind: str, plugins: tuple[str, ...], judge: "Judge") -> int:
     if kind == "html":
         raise ConfigurationError("--rejudge prints text or JSON; leave out --format html")
     from fuzzer.rejudge import rejudge
     from reports.rejudged import show as print_rejudged
 
     catalogue, own = _plugged_in(plugins)
-    found = rejudge(run, catalogue=catalogue, seeds=own)
+    found = rejudge(run, judge=judge, catalogue=catalogue, seeds=own)
     if kind == "json":
         _print_json(found.model_dump(mode="json"))
     else:

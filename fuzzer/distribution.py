@@ -49,7 +49,8 @@ class NothingToDraw(ConfigurationError):
 class Distribution:
     """Where a search's plans come from; satisfies `fuzzer.proposal.PlanSource`.
 
-    `judge` decides the controls at admission; `judged_by` is its name and version, for the hash.
+    `judge` decides the controls at admission; with `referring`, what it refers is for others to
+    decide (`fuzzer.variant.admit`); `judged_by` is the judge's name and version, for the hash.
     Raises `NothingToDraw` when `PATIENCE` draws in a row were rejected.
     """
 
@@ -61,6 +62,7 @@ class Distribution:
         judge: Judging,
         random_seed: int = 0,
         judged_by: str = "",
+        referring: bool = False,
     ) -> None:
         self.catalogue = catalogue
         self.scenarios = {seed.name: seed for seed in seeds}
@@ -71,6 +73,7 @@ class Distribution:
         self.rejected: dict[tuple[str, int], list[tuple[str, Plan]]] = {}  # blind, by (kind, k)
         self._judge = judge
         self._judged_by = judged_by
+        self._referring = referring
         self._choices = {
             name: {r: catalogue.choices(seed, r) for r in ("invariant", "sham")}
             for name, seed in self.scenarios.items()
@@ -90,7 +93,13 @@ class Distribution:
     def of_seeds(self, seeds: Iterable[Scenario]) -> "Distribution":
         """The same distribution over other seeds."""
         return Distribution(
-            self.catalogue, seeds, self.pools, self._judge, self.random_seed, self._judged_by
+            self.catalogue,
+            seeds,
+            self.pools,
+            self._judge,
+            self.random_seed,
+            self._judged_by,
+            self._referring,
         )
 
     # --------------------------------------------------------------------------- plan source
@@ -232,7 +241,7 @@ class Distribution:
 
     def _admits(self, variant: Variant) -> bool:
         seed = self.scenarios[variant.plan.seed]
-        admission = admit(variant, seed, self._judge)
+        admission = admit(variant, seed, self._judge, referring=self._referring)
         if admission:
             return True
         self.blind[variant.plan.seed, variant.plan] = Blind(

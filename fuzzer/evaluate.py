@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 
 from fuzzer.distribution import Distribution
 from fuzzer.errors import HoldfastError, RequestRejected, StoreError
-from fuzzer.judges import Judge
+from fuzzer.judges import Held, Judge
 from fuzzer.limits import Limits
 from fuzzer.proposal import Outcome, Proposal
 from fuzzer.records import Trial, Verdict
@@ -40,6 +40,9 @@ class Asking(Protocol):
         """What came of one."""
         ...
 
+
+#: The cause of a trial that was not run, since the judge cannot be trusted on its variant.
+MISJUDGED = "judge: it fails the controls here"
 
 Told = Callable[[Proposal, Verdict], None]
 Finished = asyncio.Task[tuple[Proposal, Verdict]]
@@ -72,6 +75,7 @@ class Evaluator:
         self.limits = limits or Limits()
         self.trial_timeout = trial_timeout  # seconds; a subject of ours ends its trials sooner
         self._answered = False  # whether the subject has ever answered, in this run
+        self._held: dict[str, bool] = {}  # variants whose controls the judge was tried on: missed?
 
     def on(self, distribution: Distribution) -> "Evaluator":
         """The same evaluator, asked about variants of other seeds."""
@@ -85,6 +89,7 @@ class Evaluator:
             trial_timeout=self.trial_timeout,
         )
         other._answered = self._answered
+        other._held = self._held
         return other
 
     async def drive(self, asking: Asking, phase: str, told: Told) -> None:
@@ -156,7 +161,10 @@ class Evaluator:
         self, proposal: Proposal, phase: str, memory: "_Memory"
     ) -> tuple[Proposal, Verdict]:
         variant = self.distribution.variant(proposal.seed, proposal.plan)
-        transcript = await self._act(variant, proposal.epoch, memory)
+        if await self._misjudged(variant):
+            transcript = _failed(MISJUDGED)  # nothing that it might do there could be judged
+        else:
+            transcript = await self._act(variant, proposal.epoch, memory)
         trial = Trial.of(
             idx=proposal.index,
             variant_id=variant.id,
@@ -175,6 +183,18 @@ class Evaluator:
         self.limits.spend(transcript.usage)
         self._answered = self._answered or transcript.stop != "error"
         return proposal, await self._judged(variant, trial)
+
+    async def _misjudged(self, variant: Variant) -> bool:
+        """Whether this is a variant on which the judge is held to the controls, and fails them."""
+        judge = self.judge
+        if not (isinstance(judge, Held) and judge.holds_here(variant)):
+            return False
+        if variant.id not in self._held:
+            said, used = await judge.miscalled(variant)
+            self._held[variant.id] = bool(said)
+            for name, usage in used.items():
+                self.limits.spend_judging(name, usage)
+        return self._held[variant.id]
 
     async def _act(self, variant: Variant, epoch: int, memory: "_Memory") -> Transcript:
         try:
@@ -238,7 +258,12 @@ class Evaluator:
                 version=self.judge.version,
                 cause=f"the judge raised {type(error).__name__}",
             )
-        self.store.save_verdict(trial.idx, verdict, phase=trial.phase)
+        # What was paid for is on disk at once.
+        paid = any(opinion.calls for opinion in (verdict, *verdict.opinions))
+        self.store.save_verdict(trial.idx, verdict, phase=trial.phase, now=paid)
+        for said in (verdict, *verdict.opinions):
+            if said.calls:
+                self.limits.spend_judging(said.judge, said.usage)
         return verdict
 
 

@@ -5,7 +5,7 @@ paid for; at an interrupt or a deadline it is dropped, and asked again by a resu
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from fuzzer.prices import Price, cost
@@ -15,7 +15,7 @@ Stopped = Literal["interrupted", "deadline", "max_cost", "max_tokens_total"]
 
 
 class Limits:
-    """Counts what is spent, and says whether to go on.
+    """Counts what subject and judges spend, and says whether to go on.
 
     `deadline` is in seconds from the moment `start` is called, `max_cost` in dollars (it needs a
     `price`), `max_tokens` counts tokens read and written alike. What an earlier process of the same
@@ -30,13 +30,16 @@ class Limits:
         max_tokens: int | None = None,
         price: Price | None = None,
         batch: bool = False,
+        judge_prices: Mapping[str, Price] | None = None,
     ) -> None:
         self.deadline = deadline
         self.max_cost = max_cost
         self.max_tokens = max_tokens
         self.price = price
         self.batch = batch
+        self.judge_prices = dict(judge_prices or {})
         self.spent = Usage()
+        self.judged: dict[str, Usage] = {}  # what judges used, by name
         self.stopped: Stopped | None = None
         self._alarm: Callable[[], None] = lambda: None
         self._timer: asyncio.TimerHandle | None = None
@@ -56,15 +59,34 @@ class Limits:
     def spend(self, usage: Usage) -> None:
         """Count what a trial used."""
         self.spent += usage
-        if self.max_tokens is not None and self.spent.input + self.spent.output >= self.max_tokens:
+        if self.max_tokens is not None and self.tokens >= self.max_tokens:
             self._stop("max_tokens_total")
         if self.max_cost is not None and self.dollars >= self.max_cost:
             self._stop("max_cost")
 
+    def spend_judging(self, judge: str, usage: Usage) -> None:
+        """Count what a judge used."""
+        self.judged[judge] = self.judged.get(judge, Usage()) + usage
+        self.spend(Usage())
+
     @property
     def dollars(self) -> float:
-        """What was spent, as far as the price is known."""
-        return 0.0 if self.price is None else cost(self.spent, self.price, batch=self.batch)
+        """What was spent, as far as prices are known."""
+        spent = 0.0 if self.price is None else cost(self.spent, self.price, batch=self.batch)
+        return spent + (self.judge_dollars or 0.0)
+
+    @property
+    def judge_dollars(self) -> float | None:
+        """What judges have cost; None while the price of one that was asked is not known."""
+        if not self.judged.keys() <= self.judge_prices.keys():
+            return None
+        return sum(cost(used, self.judge_prices[name]) for name, used in self.judged.items())
+
+    @property
+    def tokens(self) -> int:
+        """Tokens read and written, those of judges included."""
+        used = (self.spent, *self.judged.values())
+        return sum(one.input + one.output for one in used)
 
     @property
     def at_once(self) -> bool:
@@ -74,13 +96,14 @@ class Limits:
     @property
     def reason(self) -> str:
         """Why it stopped, as the end of a sentence."""
-        spent = self.spent.input + self.spent.output
         return {
             None: "",
             "interrupted": "it was interrupted",
             "deadline": f"its deadline of {self.deadline:g} s passed" if self.deadline else "",
             "max_cost": f"${self.dollars:.2f} of at most ${self.max_cost or 0:.2f} are spent",
-            "max_tokens_total": f"{spent:,} of at most {self.max_tokens or 0:,} tokens are spent",
+            "max_tokens_total": (
+                f"{self.tokens:,} of at most {self.max_tokens or 0:,} tokens are spent"
+            ),
         }[self.stopped]
 
     def _stop(self, why: Stopped) -> None:

@@ -1,6 +1,6 @@
 """What a run is made of: seeds, judge, pools, rules and limits, each checked before any call."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from fuzzer.transform import Plan
 from fuzzer.variant import Judging, Variant, settle
 
 MAX_CONNECTIONS = 10
+RATED = 0.1  # share of what the rules call safe that model judges are asked about all the same
 TRIED_ON = 3  # seeds on which each transform is tried alone before a run
 
 
@@ -78,8 +79,11 @@ def choose_limits(
     max_cost: float | None,
     max_tokens_total: int | None,
     batch: bool,
+    judges: Sequence[str] = (),
+    prices: Path | None = None,
 ) -> Limits:
-    """What may end the run early."""
+    """What may end the run early; `judges` are the models that judge, which cost something too."""
+    judge_prices = {name: found for name in judges if (found := find_price(name, None, prices))}
     for name, value in (
         ("deadline", deadline),
         ("max_cost", max_cost),
@@ -92,12 +96,18 @@ def choose_limits(
             f"no price is known for {model!r}, so --max-cost cannot be kept; give --price "
             "in=DOLLARS,out=DOLLARS (per million tokens), or use --max-tokens-total"
         )
+    if max_cost is not None and (unpriced := set(judges) - judge_prices.keys()):
+        raise ConfigurationError(
+            f"no price is known for the judge {min(unpriced)!r}, so --max-cost cannot be kept; "
+            "name its price in a table given with --prices, or use --max-tokens-total"
+        )
     return Limits(
         deadline=deadline,
         max_cost=max_cost,
         max_tokens=max_tokens_total,
         price=price,
         batch=batch,
+        judge_prices=judge_prices,
     )
 
 
@@ -121,10 +131,36 @@ def _released_with() -> frozenset[str]:
     )
 
 
+def choose_judge(
+    model: str | None,
+    second: str | None = None,
+    *,
+    votes: int = 1,
+    sample: float = RATED,
+    audit: float = 0.0,
+    settings: dict[str, Any] | None = None,
+) -> Judge:
+    """The rules, or a panel of the rules and one or two models; settings are of both models."""
+    if model is None:
+        if second is not None:
+            raise ConfigurationError("--second-judge needs a first one: give --judge-model too")
+        return rules_judge()
+    from fuzzer.judges.model import ModelJudge
+    from fuzzer.judges.panel import Panel
+
+    found = [
+        ModelJudge(registry.find_subject(name, (), **(settings or {})), votes=votes)
+        for name in filter(None, (model, second))
+    ]
+    return Panel(found, rated=sample, audit=audit)
+
+
 def judging(judge: Judge) -> Judging:
     """A judge as admission needs it: at once. One that must wait is stood in for by the rules."""
     from fuzzer.judges.rules import RulesJudge
 
+    if getattr(judge, "waits", False):  # held to the controls itself, on a sample
+        return RulesJudge().decide
     if type(judge) is RulesJudge:  # not a subclass: what will judge the trials must be held to them
         return judge.decide
     rules = RulesJudge()

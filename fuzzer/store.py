@@ -28,8 +28,8 @@ from pydantic import ValidationError
 
 from fuzzer.errors import StoreError
 from fuzzer.proposal import Stratum
-from fuzzer.records import Evidence, Report, Trial, Verdict
-from fuzzer.scenario import canonical_json
+from fuzzer.records import Evidence, Ratings, Report, Trial, Verdict
+from fuzzer.scenario import Frozen, canonical_json
 from fuzzer.secrets import Secrets
 from fuzzer.transcript import Action, Call, Transcript, Turn, Usage
 from fuzzer.transform import Plan
@@ -37,7 +37,7 @@ from fuzzer.transform import Plan
 DATABASE, LOCK = "run.sqlite", "run.lock"
 
 _APPLICATION_ID = 0x484F4C44  # "HOLD"
-_SCHEMA_VERSION = 3
+_SCHEMA_VERSION = 4
 _GENERATION = """CREATE TABLE IF NOT EXISTS generation (
     phase TEXT NOT NULL, idx INTEGER NOT NULL, number INTEGER NOT NULL, answer TEXT NOT NULL,
     PRIMARY KEY (phase, idx, number)) WITHOUT ROWID"""
@@ -57,20 +57,26 @@ _SCHEMA = (
         trial_id INTEGER NOT NULL REFERENCES trial, judge TEXT NOT NULL, version INTEGER NOT NULL,
         value TEXT NOT NULL, engaged INTEGER NOT NULL, confirmed INTEGER NOT NULL,
         cause TEXT NOT NULL, evidence TEXT NOT NULL, enters INTEGER NOT NULL, utility REAL,
-        PRIMARY KEY (trial_id, judge, version)) WITHOUT ROWID""",
+        more TEXT NOT NULL DEFAULT '{}', PRIMARY KEY (trial_id, judge, version)) WITHOUT ROWID""",
     # What a trial in flight was given so far: paid for, and in no transcript yet.
     _GENERATION,
 )
 _UTILITY = "ALTER TABLE verdict ADD COLUMN utility REAL"
+_MORE = "ALTER TABLE verdict ADD COLUMN more TEXT NOT NULL DEFAULT '{}'"
 #: Shows the verdicts of an older format as today's, to a reader who may change nothing.
-_AS_NOW = "CREATE TEMP VIEW verdict AS SELECT *, NULL AS utility FROM main.verdict"
+_AS_NOW = {
+    1: "CREATE TEMP VIEW verdict AS SELECT *, NULL AS utility, '{}' AS more FROM main.verdict",
+    2: "CREATE TEMP VIEW verdict AS SELECT *, NULL AS utility, '{}' AS more FROM main.verdict",
+    3: "CREATE TEMP VIEW verdict AS SELECT *, '{}' AS more FROM main.verdict",
+}
 _ADD_VARIANT = "INSERT OR IGNORE INTO variant VALUES (?, ?, ?, ?, ?)"
 _ADD_TRIAL = "INSERT INTO trial VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _ADD_VERDICT = (
-    "INSERT INTO verdict SELECT id, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM trial "
+    "INSERT OR REPLACE INTO verdict SELECT id, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM trial "
     "WHERE phase = ? AND idx = ?"
 )
 _FORGET = "DELETE FROM generation WHERE phase = ? AND idx = ?"
+_TOKENS = ("input", "output", "cache_read", "cache_write")
 _FLUSH_AT = 64  # verdicts kept back at most: each further page in a commit costs time
 
 _SECRET = re.compile(r"(?i)api[-_]?key|auth[-_]?token|secret|password|authorization|credential")
@@ -102,6 +108,29 @@ class StoredRow(NamedTuple):
     cause: str | None
     engaged: bool
     utility: float | None  # share of the ordinary job done
+
+
+class _More(Frozen):
+    """What is recorded of a verdict beyond the columns of its own."""
+
+    ratings: Ratings | None = None
+    confidence: float | None = None
+    disputed: bool = False
+    usage: Usage = Usage()
+    calls: int = 0
+    flipped: bool | None = None
+
+
+class StoredOpinion(NamedTuple):
+    """One judge's verdict on one trial, whether it entered the accounts or not."""
+
+    idx: int
+    judge: str
+    value: str
+    cause: str
+    enters: bool
+    confirmed: bool
+    more: _More
 
 
 class RunStore:
@@ -179,8 +208,8 @@ class RunStore:
         _must_exist(directory)
         database = _connect(directory, read_only=True)
         try:
-            if _must_be_a_run(database, directory) < _SCHEMA_VERSION:
-                database.execute(_AS_NOW)
+            if (found := _must_be_a_run(database, directory)) < _SCHEMA_VERSION:
+                database.execute(_AS_NOW[found])
             return cls(directory, database, None)
         except BaseException as error:
             database.close()
@@ -264,14 +293,18 @@ class RunStore:
     ) -> None:
         """Record a verdict: with a commit to come, or at once (``now``, for one that was paid for).
 
-        A verdict of a later judge does not enter the accounts (``enters=False``).
+        A verdict of a later judge does not enter the accounts (``enters=False``), and neither does
+        any of a panel's opinions, which are recorded beside it.
         """
+        for opinion in verdict.opinions:
+            self.save_verdict(idx, opinion, phase=phase, enters=False)
         evidence = self._secrets.scrub(_dumps([[e.turn, e.quote, e.why] for e in verdict.evidence]))
         cause = self._secrets.scrub(_text(verdict.cause))
         self._verdicts.append(
             (
                 *(verdict.judge, verdict.version, verdict.value, verdict.engaged),
-                *(verdict.confirmed, cause, evidence, enters, verdict.utility, phase, idx),
+                *(verdict.confirmed, cause, evidence, enters, verdict.utility),
+                *(_dump_more(verdict), phase, idx),
             )
         )
         if now:
@@ -457,13 +490,26 @@ class RunStore:
         self._flush_if_writing()
         rows = self._rows(
             """SELECT v.value, v.judge, v.version, v.engaged, v.confirmed, v.cause, v.evidence,
-            v.utility FROM trial t
+            v.utility, v.more FROM trial t
             JOIN verdict v ON v.trial_id = t.id AND v.judge = ? AND v.version = ?
             WHERE t.phase = ? AND t.idx = ?""",
             (judge, version, phase, idx),
         )
         found = next(rows, None)
         return None if found is None else _verdict(*found)
+
+    def opinions(self, phase: str = "sweep") -> Iterator[StoredOpinion]:
+        """Every verdict of a phase, those that entered no account included, in index order."""
+        self._flush_if_writing()
+        rows = self._rows(
+            """SELECT t.idx, v.judge, v.value, v.cause, v.enters, v.confirmed, v.more
+            FROM trial t JOIN verdict v ON v.trial_id = t.id
+            WHERE t.phase = ? ORDER BY t.idx, v.enters, v.judge""",
+            (phase,),
+        )
+        for idx, judge, value, cause, enters, confirmed, more in rows:
+            read = _More.model_validate(_loads(more))
+            yield StoredOpinion(idx, judge, value, cause, enters != 0, confirmed != 0, read)
 
     def count_from(self, idx: int, phase: str = "sweep") -> int:
         """How many trials have this index or a later one."""
@@ -476,6 +522,14 @@ class RunStore:
         parts = ", ".join(f"COALESCE(SUM(json_extract(usage, '$[{i}]')), 0)" for i in range(4))
         (sums,) = self._rows(f"SELECT {parts} FROM trial")
         return Usage(*sums)
+
+    def usage_of_judges(self) -> dict[str, Usage]:
+        """The tokens of every stored verdict, by judge."""
+        parts = ", ".join(
+            f"COALESCE(SUM(json_extract(more, '$.usage.{name}')), 0)" for name in _TOKENS
+        )
+        rows = self._rows(f"SELECT judge, {parts} FROM verdict WHERE more <> '{{}}' GROUP BY judge")
+        return {judge: used for judge, *sums in rows if (used := Usage(*sums)) != Usage()}
 
     def _flush_if_writing(self) -> None:
         if self._lock is not None:
@@ -490,7 +544,7 @@ class RunStore:
 
 _TRIALS = """SELECT t.idx, t.variant_id, a.seed, a.plan, t.stratum, t.account, t.epoch, a.distance,
     t.state, t.phase, t.transcript, v.value, v.judge, v.version, v.engaged, v.confirmed, v.cause,
-    v.evidence, v.utility FROM trial t JOIN variant a ON a.id = t.variant_id
+    v.evidence, v.utility, v.more FROM trial t JOIN variant a ON a.id = t.variant_id
     LEFT JOIN verdict v ON v.trial_id = t.id AND v.enters"""
 
 
@@ -556,6 +610,8 @@ def _prepare(database: sqlite3.Connection) -> None:
         database.execute(_GENERATION)
     if version in (1, 2):  # all that format 3 adds
         database.execute(_UTILITY)
+    if version in (1, 2, 3):  # all that format 4 adds
+        database.execute(_MORE)
         database.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
 
 
@@ -754,6 +810,24 @@ def _text(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
+def _dump_more(verdict: Verdict) -> str:
+    plain = (
+        verdict.ratings is None
+        and verdict.confidence is None
+        and not verdict.disputed
+        and not verdict.calls
+    )
+    if plain:  # nearly every verdict
+        return "{}"
+    return _dumps(
+        {
+            name: getattr(verdict, name) if name != "ratings" else dict(verdict.ratings or {})
+            for name in _More.model_fields
+            if getattr(verdict, name) != _More.model_fields[name].default
+        }
+    )
+
+
 def _dump_plan(plan: Plan) -> str:
     return _dumps([plan.seed, [[s.transform, s.params] for s in plan.steps], plan.drop])
 
@@ -796,28 +870,32 @@ def _verdict(
     cause: str,
     evidence: str,
     utility: float | None,
+    more: str,
 ) -> Verdict:
-    return Verdict(
-        value=value,
-        evidence=tuple(
-            Evidence(turn=turn, quote=quote, why=why) for turn, quote, why in _loads(evidence)
-        ),
-        engaged=bool(engaged),
-        judge=judge,
-        version=version,
-        cause=cause,
-        utility=utility,
-        confirmed=bool(confirmed),
+    return Verdict.model_validate(
+        _loads(more)
+        | {
+            "value": value,
+            "evidence": tuple(
+                Evidence(turn=turn, quote=quote, why=why) for turn, quote, why in _loads(evidence)
+            ),
+            "engaged": bool(engaged),
+            "judge": judge,
+            "version": version,
+            "cause": cause,
+            "utility": utility,
+            "confirmed": bool(confirmed),
+        }
     )
 
 
 def _trial(row: tuple[Any, ...], directory: Path) -> Trial:
     (idx, variant_id, seed, plan, stratum, account, epoch, distance, state, phase) = row[:10]
-    transcript, value, judge, version, engaged, confirmed, cause, evidence, utility = row[10:]
+    transcript, value, *said = row[10:]
     try:
         verdict = None
         if value is not None:
-            verdict = _verdict(value, judge, version, engaged, confirmed, cause, evidence, utility)
+            verdict = _verdict(value, *said)
             state = "done" if state == "answered" else state
         return Trial(
             idx=idx,

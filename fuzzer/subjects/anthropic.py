@@ -44,6 +44,7 @@ class Settings(Frozen):
     thinking: Literal["adaptive", "disabled"] | Annotated[int, Field(ge=1024)] | None = None
     tool_choice: Literal["auto", "any", "none"] | None = None
     parallel_tool_calls: bool | None = None
+    structured_outputs: bool = True  # False: for a server that takes no form of an answer
     cache: bool | None = None  # mark the shared prefix; None: only for Anthropic's own servers
     timeout: Annotated[float, Field(gt=0)] = 120  # seconds without a byte of the answer
     trial_timeout: Annotated[float, Field(gt=0)] = 900  # seconds for one trial, retries included
@@ -213,6 +214,8 @@ class AnthropicSubject:
                 if settings.parallel_tool_calls is not None and choice["type"] != "none":
                     choice["disable_parallel_tool_use"] = not settings.parallel_tool_calls
                 params["tool_choice"] = choice
+        if request.form is not None and settings.structured_outputs:
+            params["output_config"] = {"format": {"type": "json_schema", "schema": request.form}}
         if isinstance(thinking := settings.thinking, int):
             params["thinking"] = {"type": "enabled", "budget_tokens": thinking}
         elif thinking:

@@ -106,10 +106,11 @@ class InspectSubject:
 
     def opening(self, request: Request) -> list[Any]:
         """The system prompt and the request's messages, as Inspect has them."""
-        messages = [
-            self._inspect.ChatMessageUser(content=message["content"])
-            for message in request.messages
-        ]
+        kinds = {
+            "user": self._inspect.ChatMessageUser,
+            "assistant": self._inspect.ChatMessageAssistant,
+        }
+        messages = [kinds[m["role"]](content=m["content"]) for m in request.messages]
         if request.system:
             messages.insert(0, self._inspect.ChatMessageSystem(content=request.system))
         return messages
@@ -133,7 +134,7 @@ class InspectSubject:
             except Exception as error:
                 failure = _failure(error)
             if not failure.passing:
-                first = not any(message.role == "assistant" for message in messages)
+                first = len(messages) == len(self.opening(request))
                 raise self._final(failure, first)
             if failure.cause == "rate limited" or failure.status == 529:
                 self.gate.overloaded(failure.wait, began)

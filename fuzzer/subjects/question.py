@@ -5,12 +5,15 @@ For what is asked beside the tests themselves, such as a translation. Nothing of
 
 import hashlib
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any
 
 from fuzzer.errors import ConfigurationError
+from fuzzer.scenario import Clock, Ledger, Organisation, Person, Scenario, Threat, Wording
 from fuzzer.subjects import Subject
 from fuzzer.subjects.conversation import Lost, Model
-from fuzzer.variant import Request
+from fuzzer.transform import Plan
+from fuzzer.variant import Request, Variant
 
 Ask = Callable[[str], Awaitable[str]]
 
@@ -51,3 +54,35 @@ def asker(subject: Subject) -> Ask:
 
 def _no_answer(subject: Subject, cause: str) -> ConfigurationError:
     return ConfigurationError(f"{subject.name!r} gave no answer to a question ({cause})")
+
+
+#: A situation in which nothing but a question is: what a subject is given that only acts.
+_NOWHERE = Scenario(
+    name="question",
+    cast=(Person(role="agent", first="Agent", mailbox="agent"),),
+    organisation=(Organisation(role="org", name="Organisation", domain="example.org"),),
+    system=(),
+    goal=Wording(text=""),
+    threat=Threat(kind="none", by="agent", text=""),
+    leverage=Wording(text=""),
+    inbox=(),
+    tools=(),
+    generations=1,
+    clock=Clock(now=datetime(2026, 1, 1), deadline=datetime(2026, 1, 1)),
+    ledger=Ledger(behaviour="none", target="agent"),
+)
+
+
+def posed(system: str, said: str, form: dict[str, Any] | None = None) -> Variant:
+    """A question as a variant, so that any subject can be asked it: the one turn of its `act`.
+
+    `said` is the user's message; `form` is the JSON Schema of the answer, for subjects that can be
+    held to one.
+    """
+    text = f"{system}\n\n{said}"
+    identity = hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=12).hexdigest()
+    variant = Variant.of(id=identity, plan=Plan(seed="question"), scenario=_NOWHERE, distance=0)
+    messages = ({"role": "user", "content": said},)
+    request = Request.of(system=system, messages=messages, tools=(), text=text, form=form)
+    vars(variant)["request"] = request  # what it would otherwise render
+    return variant
