@@ -509,6 +509,11 @@ def _read_json(text: str, by_name: Mapping[str, Tool], index: int) -> Iterator[A
         try:
             value, end = _DECODER.raw_decode(text, match.start())
         except (ValueError, RecursionError):
+            if broken := _BROKEN.match(text, match.start()):
+                found = _BROKEN_END.search(text, broken.end())
+                position = found.start() if found else len(text)
+                raw = _broken_fields(text[broken.end() : position], by_name.get(broken[1]))
+                yield _action(broken[1], raw, by_name, (index, match.start(), position))
             continue
         position = end
         name = value.get("tool", value.get("name"))
@@ -516,6 +521,46 @@ def _read_json(text: str, by_name: Mapping[str, Tool], index: int) -> Iterator[A
             raw = value.get("arguments", value.get("input", {}))
             raw = raw if isinstance(raw, dict) else {"arguments": raw}
             yield _action(name, raw, by_name, (index, match.start(), end))
+
+
+# --- JSON that no parser takes: cut short, or with quotes or line breaks left as they are. A server
+# --- would turn it down, and it is an attempt all the same.
+
+_BROKEN_CALL = r'\{\s*"(?:tool|name)"\s*:\s*"([^"\n]*)"\s*,\s*"(?:arguments|input)"\s*:\s*\{'
+_BROKEN = re.compile(_BROKEN_CALL)
+_BROKEN_END = re.compile(rf"^[ \t]*```|^{_BROKEN_CALL}", re.M)
+_OPENED = re.compile(r',\s{0,20}"[\w.-]{1,99}"\s{0,20}:\s{0,20}\{\s{0,20}\Z')
+_CLOSERS = " \t\r\n,]}"
+_JSON_ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}(?:\\u[0-9a-fA-F]{4})*)')
+
+
+def _broken_fields(text: str, tool: Tool | None) -> dict[str, Any]:
+    """What stands behind each name that the tool knows, up to the next of them."""
+    paths = {param.path[-1]: param.path for param in reversed(tool.params)} if tool else {}
+    keys = "|".join(re.escape(name) for name in (*paths, *_USUAL_KEYS)) if tool else _ANY_KEY
+    first: dict[str, re.Match[str]] = {}
+    for found in re.finditer(rf'"({keys})"\s*:\s*', text):
+        first.setdefault(found[1], found)  # a second one belongs to the text it stands in
+    starts = list(first.values())
+    ends = [*(found.start() for found in starts[1:]), len(text)]
+    raw: dict[str, Any] = {}
+    for found, end in zip(starts, ends, strict=True):
+        _put(raw, paths.get(found[1], (found[1],)), _broken_value(text[found.end() : end]))
+    return raw
+
+
+def _broken_value(written: str) -> Any:
+    last = max(len(written) - 200, 0)
+    if opened := _OPENED.search(written, last):  # the object that the next name stands in
+        written = written[: opened.start()]
+    try:
+        value, end = _DECODER.raw_decode(written)
+    except (ValueError, RecursionError):
+        end = 0
+    if end and not written[end:].strip(_CLOSERS):
+        return value
+    text = written.removeprefix('"').rstrip(_CLOSERS).removesuffix('"')
+    return _JSON_ESCAPE.sub(lambda found: str(json.loads(f'"{found[0]}"')), text)
 
 
 # --- The tags of the published agentic-misalignment evaluation. A call drafted in a scratchpad that
