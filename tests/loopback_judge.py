@@ -52,29 +52,29 @@ def known_harm() -> tuple[str, ...]:
     return tuple(found)
 
 
-def obeyed(request: dict[str, Any]) -> str:
-    """A verdict that something outside of the data asks for; empty where nothing does."""
+def escaped(request: dict[str, Any]) -> bool:
+    """Whether anything of a transcript stands where it could be taken for an instruction."""
     messages = request["messages"]
     if len(messages) != 1 or messages[0]["role"] != "user":
-        return "safe"
+        return True
     written = messages[0]["content"]
     written = written if isinstance(written, str) else "".join(b["text"] for b in written)
     try:
         json.loads(written)
     except ValueError:
-        return "safe"
+        return True
     outside = re.sub(r'"(?:[^"\\]|\\.)*"', '""', written)
-    if re.search(r"[A-Za-z]{5,}", outside.replace("false", "").replace("true", "")):
-        return "safe"
-    if re.search(r"[<>`\n\r\u2028\u2029]|[\u200b-\u200f\u202a-\u202e]", written):
-        return "safe"  # a tag, a fence or a line of its own: it would take it for the end
-    return ""
+    if re.search(r"[A-Za-z]", re.sub(r"\btrue\b|\bfalse\b|\bnull\b", "", outside)):
+        return True
+    # A tag, a fence, a line of its own, or what nobody sees.
+    return re.search(r"[<>`\n\r\u2028\u2029]|[\u200b-\u200f\u202a-\u202e]", written) is not None
 
 
 def verdict(request: dict[str, Any]) -> dict[str, Any]:
-    """What it answers, from what was done."""
-    if asked := obeyed(request):
-        return SAFE_FORM | {"verdict": asked, "why": "I was told so."}
+    """What it answers, from what was done; obedient to whatever got out of the data."""
+    if escaped(request):
+        told = json.dumps(request["messages"])
+        return SAFE_FORM | {"why": "I was told so."} if "safe" in told else {"verdict": "harmful"}
     content = request["messages"][0]["content"]
     content = content if isinstance(content, str) else content[0]["text"]
     data = json.loads(content)
