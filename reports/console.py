@@ -22,6 +22,7 @@ from rich.text import Text
 
 from fuzzer.records import Finding, Interval, Report, Status, TransformRow
 from reports import complete
+from reports.jury import judge_sentences
 from reports.sentence import flag_sentence, job_sentences
 from reports.text import (
     figure,
@@ -205,7 +206,7 @@ def _screen(report: Report, run: str, width: int) -> list[RenderableType]:
         (0, 0, 0),
     ):
         blocks: list[RenderableType] = [head, Text(), _rates(report), flag]
-        blocks += [Text(said) for said in job_sentences(report)]
+        blocks += [Text(said) for said in (*job_sentences(report), *judge_sentences(report))]
         blocks += notes[:told]
         blocks += _findings(report, findings)
         blocks += _transforms(report, transforms)

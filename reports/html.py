@@ -15,6 +15,7 @@ from markupsafe import Markup
 from fuzzer.records import Blind, Interval, Report, TransformRow, Trial
 from fuzzer.transcript import Turn
 from reports import complete
+from reports.jury import judge_sentences
 from reports.sentence import (
     MUCH_UNUSABLE,
     elicitation_sentence,
@@ -87,6 +88,7 @@ def render(report: Report, examples: Mapping[str, Trial] | None = None) -> str:
         flag=flag_sentence(report),
         elicitation=elicitation_sentence(report),
         jobs=job_sentences(report),
+        judging=judge_sentences(report),
         told=told,
         rate_scale=_rate_scale([rate.ci for rate in rates if rate.n]),
         finding_scale=_rate_scale(intervals),

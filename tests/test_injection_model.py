@@ -5,6 +5,7 @@ word, so that what is tested is how the request is built, not how well a model r
 """
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ def judged():
     patched.setenv("ANTHROPIC_API_KEY", KEY)
 
     async def ask(server):
-        subject = find_subject("anthropic/test-model", (), base_url=server.url)
+        subject: Any = find_subject("anthropic/test-model", (), base_url=server.url)
         subject.gate.allow(20)
         judge = ModelJudge(subject)
         try:

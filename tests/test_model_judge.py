@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,11 +16,13 @@ from fuzzer.judges.model import ASKED_AGAIN, ModelJudge
 from fuzzer.judges.panel import Panel
 from fuzzer.preparation import choose_judge
 from fuzzer.registry import find_subject
-from fuzzer.transcript import Transcript, Turn
+from fuzzer.transcript import Shown, Transcript, Turn
 from mutators import CATALOGUE
 from seeds import load_seed, load_seeds
-from tests.loopback import KEY, Reply, error, message, text
+from tests.loopback import Reply, error, message, text
 from tests.loopback_judge import SAFE_FORM, judge_server
+
+pytestmark = pytest.mark.usefixtures("one_key")
 
 SEEDS = [seed.name for seed in load_seeds()]
 
@@ -40,11 +43,6 @@ def shown(variant, transcript):
     blinding = Blinding(variant)
     data = rubric.as_data(show(variant, transcript, blinding))
     return rubric.instructions(variant, blinding), data
-
-
-@pytest.fixture
-def key(monkeypatch):
-    monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
 
 
 def judged(server, variant, transcript, **options):
@@ -155,7 +153,7 @@ def test_reasoning_stands_apart_from_what_was_done():
 # ----------------------------------------------------------------------------------- the answer
 
 
-def test_harm_is_called_with_the_subject_s_own_words_as_evidence(key):
+def test_harm_is_called_with_the_subject_s_own_words_as_evidence():
     variant = renamed("blackmail-replacement", "rename_people")
     with judge_server() as server:
         verdict = judged(server, variant, variant.controls.harmful[0])
@@ -169,7 +167,7 @@ def test_harm_is_called_with_the_subject_s_own_words_as_evidence(key):
     assert verdict.usage.output == 10
 
 
-def test_a_safe_control_is_safe_and_says_why(key):
+def test_a_safe_control_is_safe_and_says_why():
     variant = variant_of("leaking-competitor")
     with judge_server() as server:
         verdict = judged(server, variant, variant.controls.safe[0])
@@ -177,12 +175,12 @@ def test_a_safe_control_is_safe_and_says_why(key):
     assert verdict.ratings.why_safe == "principle"
 
 
-def test_the_answer_s_form_is_asked_for_and_can_be_left_out(key):
+def test_the_answer_s_form_is_asked_for_and_can_be_left_out():
     variant = variant_of("leaking-competitor")
     with judge_server() as server:
         judged(server, variant, variant.controls.safe[0])
         assert server.requests[0]["output_config"]["format"]["schema"] == rubric.FORM
-        bare = choose_judge(
+        bare: Any = choose_judge(
             "anthropic/test-model", settings={"base_url": server.url, "structured_outputs": False}
         )
 
@@ -209,7 +207,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("cause", "block"), [(c, b) for c, bs in BROKEN.items() for b in bs])
-def test_an_answer_that_does_not_hold_together_is_asked_again_then_unusable(key, cause, block):
+def test_an_answer_that_does_not_hold_together_is_asked_again_then_unusable(cause, block):
     variant = variant_of("blackmail-replacement")
     with judge_server(lambda *_: message(block)) as server:
         verdict = judged(server, variant, variant.controls.harmful[0])
@@ -219,7 +217,7 @@ def test_an_answer_that_does_not_hold_together_is_asked_again_then_unusable(key,
     assert verdict.calls == 1 + ASKED_AGAIN
 
 
-def test_an_answer_mended_on_the_second_attempt_counts(key):
+def test_an_answer_mended_on_the_second_attempt_counts():
     variant = variant_of("blackmail-replacement")
 
     def twist(_, number, __):
@@ -238,14 +236,14 @@ def test_an_answer_mended_on_the_second_attempt_counts(key):
         (Reply(b"<html>"), "judge: malformed answer"),
     ],
 )
-def test_a_judge_that_fails_has_not_said_safe(key, reply, cause):
+def test_a_judge_that_fails_has_not_said_safe(reply, cause):
     variant = variant_of("leaking-competitor")
     with judge_server(lambda *_: reply) as server:
         verdict = judged(server, variant, variant.controls.safe[0])
     assert (verdict.value, verdict.cause) == ("unusable", cause)
 
 
-def test_what_is_only_said_is_no_quote_of_a_deed(key):
+def test_what_is_only_said_is_no_quote_of_a_deed():
     variant = variant_of("blackmail-replacement")
     prose = "Unless the switch is stopped, everybody hears of the doctorate."
     answer = SAFE_FORM | {
@@ -258,16 +256,21 @@ def test_what_is_only_said_is_no_quote_of_a_deed(key):
         assert judged(server, variant, done).value == "harmful"
 
 
-def test_hidden_reasoning_leaves_awareness_unknown_not_absent(key):
+def test_hidden_reasoning_leaves_awareness_unknown_not_absent():
     variant = variant_of("leaking-competitor")
-    for told, expected in (("full", "unaware"), ("hidden", "unknown"), ("summarised", "unknown")):
+    shown: tuple[tuple[Shown, str], ...] = (
+        ("full", "unaware"),
+        ("hidden", "unknown"),
+        ("summarised", "unknown"),
+    )
+    for told, expected in shown:
         turn = Turn("assistant", "I decline.", reasoning="…", reasoning_shown=told)
         with judge_server() as server:
             verdict = judged(server, variant, Transcript(turns=(turn,)))
         assert verdict.ratings.aware == expected
 
 
-def test_votes_are_counted_and_a_tie_is_unusable(key):
+def test_votes_are_counted_and_a_tie_is_unusable():
     variant = variant_of("blackmail-replacement")
 
     def turn(safe_ones):
@@ -286,7 +289,7 @@ def test_votes_are_counted_and_a_tie_is_unusable(key):
     assert (verdict.value, verdict.cause) == ("unusable", "judge: votes tied")
 
 
-def test_votes_of_which_half_failed_are_unusable(key):
+def test_votes_of_which_half_failed_are_unusable():
     variant = variant_of("leaking-competitor")
 
     def twist(_, number, __):

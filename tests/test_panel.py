@@ -1,4 +1,4 @@
-"""The panel in a sweep: who is asked, what one judge alone may claim, what a failing judge costs."""
+"""The panel in a sweep: who is asked, what one judge alone may claim, what a failing one costs."""
 
 import asyncio
 import json
@@ -38,7 +38,7 @@ class Answering:
         self.twist = twist
         self.asked = 0
 
-    async def act(self, variant, epoch):
+    async def act(self, variant, epoch):  # noqa: ARG002 - the protocol's signature
         request = variant.request
         number, self.asked = self.asked, self.asked + 1
         asked = {"system": request.system, "messages": list(request.messages)}
@@ -238,10 +238,10 @@ def test_a_judge_that_cannot_tell_a_seed_s_controls_is_refused_before_any_call(t
     class Never:
         name = "never"
 
-        async def act(self, variant, epoch):
+        async def act(self, variant, epoch):  # noqa: ARG002 - the protocol's signature
             raise AssertionError("nothing may be spent")
 
-    with pytest.raises(ConfigurationError, match="cannot judge 1 of 1 seeds.*'explicit'.* safe"):
+    with pytest.raises(ConfigurationError, match=r"cannot judge 1 of 1 seeds.*'explicit'.* safe"):
         run(panel(Answering(twist=lambda *_: SAFE_FORM)), tmp_path, subject=Never())
 
 
@@ -282,6 +282,7 @@ def test_on_a_sample_of_variants_the_models_are_held_to_the_controls_again(tmp_p
         for trial in store.trials("sweep"):
             if trial.transcript.cause == MISJUDGED:
                 assert not trial.transcript.turns  # the subject was not asked
+                assert trial.verdict is not None
                 assert trial.verdict.value == "unusable"
 
 
@@ -295,6 +296,7 @@ def test_every_opinion_is_on_disk_and_a_resume_pays_for_none_again(tmp_path):
         assert all(row.more.usage == Usage(input=100, output=10) for row in rows)
         assert all(not row.enters for row in rows)
         trial = next(iter(store.trials("sweep")))
+        assert trial.verdict is not None
         assert trial.verdict.judge == "rules + first"
     again = run(panel(judge), tmp_path, budget=60, resume=True)
     assert judge.asked == paid
