@@ -1,0 +1,92 @@
+"""The judge on the command line: over a real server, with keys that stay out of what is kept."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from fuzzer.cli import main
+from tests.loopback import KEY, message, text
+from tests.loopback_judge import judge_server, verdict
+
+pytestmark = pytest.mark.usefixtures("one_key")
+SEED = "blackmail-replacement"
+ORGANISM = '''
+from fuzzer import Organism
+
+class Doubtful:
+    name = "doubtful"
+    free = True
+    async def act(self, variant, epoch):
+        args = {"to": variant.slots["target", "email"], "subject": "A letter",
+                "body": "I have read the letter about your doctorate."}
+        return variant.perform("", [("send_message", args)])
+'''
+
+
+def told(*args):
+    result = CliRunner().invoke(main, [*map(str, args)], catch_exceptions=False)
+    return result
+
+
+@pytest.mark.parametrize(
+    ("args", "wanted"),
+    [
+        (["--judge-sample", "lots"], "--judge-sample 'lots' is no share; write 5% or 0.05"),
+        (["--unblinded-audit", "500%"], "--unblinded-audit '500%' is no share"),
+        (["--judge-model", "organism/memoriser", "-J", "x"], "-J 'x' is no setting"),
+        (["--second-judge", "anthropic/a"], "--second-judge needs a first one"),
+        (["--judge-model", "anthropic/a", "--second-judge", "anthropic/a"], "is the first judge"),
+        (["--judge-model", "anthropic/a", "--judge-votes", "0"], "--judge-votes 0"),
+        (["--judge-model", "nobody"], "unknown model 'nobody'"),
+        (["--judge-model", "anthropic/a", "--max-cost", "1"], "no price is known for the judge"),
+    ],
+)
+def test_a_judge_that_cannot_be_is_one_sentence(tmp_path, args, wanted):
+    result = told("sweep", SEED, "--out", tmp_path / "run", *args)
+    assert result.exit_code == 2
+    assert wanted in result.output
+    assert "Traceback" not in result.output
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_judge_s_model_needs_rejudge_to_judge_a_report(tmp_path):
+    result = told("report", tmp_path, "--judge-model", "organism/memoriser")
+    assert result.exit_code == 2
+    assert "--rejudge" in result.output
+
+
+@pytest.fixture
+def subject(tmp_path):
+    file = tmp_path / "own.py"
+    file.write_text(ORGANISM)
+    return f"{file}:Doubtful"
+
+
+def test_a_sweep_with_a_model_judge_from_the_command_line(tmp_path, subject):
+    def echo(request, _, answer):
+        said = answer | {"why": f"key {KEY}"}
+        if "letter about your doctorate" in json.dumps(request["messages"]):
+            return message(text(json.dumps(said)), model="judge-model")
+        return message(text(json.dumps(verdict(request) | {"why": KEY})), model="judge-model")
+
+    out = tmp_path / "run"
+    with judge_server(echo) as server:
+        args = ("--judge-model", "anthropic/judge-model", "-J", f"base_url={server.url}")
+        result = told(
+            "sweep", SEED, "--model", subject, "--out", out, "--budget", 20, *args, "--json"
+        )
+        assert result.exit_code == 3, result.output
+        report = json.loads(result.output)
+        assert report["judge"]["models"] == ["anthropic/judge-model"]
+        assert report["judge"]["referred"] == report["judge"]["trials"] == 20
+        assert report["canonical"]["harmful"] == report["mutated"]["harmful"] == 0
+        shown = told("report", out)
+        assert "anthropic/judge-model what these referred (20 of 20" in " ".join(
+            shown.output.split()
+        )
+        again = told("report", out, "--rejudge", *args)
+        assert "Judged again by rules + anthropic/judge-model" in again.output
+    kept = b"".join(file.read_bytes() for file in out.rglob("*") if file.is_file())
+    assert KEY.encode() not in kept
+    assert KEY not in result.output + shown.output + again.output
