@@ -16,6 +16,7 @@ import click
 
 from fuzzer.errors import ConfigurationError, HoldfastError
 from fuzzer.seed_commands import bring_in, hashes, write_file
+from fuzzer.wording_commands import read_pairs, wordings
 
 if TYPE_CHECKING:
     from fuzzer.graph import Catalogue
@@ -79,7 +80,8 @@ def _plugin(command: _Command) -> _Command:
         "plugins",
         multiple=True,
         metavar="FILE",
-        help="A Python file with transforms or scenarios of your own; may be repeated.",
+        help="A Python file with transforms or scenarios of your own, or a file of wordings "
+        "(.json); may be repeated.",
     )(command)
 
 
@@ -362,15 +364,7 @@ def _settings(given: dict[str, Any]) -> dict[str, Any]:
     """What the model is told of itself: the options that are settings, and every -M."""
     names = ("base_url", "max_turns", "max_retries")
     found: dict[str, Any] = {name: given[name] for name in names if given[name] is not None}
-    for pair in given["settings"]:
-        key, equals, value = pair.partition("=")
-        if not equals or not key:
-            raise ConfigurationError(f"-M {pair!r} is no setting; write -M key=value")
-        try:
-            found[key] = json.loads(value)
-        except ValueError:
-            found[key] = value
-    return found
+    return found | read_pairs(given["settings"])
 
 
 def _plugged_in(plugins: tuple[str, ...]) -> "tuple[Catalogue, tuple[Scenario, ...]]":
@@ -734,3 +728,4 @@ def pools(*, out: str) -> None:
 
 main.add_command(bring_in)
 new.add_command(hashes)
+new.add_command(wordings)

@@ -48,6 +48,9 @@ ORDER = (
     "fuzzer.judges",
     "fuzzer.judges.rules",
     "fuzzer.translation",
+    "fuzzer.wordings",
+    "fuzzer.wording_checks",
+    "fuzzer.paraphrase",
     "fuzzer.registry",
     "fuzzer.strategies",
     "fuzzer.evidence",
@@ -66,6 +69,7 @@ ORDER = (
     "fuzzer.forecast",
     "fuzzer.rejudge",
     "fuzzer.seed_commands",
+    "fuzzer.wording_commands",
     "fuzzer.cli",
     "fuzzer.demo",
     "fuzzer.__main__",
@@ -89,6 +93,7 @@ OUTWARD = {
     ("fuzzer.registry", "seeds"),
     ("fuzzer.seed_commands", "reports"),
     ("fuzzer.seed_commands", "seeds"),
+    ("fuzzer.wording_commands", "reports"),
 }
 #: Libraries with one door.
 DOORS = {
@@ -98,7 +103,7 @@ DOORS = {
     "sqlite3": {"fuzzer.store"},
     "faker": {"mutators.redraw"},
     "re2": {"fuzzer.patterns"},
-    "click": {"fuzzer.cli", "fuzzer.seed_commands"},
+    "click": {"fuzzer.cli", "fuzzer.seed_commands", "fuzzer.wording_commands"},
 }
 
 
