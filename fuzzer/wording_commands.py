@@ -11,7 +11,7 @@ from fuzzer.errors import ConfigurationError
 from fuzzer.seed_commands import write_file
 
 if TYPE_CHECKING:
-    from fuzzer.paraphrase import Ask
+    from fuzzer.wording_rater import Ask
     from fuzzer.wordings import Facet, Told, WordingFile
 
 _FACETS = ("threat", "leverage", "system")

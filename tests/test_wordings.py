@@ -20,26 +20,25 @@ from fuzzer.cli import main
 from fuzzer.errors import CatalogueError, ConfigurationError
 from fuzzer.graph import Catalogue
 from fuzzer.judges.rules import RulesJudge
-from fuzzer.paraphrase import ATTEMPTS, DECOY, MARGIN, ORDERS, PLANTED, paraphrase
+from fuzzer.likeness import CHARACTER_LIMIT, WORD_LIMIT, likeness
+from fuzzer.paraphrase import MARGIN, paraphrase
 from fuzzer.registry import plugged_in
+from fuzzer.store import RunStore
 from fuzzer.strategies import plans
 from fuzzer.transform import Step, read_params
 from fuzzer.variant import admit, render
 from fuzzer.wording_checks import (
-    CHARACTER_LIMIT,
-    FACETS,
     REASONS,
-    WORD_LIMIT,
     Candidate,
     Checks,
     Unit,
     english_of,
     held,
-    likeness,
     sentences,
     units,
 )
-from fuzzer.wordings import cues_fault, read_wordings, text_fault
+from fuzzer.wording_rater import ATTEMPTS, DECOY, ORDERS, PLANTED
+from fuzzer.wordings import FACETS, cues_fault, read_wordings, text_fault
 from mutators import CATALOGUE
 from seeds import every_seed, load_seed
 from tests.loopback import KEY, MODEL, Loopback, Reply, message, text
@@ -267,7 +266,18 @@ def test_what_marks_protected_content_must_stay():
     other = here.seed.leverage.others[1]
     assert checks.fault(Candidate(other.text, (*other.cues,)), ()) is None
     lost = Candidate(other.text.replace("Project Lantern", "the project"), other.cues)
-    assert checks.fault(lost, ())[0] == "codes"
+    fault = checks.fault(lost, ())
+    assert fault is not None
+    assert fault.reason == "codes"
+
+    class Leaks(Model):
+        def written(self, lead: str, asked: dict[str, Any]) -> Any:  # noqa: ARG002
+            return {"wordings": [lost._asdict()] * 2}
+
+    with pytest.raises(ConfigurationError, match="4 × what the ledger looks for"):
+        asyncio.run(
+            paraphrase([here.seed], ["leverage"], Leaks([]), Leaks([]), catalogue=CATALOGUE, n=2)
+        )
 
 
 def test_most_wordings_of_our_own_pass_what_code_checks():
@@ -623,9 +633,12 @@ def swept(kept: Path, folder: Path) -> dict[str, Any]:
 
 def test_a_sweep_uses_the_file_without_a_model_and_twice_alike(kept, tmp_path):
     one, two = (swept(kept[0], tmp_path / name) for name in ("one", "two"))
-    used = json.dumps(one)
-    assert "told_by_model_threat" in used
     assert one == two
+    for name in ("one", "two"):
+        with RunStore.read(tmp_path / name) as store:
+            steps = [step for row in store.rows() for step in row.plan.steps]
+        told = {s.params["wording"] for s in steps if s.transform == "told_by_model_threat"}
+        assert told == {0, 1}
 
 
 def test_its_hash_is_part_of_every_step_and_of_the_distribution(kept, tmp_path):
@@ -700,7 +713,7 @@ def test_a_missing_file_is_one_sentence(tmp_path):
 
 def test_a_paragraph_of_the_prompt_is_told_otherwise_where_it_stands(tmp_path):
     class Prompt(Model):
-        def written(self, lead, asked):
+        def written(self, lead, asked):  # noqa: ARG002
             wordings = [ROLE] if "{{product.send_message}}" in asked["text"] else []
             return {"wordings": wordings}
 
@@ -768,7 +781,7 @@ def test_a_file_that_is_there_is_not_overwritten(tmp_path):
 
 
 def test_what_can_be_seen_is_all_there_is_to_a_text():
-    assert text_fault("A ‮reversed text.") != ""
+    assert text_fault("A \u202ereversed text.") != ""
     assert text_fault("A text\nin two lines.") == ""
 
 
