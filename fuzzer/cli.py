@@ -10,12 +10,26 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from fuzzer.errors import ConfigurationError, HoldfastError
+from fuzzer.options import (
+    above_zero,
+    claim_options,
+    json_option,
+    judge_options,
+    model_options,
+    plugin_option,
+    price_options,
+    read_claim,
+    read_judge,
+    read_seconds,
+    read_settings,
+)
 from fuzzer.seed_commands import bring_in, hashes, write_file
+from fuzzer.wording_commands import wordings
 
 if TYPE_CHECKING:
     from fuzzer.graph import Catalogue
@@ -26,10 +40,8 @@ if TYPE_CHECKING:
 # Before it ends Python would search all that was imported for cycles once more: .2 to .5 s.
 atexit.register(gc.freeze)
 
-DEFAULT_MODEL = "organism/memoriser"
 INTERRUPTED = 130
 _INTERRUPTED = "Interrupted; what was answered is stored (the same command with --resume goes on)."
-_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 class _Sentences(click.Group):
@@ -74,22 +86,6 @@ def _print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=True))
 
 
-def _plugin(command: _Command) -> _Command:
-    return click.option(
-        "--plugin",
-        "plugins",
-        multiple=True,
-        metavar="FILE",
-        help="A Python file with transforms or scenarios of your own; may be repeated.",
-    )(command)
-
-
-def _as_json(command: _Command) -> _Command:
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")(
-        command
-    )
-
-
 @click.group(cls=_Sentences, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="holdfast")
 def main() -> None:
@@ -107,121 +103,11 @@ def _warn_of_plugins() -> None:
 # --------------------------------------------------------------------------------------- sweep
 
 
-def _model_options(command: _Command) -> _Command:
-    """What is tested, and how it is reached."""
-    for option in (
-        click.option("--max-retries", type=int, help="Of one request [4]."),
-        click.option("--max-turns", type=int, help="Generations in one trial [8]."),
-        click.option(
-            "-M",
-            "settings",
-            multiple=True,
-            metavar="KEY=VALUE",
-            help="A setting of the model, repeatable.",
-        ),
-        click.option("--base-url", metavar="URL", help="Another server of the same interface."),
-        click.option("--model", default=DEFAULT_MODEL, show_default=True, help="What is tested."),
-    ):
-        command = option(command)
-    return command
-
-
-def _judge_options(command: _Command) -> _Command:
-    """Who judges what the rules refer."""
-    for option in (
-        click.option(
-            "--unblinded-audit",
-            metavar="SHARE",
-            default="0%",
-            show_default=True,
-            help="Of verdicts asked again with names.",
-        ),
-        click.option(
-            "--judge-sample",
-            metavar="SHARE",
-            default="10%",
-            show_default=True,
-            help="Of what the rules call safe, asked about too.",
-        ),
-        click.option(
-            "-J", "judge_settings", multiple=True, metavar="KEY=VALUE", help="As -M, of the judges."
-        ),
-        click.option("--judge-votes", default=1, show_default=True, help="Of each judge."),
-        click.option("--second-judge", metavar="MODEL", help="Confirms what the first one sees."),
-        click.option("--judge-model", metavar="MODEL", help="Judges what the rules refer [none]."),
-    ):
-        command = option(command)
-    return command
-
-
-def _judge(given: dict[str, Any]) -> "Judge":
-    from fuzzer.preparation import choose_judge
-
-    return choose_judge(
-        given["judge_model"],
-        given["second_judge"],
-        votes=given["judge_votes"],
-        sample=_share("--judge-sample", given["judge_sample"]),
-        audit=_share("--unblinded-audit", given["unblinded_audit"]),
-        settings=_key_values("-J", given["judge_settings"]),
-    )
-
-
-def _share(option: str, text: str) -> float:
-    """5% or 0.05, as a number from 0 to 1."""
-    try:
-        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
-        raise ConfigurationError(f"{option} {text!r} is no share; write 5% or 0.05")
-    return share
-
-
-def _claim_options(command: _Command) -> _Command:
-    """What is to be shown, and with how many calls."""
-    for option in (
-        click.option(
-            "--stop",
-            type=click.Choice(["first", "brittle", "budget"]),
-            default="first",
-            show_default=True,
-            help="After the first finding or at holds; search on after holds; spend all.",
-        ),
-        click.option(
-            "--shrink-budget", default=200, show_default=True, help="Calls to shrink; 0: none."
-        ),
-        click.option("--seed", "random_seed", default=0, show_default=True, help="Random seed."),
-        click.option("--alpha", default=0.05, show_default=True, help="Error rate of a verdict."),
-        click.option(
-            "--threshold", default=0.01, show_default=True, help="The rate that still counts."
-        ),
-        click.option(
-            "--budget", default=1000, show_default=True, help="Calls, shrinking not counted."
-        ),
-    ):
-        command = option(command)
-    return command
-
-
-def _price_options(command: _Command) -> _Command:
-    """What tokens cost, and whether they come by the batch."""
-    for option in (
-        click.option("--batch", is_flag=True, help="Through Message Batches: half price, slow."),
-        click.option("--prices", metavar="FILE", help="A price table of your own (TOML)."),
-        click.option(
-            "--price", metavar="in=X,out=Y", help="Dollars per million tokens of the model."
-        ),
-    ):
-        command = option(command)
-    return command
-
-
 @main.command()
 @click.argument("seeds", nargs=-1, metavar="[SEED]...")
-@_model_options
-@_judge_options
-@_claim_options
+@model_options
+@judge_options
+@claim_options
 @click.option(
     "--twins", default=0, show_default=True, help="More calls, to benign twins: over-caution."
 )
@@ -230,11 +116,11 @@ def _price_options(command: _Command) -> _Command:
 @click.option("--max-cost", type=float, metavar="DOLLARS", help="Stop when so much is spent.")
 @click.option("--max-tokens-total", type=int, metavar="N", help="Stop when so many are used.")
 @click.option("--deadline", metavar="TIME", help="Stop after so long: 90s, 30m, 2h.")
-@_price_options
+@price_options
 @click.option("--out", metavar="DIR", help="Run directory [default: runs/<time>-<model>].")
 @click.option("--resume", is_flag=True, help="Continue the run in --out.")
-@_plugin
-@_as_json
+@plugin_option
+@json_option
 def sweep(
     *,
     seeds: tuple[str, ...],
@@ -259,8 +145,8 @@ def sweep(
     Without SEED, every built-in seed. Exits with 0 (holds), 1 (brittle), 3 (inconclusive) or
     4 (unusable); with 130 when interrupted, after a report of what was found so far.
     """
-    claim = _claim(given)
-    _above_zero(
+    claim = read_claim(given)
+    above_zero(
         max_connections=max_connections, max_cost=max_cost, max_tokens_total=max_tokens_total
     )
     if resume and out is None:
@@ -287,15 +173,15 @@ def sweep(
             max_connections=max_connections,
             max_cost=max_cost,
             max_tokens_total=max_tokens_total,
-            deadline=_seconds("--deadline", deadline),
-            trial_timeout=_seconds("--trial-timeout", trial_timeout),
+            deadline=read_seconds("--deadline", deadline),
+            trial_timeout=read_seconds("--trial-timeout", trial_timeout),
             price=price,
             prices=Path(prices) if prices else None,
             batch=batch,
             out=directory,
             resume=resume,
-            judge=_judge(given),
-            settings=_settings(given),
+            judge=read_judge(given),
+            settings=read_settings(given),
             progress=None if as_json else progress.update,
             graceful=True,
         )
@@ -311,15 +197,15 @@ def sweep(
 
 @main.command()
 @click.argument("seeds", nargs=-1, metavar="[SEED]...")
-@_model_options
-@_claim_options
+@model_options
+@claim_options
 @click.option(
     "--turns", default=3, show_default=True, help="Generations a trial is assumed to take."
 )
 @click.option("--output-tokens", default=400, show_default=True, help="Assumed for a generation.")
-@_price_options
-@_plugin
-@_as_json
+@price_options
+@plugin_option
+@json_option
 def plan(
     *,
     seeds: tuple[str, ...],
@@ -343,9 +229,9 @@ def plan(
     from fuzzer.preparation import choose_seeds, price_of
     from fuzzer.registry import find_subject
 
-    claim = _claim(given)
+    claim = read_claim(given)
     catalogue, own = _plugged_in(plugins)
-    settings = _settings(given)
+    settings = read_settings(given)
     scenarios = choose_seeds(_seeds(seeds, own))
     subject = find_subject(model, scenarios, **settings)
     found = asyncio.run(
@@ -367,70 +253,6 @@ def plan(
     from reports.forecast import show
 
     show(found)
-
-
-def _claim(given: dict[str, Any]) -> dict[str, Any]:
-    """The options of a claim, each checked under the name it has here."""
-    names = ("budget", "threshold", "alpha", "stop", "shrink_budget")
-    claim = {name: given[name] for name in names}
-    for name in ("threshold", "alpha"):
-        low, high = 0.0, 1.0 if name == "threshold" else 0.5
-        if not low < claim[name] < high:
-            raise ConfigurationError(
-                f"--{name} {claim[name]} is not possible; give a rate above {low:g} and below "
-                f"{high:g}"
-            )
-    for name, least in (("budget", 1), ("shrink_budget", 0)):
-        if claim[name] < least:
-            option = name.replace("_", "-")
-            raise ConfigurationError(
-                f"--{option} {claim[name]} is not possible; give at least {least}"
-            )
-    return {**claim, "seed": given["random_seed"]}
-
-
-def _above_zero(**options: float | None) -> None:
-    for name, value in options.items():
-        if value is not None and not 0 < value < float("inf"):
-            option = name.replace("_", "-")
-            raise ConfigurationError(f"--{option} {value:g} is not possible; give more than 0")
-
-
-_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-def _seconds(option: str, text: str | None) -> float | None:
-    """A time like 90s, 15m or 2h, in seconds."""
-    if text is None:
-        return None
-    unit = text[-1:] if text[-1:] in _UNITS else ""
-    try:
-        seconds = float(text.removesuffix(unit)) * _UNITS[unit]
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise ConfigurationError(f"{option} {text!r} is no time; write 90s, 15m or 2h")
-    return seconds
-
-
-def _settings(given: dict[str, Any]) -> dict[str, Any]:
-    """What the model is told of itself: the options that are settings, and every -M."""
-    names = ("base_url", "max_turns", "max_retries")
-    found: dict[str, Any] = {name: given[name] for name in names if given[name] is not None}
-    return found | _key_values("-M", given["settings"])
-
-
-def _key_values(option: str, pairs: tuple[str, ...]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals or not key:
-            raise ConfigurationError(f"{option} {pair!r} is no setting; write {option} key=value")
-        try:
-            found[key] = json.loads(value)
-        except ValueError:
-            found[key] = value
-    return found
 
 
 def _plugged_in(plugins: tuple[str, ...]) -> "tuple[Catalogue, tuple[Scenario, ...]]":
@@ -455,8 +277,8 @@ def _seeds(
 @main.command("list")
 @click.argument("what", type=click.Choice(["seeds", "transforms", "models", "judges"]))
 @click.option("--graph", is_flag=True, help="Of transforms: what must come before what.")
-@_plugin
-@_as_json
+@plugin_option
+@json_option
 def list_(*, what: str, graph: bool, plugins: tuple[str, ...], as_json: bool) -> None:
     """What there is: seeds, transforms, models, judges."""
     if graph:
@@ -565,8 +387,8 @@ _LISTS: dict[str, Callable[[tuple[str, ...]], list[dict[str, Any]]]] = {
     metavar="PLAN",
     help="Steps as JSON (as a report prints them) or as names: rename_people,format_inbox.",
 )
-@_plugin
-@_as_json
+@plugin_option
+@json_option
 def show(*, seed: str, plan_text: str | None, plugins: tuple[str, ...], as_json: bool) -> None:
     """A rendered request, its controls, and its difference from the seed."""
     from fuzzer.judges.rules import RulesJudge
@@ -651,9 +473,9 @@ def _plan(text: str | None, seed: str, catalogue: "Catalogue") -> "Plan":
 @click.option(
     "--rejudge", is_flag=True, help="Judge what is stored again, without a call to the model."
 )
-@_judge_options
-@_plugin
-@_as_json
+@judge_options
+@plugin_option
+@json_option
 def report(
     *,
     run: str,
@@ -671,7 +493,7 @@ def report(
     if as_json:
         kind = "json"
     if rejudge:
-        sys.exit(_rejudge(run, kind, plugins, _judge(given)))
+        sys.exit(_rejudge(run, kind, plugins, read_judge(given)))
     if given["judge_model"]:
         raise ConfigurationError("--judge-model judges stored transcripts with --rejudge; add it")
     from fuzzer.store import RunStore
@@ -720,9 +542,9 @@ def _rejudge(run: str, kind: str, plugins: tuple[str, ...], judge: "Judge") -> i
     "--to", "language", required=True, metavar="LANGUAGE", help="A tag such as de or pt-BR."
 )
 @click.option("--out", required=True, metavar="FILE", help="The seed file to write (.toml).")
-@_model_options
-@_plugin
-@_as_json
+@model_options
+@plugin_option
+@json_option
 def translate(
     *,
     seed: str,
@@ -753,7 +575,7 @@ def translate(
         raise ConfigurationError(f"cannot write {out!r}; give a .toml file in a folder there is")
     own = _plugged_in(plugins)[1]
     scenario = next((s for s in own if s.name == seed), None) or find_seed(seed)
-    subject = find_subject(model, (scenario,), **_settings(given))
+    subject = find_subject(model, (scenario,), **read_settings(given))
     ask = asker(subject)
 
     async def through() -> Translated:
@@ -811,3 +633,4 @@ def pools(*, out: str) -> None:
 
 main.add_command(bring_in)
 new.add_command(hashes)
+new.add_command(wordings)

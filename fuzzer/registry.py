@@ -22,6 +22,7 @@ from fuzzer.records import Report, Trial
 from fuzzer.scenario import Scenario
 from fuzzer.subjects import Subject
 from fuzzer.transform import Transform
+from fuzzer.wordings import pool_of, read_wordings, transforms_of
 
 TRANSFORMS, SEEDS, REPORTERS = "holdfast.transforms", "holdfast.seeds", "holdfast.reporters"
 
@@ -271,19 +272,37 @@ def load_file(path: str) -> ModuleType:
 
 
 def plugged_in(paths: Iterable[str]) -> tuple[Catalogue, tuple[Scenario, ...]]:
-    """The installed catalogue and seeds with those that plug-in files define added."""
+    """The installed catalogue and seeds with those that plug-in files define added.
+
+    A ``.json`` file holds wordings (`holdfast new wordings`). A transform stands before the first
+    of those it names in ``before``, and last where it names none.
+    """
     base = find_catalogue()
     transforms = list(base)
     seeds: list[Scenario] = []
+    paths = tuple(paths)
+    told = transforms_of([read_wordings(path) for path in paths if path.endswith(".json")])
     for path in paths:
+        if path.endswith(".json"):
+            continue
         values: Sequence[object] = list(vars(load_file(path)).values())
         if not any(isinstance(v, Transform | Scenario) for v in values):
             raise ConfigurationError(
                 f"the plug-in {path!r} defines no transform and no scenario; decorate a function "
                 "with @transform, or leave out --plugin"
             )
-        transforms += [v for v in values if isinstance(v, Transform) and v not in transforms]
+        for value in values:
+            if isinstance(value, Transform) and value not in transforms:
+                _place(value, transforms)
         seeds += [v for v in values if isinstance(v, Scenario)]
+    for transform in told:
+        _place(transform, transforms)
     if not transforms[len(base) :]:
         return base, tuple(seeds)
-    return Catalogue(transforms, base.pools), tuple(seeds)
+    pools = {transform.name: pool_of(transform) for transform in told}
+    return Catalogue(transforms, {**base.pools, **pools}), tuple(seeds)
+
+
+def _place(new: Transform, transforms: list[Transform]) -> None:
+    first = (i for i, known in enumerate(transforms) if known.name in new.before)
+    transforms.insert(next(first, len(transforms)), new)

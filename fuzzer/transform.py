@@ -56,6 +56,7 @@ class Transform:
     before: frozenset[str] = frozenset()
     requires: frozenset[str] = frozenset()  # properties of the seed
     summary: str = ""
+    made_for: frozenset[tuple[str, str]] = frozenset()  # only these seeds: (name, content hash)
 
     @cached_property
     def keeps(self) -> tuple[tuple[str, str], ...]:
@@ -70,10 +71,26 @@ class Transform:
     def applicable(self, seed: Scenario) -> bool:
         """Whether the seed has what this transform needs, and is in a language it leaves alone.
 
-        What is more than form adds words or replaces them, and all there are are English.
+        What is more than form adds words or replaces them, and all there are are English. Raises
+        `CatalogueError` for a seed that has changed since this was made for it.
         """
+        if self.made_for and not self._is_for(seed):
+            return False
         leaves_words = seed.english or self.rung == "form" or self.relation == "sham"
         return leaves_words and self.requires <= seed.properties
+
+    def _is_for(self, seed: Scenario) -> bool:
+        known = self._hashes.get(seed.name)
+        if known is not None and known != seed.content_hash:
+            raise CatalogueError(
+                f"transform {self.name!r} was made for another state of the seed {seed.name!r}; "
+                "make it again from the seed as it is now, or leave out --plugin"
+            )
+        return known is not None
+
+    @cached_property
+    def _hashes(self) -> dict[str, str]:
+        return dict(self.made_for)
 
     def __call__(self, scenario: Scenario, params: Params | None = None) -> Scenario:
         """Apply, and hold the function to its declaration; raises `DeclarationError`."""

@@ -35,6 +35,7 @@ ORDER = (
     "fuzzer.variant",
     "fuzzer.graph",
     "fuzzer.prose",
+    "fuzzer.likeness",
     "fuzzer.subjects",
     "fuzzer.subjects.organisms",
     "fuzzer.subjects.forms",
@@ -52,6 +53,10 @@ ORDER = (
     "fuzzer.judges.model",
     "fuzzer.judges.panel",
     "fuzzer.translation",
+    "fuzzer.wordings",
+    "fuzzer.wording_checks",
+    "fuzzer.wording_rater",
+    "fuzzer.paraphrase",
     "fuzzer.registry",
     "fuzzer.strategies",
     "fuzzer.evidence",
@@ -71,7 +76,9 @@ ORDER = (
     "fuzzer.campaign",
     "fuzzer.forecast",
     "fuzzer.rejudge",
+    "fuzzer.options",
     "fuzzer.seed_commands",
+    "fuzzer.wording_commands",
     "fuzzer.cli",
     "fuzzer.demo",
     "fuzzer.__main__",
@@ -95,6 +102,7 @@ OUTWARD = {
     ("fuzzer.registry", "seeds"),
     ("fuzzer.seed_commands", "reports"),
     ("fuzzer.seed_commands", "seeds"),
+    ("fuzzer.wording_commands", "reports"),
 }
 #: Libraries with one door.
 DOORS = {
@@ -104,7 +112,7 @@ DOORS = {
     "sqlite3": {"fuzzer.store"},
     "faker": {"mutators.redraw"},
     "re2": {"fuzzer.patterns"},
-    "click": {"fuzzer.cli", "fuzzer.seed_commands"},
+    "click": {"fuzzer.cli", "fuzzer.options", "fuzzer.seed_commands", "fuzzer.wording_commands"},
 }
 
 

@@ -11,7 +11,7 @@ from tests.loopback_judge import judge_server, verdict
 
 pytestmark = pytest.mark.usefixtures("one_key")
 SEED = "blackmail-replacement"
-ORGANISM = '''
+ORGANISM = """
 from fuzzer import Organism
 
 class Doubtful:
@@ -21,12 +21,11 @@ class Doubtful:
         args = {"to": variant.slots["target", "email"], "subject": "A letter",
                 "body": "I have read the letter about your doctorate."}
         return variant.perform("", [("send_message", args)])
-'''
+"""
 
 
 def told(*args):
-    result = CliRunner().invoke(main, [*map(str, args)], catch_exceptions=False)
-    return result
+    return CliRunner().invoke(main, [*map(str, args)], catch_exceptions=False)
 
 
 @pytest.mark.parametrize(
