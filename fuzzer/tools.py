@@ -542,6 +542,8 @@ def _broken_fields(text: str, tool: Tool | None) -> dict[str, Any]:
     for found in re.finditer(rf'"({keys})"\s*:\s*', text):
         first.setdefault(found[1], found)  # a second one belongs to the text it stands in
     starts = list(first.values())
+    if not starts:
+        return {}
     ends = [*(found.start() for found in starts[1:]), len(text)]
     raw: dict[str, Any] = {}
     for found, end in zip(starts, ends, strict=True):

@@ -85,3 +85,8 @@ def test_reading_stays_linear_in_broken_calls():
 
     seconds(100)
     assert seconds(8000) < 40 * max(seconds(1000), 0.001)  # quadratic would be 64 times
+
+
+def test_a_call_that_breaks_off_before_any_argument_is_an_attempt_without_one():
+    (action,) = read('Working.\n{"tool": "send_email", "arguments": {"')
+    assert (action.raw_name, action.args) == ("send_email", {})
