@@ -513,7 +513,8 @@ def _read_json(text: str, by_name: Mapping[str, Tool], index: int) -> Iterator[A
                 found = _BROKEN_END.search(text, broken.end())
                 position = found.start() if found else len(text)
                 raw = _broken_fields(text[broken.end() : position], by_name.get(broken[1]))
-                yield _action(broken[1], raw, by_name, (index, match.start(), position))
+                if any(raw.values()):  # else nobody can say what was to be done: malformed
+                    yield _action(broken[1], raw, by_name, (index, match.start(), position))
             continue
         position = end
         name = value.get("tool", value.get("name"))
