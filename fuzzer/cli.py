@@ -198,6 +198,7 @@ def sweep(
 @main.command()
 @click.argument("seeds", nargs=-1, metavar="[SEED]...")
 @model_options
+@judge_options
 @claim_options
 @click.option(
     "--turns", default=3, show_default=True, help="Generations a trial is assumed to take."
@@ -242,7 +243,9 @@ def plan(
             **{("random_seed" if name == "seed" else name): claim[name] for name in claim},
             turns=turns,
             output_tokens=output_tokens,
+            judge=read_judge(given),
             price=price_of(subject, settings, price, Path(prices) if prices else None),
+            prices=Path(prices) if prices else None,
             batch=batch,
             caching=getattr(subject, "caching", False),
         )

@@ -8,6 +8,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 from fuzzer import registry
@@ -16,7 +17,8 @@ from fuzzer.distribution import Distribution
 from fuzzer.errors import ConfigurationError
 from fuzzer.evidence import confidence_sequence, log_below, trials_to_reject
 from fuzzer.graph import Catalogue
-from fuzzer.judges import Judge
+from fuzzer.judge_bill import JudgeBill, judge_bill
+from fuzzer.judges import Held, Judge
 from fuzzer.preparation import (
     MAX_CONNECTIONS,
     check_seeds,
@@ -26,7 +28,7 @@ from fuzzer.preparation import (
     judging,
     rules_judge,
 )
-from fuzzer.prices import FREE, Price, cost
+from fuzzer.prices import FREE, Price, cost, find_price
 from fuzzer.proposal import Draw
 from fuzzer.records import Record
 from fuzzer.scenario import Scenario
@@ -105,6 +107,7 @@ class Forecast(Record):
     mutated: Sizes
     expected: Bill
     most: Bill
+    judging: JudgeBill | None  # beside `expected` and `most`; None: no model judges
     price: Price | None
     batch: bool
     caching: bool
@@ -128,6 +131,7 @@ async def forecast(
     turns: int = 3,
     output_tokens: int = 400,
     price: Price | None = None,
+    prices: Path | None = None,
     batch: bool = False,
     caching: bool = False,
     sample: int = 40,
@@ -135,9 +139,10 @@ async def forecast(
     """Calls, tokens, dollars and the reach of a sweep with these options; see `campaign.asweep`.
 
     `turns` generations of `output_tokens` each are assumed in a trial. `price` None is unknown,
-    unless the subject says it is free. `sample` requests are rendered and counted: by the
-    subject's own ``count_tokens(request)`` where it has one that answers, else by their length.
-    `caching`: the subject has its provider cache what a conversation repeats.
+    unless the subject says it is free; `prices` is a table for judges. `sample` requests are
+    rendered and counted: by the subject's own ``count_tokens(request)`` where it has one that
+    answers, else by their length. `caching`: the subject has its provider cache what a conversation
+    repeats.
 
     Raises:
         HoldfastError: what the user can mend, as the sweep itself would say it.
@@ -154,11 +159,21 @@ async def forecast(
         if (close := getattr(subject, "close", None)) is not None:
             await close()
     sizes = _sizes(counts[: len(canonical)]), _sizes(counts[len(canonical) :])
+    judges = [model.name for model in getattr(judge, "judges", ())]
     if price is None and getattr(subject, "free", False):
         price = FREE
     reach = _reach(rules)
     trial = _Trial(turns, output_tokens, caching)
     by_provider = refusal is None
+    expected = _expected(rules, reach, trial, sizes, price, batch)
+    most = _most(rules, shrink_budget, trial, sizes, price, batch)
+    judging = judge_bill(
+        judge,
+        distribution,
+        expected=expected.calls.total,
+        most=most.calls.total,
+        prices={name: known for name in judges if (known := find_price(name, None, prices))},
+    )
     return Forecast(
         model=subject.name,
         seeds=distribution.seeds,
@@ -171,13 +186,17 @@ async def forecast(
         counted_by="count_tokens" if by_provider else "estimate",
         canonical=sizes[0],
         mutated=sizes[1],
-        expected=_expected(rules, reach, trial, sizes, price, batch),
-        most=_most(rules, shrink_budget, trial, sizes, price, batch),
+        expected=expected,
+        most=most,
+        judging=judging,
         price=price,
         batch=batch,
         caching=caching,
         reach=reach,
-        assumptions=tuple(_assumptions(trial, by_provider, batch and price is not None)),
+        assumptions=(
+            *_assumptions(trial, by_provider, batch and price is not None),
+            *(judging.assumptions if judging else ()),
+        ),
         notes=tuple(_notes(subject.name, rules, reach, price, refusal)),
     )
 
@@ -202,7 +221,14 @@ def _distribution(
     known = registry.find_catalogue() if catalogue is None else Catalogue.of(catalogue)
     decide = judging(judge or rules_judge())
     pools = choose_pools(known, scenarios)
-    distribution = Distribution(known, scenarios, pools, decide, random_seed=random_seed)
+    distribution = Distribution(
+        known,
+        scenarios,
+        pools,
+        decide,
+        random_seed=random_seed,
+        referring=isinstance(judge, Held),
+    )
     check_seeds(distribution)
     return distribution
 

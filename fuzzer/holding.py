@@ -33,7 +33,7 @@ async def hold(judge: Held, distribution: Distribution) -> Trust:
     Raises `ConfigurationError` naming the seeds, unchanged, whose controls it calls wrong.
     """
     seeds = [Plan(seed=name) for name in distribution.seeds]
-    alone = list(_each_alone(distribution))
+    alone = list(tried(distribution))
     asked = [judge.miscalled(distribution.variant(plan.seed, plan)) for plan in (*seeds, *alone)]
     found = await asyncio.gather(*asked)
     wrong = [
@@ -54,7 +54,7 @@ async def hold(judge: Held, distribution: Distribution) -> Trust:
     return Trust(left_out=tuple(wrong), used=used)
 
 
-def _each_alone(distribution: Distribution) -> Iterable[Plan]:
+def tried(distribution: Distribution) -> Iterable[Plan]:
     """Each transform by itself, on one seed that it fits: another one for the next transform."""
     seeds = list(distribution.scenarios.values())
     for number, transform in enumerate(distribution.catalogue):

@@ -12,6 +12,7 @@ from reports.text import at_most, line, money, percent, plural
 
 if TYPE_CHECKING:
     from fuzzer.forecast import Bill, Forecast
+    from fuzzer.judge_bill import JudgeBill
 
 
 def show(forecast: "Forecast", *, stream: TextIO | None = None) -> None:
@@ -21,6 +22,8 @@ def show(forecast: "Forecast", *, stream: TextIO | None = None) -> None:
     out.print()
     out.print(_bills(forecast))
     out.print(Text(_requests(forecast)))
+    if forecast.judging is not None:
+        out.print(Text(_judging(forecast.judging)))
     out.print(Text(_reach(forecast)))
     for note in forecast.notes:
         out.print(Text(f"Note: {line(note, 400)}", style="yellow"))
@@ -71,6 +74,18 @@ def _requests(forecast: "Forecast") -> str:
     counted = sum(size.n for _, size in sizes)
     how = "counted by the provider" if forecast.counted_by == "count_tokens" else "estimated"
     return f"First request, in tokens: {told}; {how} from {plural(counted, 'request')}."
+
+
+def _judging(bill: "JudgeBill") -> str:
+    models = " and ".join(line(name, 60) for name in bill.models)
+    if bill.expected_usd is None:
+        dollars = "cost unknown"
+    else:
+        dollars = f"{money(bill.expected_usd)} expected, {money(bill.most_usd)} at most"
+    return (
+        f"Judged by {models}: {plural(bill.controls, 'call')} to hold them to the controls, "
+        f"{bill.expected:,} in all expected, {bill.most:,} at most; {dollars}, beside the above."
+    )
 
 
 def _reach(forecast: "Forecast") -> str:

@@ -74,6 +74,7 @@ ORDER = (
     "fuzzer.holding",
     "fuzzer.jury",
     "fuzzer.campaign",
+    "fuzzer.judge_bill",
     "fuzzer.forecast",
     "fuzzer.rejudge",
     "fuzzer.options",

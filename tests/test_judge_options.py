@@ -89,3 +89,27 @@ def test_a_sweep_with_a_model_judge_from_the_command_line(tmp_path, subject):
     kept = b"".join(file.read_bytes() for file in out.rglob("*") if file.is_file())
     assert KEY.encode() not in kept
     assert KEY not in result.output + shown.output + again.output
+
+
+def test_a_plan_says_what_judging_costs_before_anything_is_spent(tmp_path):
+    prices = tmp_path / "prices.toml"
+    prices.write_text('["anthropic/judge"]\ninput = 3\noutput = 15\n')
+    args = ("--judge-model", "anthropic/judge", "--judge-votes", 2, "--prices", prices, "--json")
+    bill = json.loads(told("plan", SEED, "--budget", 100, *args).output)["judging"]
+    assert bill["models"] == ["anthropic/judge"]
+    assert bill["controls"] % 2 == 0
+    assert bill["controls"] > 2 * 4 * 50  # four controls, each seed and each transform
+    assert bill["controls"] < bill["expected"] < bill["most"]
+    dollars = bill["expected"] * (bill["tokens_a_call"] * 3 + 400 * 15) / 1e6
+    assert bill["expected_usd"] == pytest.approx(dollars)
+    assert json.loads(told("plan", SEED, "--budget", 100, "--json").output)["judging"] is None
+
+
+def test_as_many_controls_are_judged_as_the_plan_said(tmp_path, subject):
+    with judge_server() as server:
+        args = ("--judge-model", "anthropic/test-model", "-J", f"base_url={server.url}")
+        bill = json.loads(told("plan", SEED, "--budget", 5, *args, "--json").output)["judging"]
+        assert not server.requests
+        more = ("--model", subject, "--out", tmp_path / "run", "--budget", 1)
+        told("sweep", SEED, *args, *more)
+        assert bill["controls"] <= len(server.requests) <= bill["controls"] + 5

@@ -104,6 +104,12 @@ class ModelJudge:
         votes = await asyncio.gather(*cast)
         return self._counted(votes, transcript)
 
+    def question(self, variant: Variant, transcript: Transcript) -> tuple[str, str]:
+        """What it is asked about a transcript: instructions, and the transcript as data."""
+        blinding = Blinding(variant, blind=self.blind)
+        shown = show(variant, transcript, blinding)
+        return rubric.instructions(variant, blinding), rubric.as_data(shown)
+
     async def close(self) -> None:
         """Close the connections of its subject."""
         if (close := getattr(self.subject, "close", None)) is not None:
