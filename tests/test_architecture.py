@@ -51,6 +51,7 @@ ORDER = (
     "fuzzer.registry",
     "fuzzer.strategies",
     "fuzzer.evidence",
+    "fuzzer.correction",
     "fuzzer.decision",
     "fuzzer.accounts",
     "fuzzer.reasons",
