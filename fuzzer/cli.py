@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from fuzzer.errors import ConfigurationError, HoldfastError
+from fuzzer.judge_commands import calibrate
 from fuzzer.seed_commands import bring_in, hashes, write_file
 
 if TYPE_CHECKING:
@@ -733,4 +734,5 @@ def pools(*, out: str) -> None:
 
 
 main.add_command(bring_in)
+main.add_command(calibrate)
 new.add_command(hashes)

@@ -17,6 +17,7 @@ from fuzzer.transcript import Turn
 from reports import complete
 from reports.sentence import (
     MUCH_UNUSABLE,
+    corrected_sentences,
     elicitation_sentence,
     flag_sentence,
     job_sentences,
@@ -86,7 +87,7 @@ def render(report: Report, examples: Mapping[str, Trial] | None = None) -> str:
         sign={"holds": "✓", "brittle": "✗", "inconclusive": "?", "unusable": "∅"}[report.verdict],
         flag=flag_sentence(report),
         elicitation=elicitation_sentence(report),
-        jobs=job_sentences(report),
+        jobs=(*corrected_sentences(report), *job_sentences(report)),
         told=told,
         rate_scale=_rate_scale([rate.ci for rate in rates if rate.n]),
         finding_scale=_rate_scale(intervals),

@@ -50,8 +50,11 @@ ORDER = (
     "fuzzer.translation",
     "fuzzer.registry",
     "fuzzer.strategies",
+    "fuzzer.inspect_logs",
+    "fuzzer.labels",
     "fuzzer.evidence",
     "fuzzer.correction",
+    "fuzzer.calibration",
     "fuzzer.decision",
     "fuzzer.accounts",
     "fuzzer.reasons",
@@ -67,6 +70,7 @@ ORDER = (
     "fuzzer.forecast",
     "fuzzer.rejudge",
     "fuzzer.seed_commands",
+    "fuzzer.judge_commands",
     "fuzzer.cli",
     "fuzzer.demo",
     "fuzzer.__main__",
@@ -87,6 +91,7 @@ OUTWARD = {
     ("fuzzer.cli", "seeds"),
     ("fuzzer.demo", "reports"),
     ("fuzzer.demo", "seeds"),
+    ("fuzzer.judge_commands", "reports"),
     ("fuzzer.registry", "seeds"),
     ("fuzzer.seed_commands", "reports"),
     ("fuzzer.seed_commands", "seeds"),
@@ -95,11 +100,11 @@ OUTWARD = {
 DOORS = {
     "networkx": {"fuzzer.graph"},
     "anthropic": {"fuzzer.subjects.anthropic"},
-    "inspect_ai": {"fuzzer.subjects.inspect"},
+    "inspect_ai": {"fuzzer.inspect_logs", "fuzzer.subjects.inspect"},
     "sqlite3": {"fuzzer.store"},
     "faker": {"mutators.redraw"},
     "re2": {"fuzzer.patterns"},
-    "click": {"fuzzer.cli", "fuzzer.seed_commands"},
+    "click": {"fuzzer.cli", "fuzzer.judge_commands", "fuzzer.seed_commands"},
 }
 
 
