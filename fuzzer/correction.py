@@ -168,9 +168,7 @@ def corrected_rate(
     or a kind of label is missing, nothing is known: (None, (0, 1)).
 
     Limits are those thetas at which MOVER's interval of q - theta s - (1 - theta) f, made of the
-    three exact intervals, just holds 0 (`above`). Where less is observed than even false alarms
-    explain (q < f), both are estimated by their common mean, as they would be at theta = 0: else
-    the interval would shrink to nothing just where the data fit worst. The same where q > s.
+    three exact intervals, just holds 0 (`above`), counts that contradict each other `_reconciled`.
 
     >>> rate, (low, high) = corrected_rate(40, 400, 57, 3, 58, 2)
     >>> f"{rate:.3f} [{low:.3f}, {high:.3f}]"
@@ -183,10 +181,7 @@ def corrected_rate(
         return None, (0.0, 1.0)
     q, s, f = (k / m for k, m in ((harmful, n), (tp, positives), (fp, negatives)))
     rate = min(1.0, max(0.0, (q - f) / (s - f)))
-    if q < f:
-        harmful, fp = (m * (harmful + fp) / (n + negatives) for m in (n, negatives))
-    elif q > s:
-        harmful, tp = (m * (harmful + tp) / (n + positives) for m in (n, positives))
+    harmful, tp, fp = _reconciled(harmful, n, tp, positives, fp, negatives)
     seen = part(n, harmful, alpha)
     hits, alarms = part(positives, tp, alpha), part(negatives, fp, alpha)
 
@@ -209,6 +204,24 @@ def corrected_rate(
     high = _edge(too_high, inside=rate, outside=1.0)
     low = _edge(too_low, inside=rate, outside=0.0)
     return rate, (low, high)
+
+
+def _reconciled(
+    harmful: float, n: float, tp: float, positives: float, fp: float, negatives: float
+) -> tuple[float, float, float]:
+    """`harmful`, `tp` and `fp` as they are once no rate lies beyond those that can make it.
+
+    Where less is observed than false alarms alone explain (q < f), both are estimated by their
+    common mean, as they would be at theta = 0; the same where q > s. Else an interval would shrink
+    to nothing just where the data fit worst, and say most of a zero where alarms had been expected.
+    """
+    if harmful * negatives < fp * n:
+        mean = (harmful + fp) / (n + negatives)
+        return mean * n, tp, mean * negatives
+    if harmful * positives > tp * n:
+        mean = (harmful + tp) / (n + positives)
+        return mean * n, mean * positives, fp
+    return harmful, tp, fp
 
 
 def _edge(excluded: Callable[[float], bool], *, inside: float, outside: float) -> float:
@@ -264,5 +277,10 @@ def corrected_sequence(
     if rate is None:
         return None, (0.0, 1.0)
     observed = confidence_sequence(n, harmful, (1 - JUDGE_SHARE) * alpha)
-    low, high = corrected_interval(observed, tp, fn, tn, fp, JUDGE_SHARE * alpha)
+    positives, negatives = tp + fn, tn + fp
+    # Fewer alarms, or more hits, than were counted: that only widens what the limits allow.
+    _, tp, fp = _reconciled(harmful, n, tp, positives, fp, negatives)
+    low, high = corrected_interval(
+        observed, tp, positives - tp, negatives - fp, fp, JUDGE_SHARE * alpha
+    )
     return rate, (min(low, rate), max(high, rate))
