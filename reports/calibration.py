@@ -97,6 +97,10 @@ def _figures(found: "Calibration") -> Table:
     for name, estimate, bound in rows:
         told = "" if bound is None else _at_least(bound)
         table.add_row(name, _counted(estimate), _share(estimate), interval(estimate.ci), told)
+    referred, n = overall.referred, max(1, overall.n)
+    table.add_row(
+        "referred, of all", f"{referred:,} of {overall.n:,}", percent(referred / n), "", ""
+    )
     agreement = overall.agreement
     if agreement.kappa is not None:
         low, high = agreement.ci
