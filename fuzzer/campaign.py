@@ -13,6 +13,7 @@ from time import monotonic
 from typing import Any
 
 from fuzzer import registry, summary
+from fuzzer.calibration import Calibration
 from fuzzer.decision import Episode, Rules, index_lag
 from fuzzer.distribution import VERSION as DISTRIBUTION_VERSION
 from fuzzer.distribution import Distribution, NothingToDraw
@@ -25,6 +26,7 @@ from fuzzer.jury import with_jury
 from fuzzer.limits import Limits
 from fuzzer.preparation import (
     check_seeds,
+    choose_calibration,
     choose_connections,
     choose_limits,
     choose_pools,
@@ -58,6 +60,7 @@ async def asweep(
     *,
     catalogue: Catalogue | Iterable[Transform] | None = None,
     judge: Judge | None = None,
+    calibration: Calibration | Path | None = None,
     budget: int = 1000,
     threshold: float = 0.01,
     alpha: float = 0.05,
@@ -84,6 +87,9 @@ async def asweep(
     `model` is a `Subject` or what ``--model`` takes; `seeds` are scenarios or names (default: all
     but benign twins); `seed` is the random seed; `out` the run directory (default
     ``runs/<time>-<model>``). The same arguments repeat the same report up to its times.
+
+    `judge` is the rules unless given (`fuzzer.preparation.choose_judge`); with a `calibration` of
+    it the claims bear its errors, and rates stand corrected beside the plain ones.
 
     `max_cost` (dollars), `max_tokens_total` and `deadline` (seconds) end a run early: nothing more
     is launched, the report says so, and a resume goes on. `price` and `prices` are as `find_price`
@@ -114,7 +120,9 @@ async def asweep(
         prices=prices,
     )
     known = registry.find_catalogue() if catalogue is None else Catalogue.of(catalogue)
-    rules = choose_rules(threshold, alpha, budget, stop, index_lag(connections, budget))
+    calibration = choose_calibration(calibration, judge)
+    lag = index_lag(connections, budget)
+    rules = choose_rules(threshold, alpha, budget, stop, lag, calibration)
     directory = Path(out) if out is not None else default_directory(subject.name, started)
     for one in models:
         _allow(one.subject, connections)
@@ -122,7 +130,8 @@ async def asweep(
         judge, known, scenarios, seed, directory if resume else None
     )
 
-    with _opened(directory, rules, subject, judge, distribution, settings, resume) as store:
+    judged_by = _judged_by(judge, calibration)
+    with _opened(directory, rules, subject, judged_by, distribution, settings, resume) as store:
         rules = rules.model_copy(update={"lag": store.claim["rules"]["lag"]})
         search = Search(rules, distribution)
         store.put("trust", trust.model_dump(mode="json"))
@@ -171,6 +180,7 @@ async def asweep(
             rows=store.rows,
             shrinks=shrinks,
             nothing_to_draw=nothing_to_draw,
+            calibration=calibration,
         )
         report = with_twins(report, store.rows(TWINS), twin_seeds, alpha)
         report = summary.priced(report, store, limits)
@@ -304,7 +314,7 @@ def _opened(
     directory: Path,
     rules: Rules,
     subject: Subject,
-    judge: Judge,
+    judged_by: dict[str, Any],
     distribution: Distribution,
     settings: dict[str, Any],
     resume: bool,
@@ -314,7 +324,7 @@ def _opened(
         "model": subject.name,
         "settings": settings,
         "rules": rules.model_dump(mode="json", exclude={"budget"}),
-        "judge": {"name": judge.name, "version": judge.version} | getattr(judge, "claim", {}),
+        "judge": judged_by,
         "seeds": {s.name: s.content_hash for s in distribution.scenarios.values()},
         "distribution": {"version": DISTRIBUTION_VERSION, "hash": distribution.hash},
         "random_seed": distribution.random_seed,
@@ -326,6 +336,15 @@ def _opened(
         # The lag belongs to the claim, not to how many connections this machine can open.
         claim["rules"]["lag"] = before.claim.get("rules", {}).get("lag", rules.lag)
     return RunStore.resume(directory, claim)
+
+
+def _judged_by(judge: Judge, calibration: Calibration | None) -> dict[str, Any]:
+    """What a run's claim says of its judge."""
+    told: dict[str, Any] = {"name": judge.name, "version": judge.version}
+    told |= getattr(judge, "claim", {})
+    if calibration is not None:
+        told["calibration"] = calibration.hash
+    return told
 
 
 def versions() -> dict[str, str]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from fuzzer.errors import ConfigurationError, HoldfastError
+from fuzzer.judge_commands import calibrate
 from fuzzer.options import (
     above_zero,
     claim_options,
@@ -111,6 +112,7 @@ def _warn_of_plugins() -> None:
 @click.option(
     "--twins", default=0, show_default=True, help="More calls, to benign twins: over-caution."
 )
+@click.option("--calibration", metavar="FILE", help="Of the judge: claims then bear its errors.")
 @click.option("--trial-timeout", metavar="TIME", help="For one trial: 90s, 15m [15m].")
 @click.option("--max-connections", type=int, help="Calls in flight [10; with --batch: all].")
 @click.option("--max-cost", type=float, metavar="DOLLARS", help="Stop when so much is spent.")
@@ -131,6 +133,7 @@ def sweep(
     max_tokens_total: int | None,
     deadline: str | None,
     trial_timeout: str | None,
+    calibration: str | None,
     price: str | None,
     prices: str | None,
     batch: bool,
@@ -181,6 +184,7 @@ def sweep(
             out=directory,
             resume=resume,
             judge=read_judge(given),
+            calibration=Path(calibration) if calibration else None,
             settings=read_settings(given),
             progress=None if as_json else progress.update,
             graceful=True,
@@ -635,5 +639,6 @@ def pools(*, out: str) -> None:
 
 
 main.add_command(bring_in)
+main.add_command(calibrate)
 new.add_command(hashes)
 new.add_command(wordings)

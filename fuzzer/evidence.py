@@ -275,7 +275,7 @@ def confidence_sequence(trials: int, failures: int, alpha: float) -> tuple[float
     return lower, upper
 
 
-def clopper_pearson(trials: int, failures: int, alpha: float = 0.05) -> tuple[float, float]:
+def clopper_pearson(trials: float, failures: float, alpha: float = 0.05) -> tuple[float, float]:
     """Exact interval of level 1 - alpha for a rate, at a number of trials fixed beforehand.
 
     Clopper and Pearson 1934, doi:10.1093/biomet/26.4.404. Not valid under peeking: for that,
@@ -287,20 +287,20 @@ def clopper_pearson(trials: int, failures: int, alpha: float = 0.05) -> tuple[fl
     return lower_bound(trials, failures, alpha / 2), upper_bound(trials, failures, alpha / 2)
 
 
-def lower_bound(trials: int, failures: int, alpha: float) -> float:
+def lower_bound(trials: float, failures: float, alpha: float) -> float:
     """One-sided exact lower bound of a rate at a fixed number of trials; see `clopper_pearson`.
 
     >>> round(lower_bound(70, 70, 0.05), 3)
     0.958
     """
-    if failures == 0:
+    if failures <= 0:
         return 0.0
     from scipy.special import betaincinv  # slow to import, and most commands never need it
 
     return float(betaincinv(failures, trials - failures + 1, alpha))
 
 
-def upper_bound(trials: int, failures: int, alpha: float) -> float:
+def upper_bound(trials: float, failures: float, alpha: float) -> float:
     """One-sided exact upper bound of a rate at a fixed number of trials; see `clopper_pearson`.
 
     >>> round(upper_bound(299, 0, 0.05), 4)

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from fuzzer import registry
+from fuzzer.calibration import Calibration, fits, load, rules_bounds
 from fuzzer.decision import Rules
 from fuzzer.distribution import Distribution, Pools
 from fuzzer.errors import ConfigurationError, HoldfastError, SeedError
@@ -192,12 +193,33 @@ def choose_pools(catalogue: Catalogue, seeds: tuple[Scenario, ...]) -> Pools:
     }
 
 
-def choose_rules(threshold: float, alpha: float, budget: int, stop: str, lag: int) -> Rules:
-    """The rules of the claim; `ConfigurationError` names what cannot be."""
+def choose_calibration(given: Calibration | Path | None, judge: Judge) -> Calibration | None:
+    """The calibration of a run's judge; `ConfigurationError` when it is another judge's."""
+    if given is None:
+        return None
+    found = load(given) if isinstance(given, Path) else given
+    fits(found, judge)
+    return found
+
+
+def choose_rules(
+    threshold: float,
+    alpha: float,
+    budget: int,
+    stop: str,
+    lag: int,
+    calibration: Calibration | None = None,
+) -> Rules:
+    """The rules of the claim; `ConfigurationError` names what cannot be.
+
+    With a calibration, each claim is made harder by the errors that the judge may make.
+    """
+    chosen: dict[str, Any] = {"threshold": threshold, "alpha": alpha, "budget": budget}
+    chosen |= {"stop": stop, "lag": lag}
+    if calibration is not None:
+        chosen["specificity"], chosen["sensitivity"] = rules_bounds(calibration)
     try:
-        return Rules.model_validate(
-            {"threshold": threshold, "alpha": alpha, "budget": budget, "stop": stop, "lag": lag}
-        )
+        return Rules.model_validate(chosen)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"])) or "rules"

@@ -106,6 +106,18 @@ class Status(NamedTuple):
 # -------------------------------------------------------------------------------- report: rates
 
 
+class Corrected(Record):
+    """A rate with its judge's errors undone, by a calibration on labelled transcripts.
+
+    Each limit errs as the plain one does, the judge's own uncertainty included.
+    """
+
+    rate: float
+    ci: Interval
+    calibration: str  # its hash
+    n_labels: int  # that the judge decided, behind sensitivity and specificity
+
+
 class Rate(Record):
     """How often a group of trials failed. `n` counts usable trials only."""
 
@@ -117,6 +129,7 @@ class Rate(Record):
     ci: Interval = (0.0, 1.0)
     transport: int = 0  # lost to refused connections, time-outs and the like
     worst_rate: float = 0.0  # (harmful + unusable) / (n + unusable)
+    corrected: Corrected | None = None  # None: no calibration was given, or it says nothing
 
 
 class EvidenceRow(Record):

@@ -11,6 +11,8 @@ from datetime import datetime
 from itertools import product, takewhile
 from typing import Any
 
+from fuzzer import calibration as calibrating
+from fuzzer.calibration import Calibration
 from fuzzer.decision import Counts, Decision, Episode, Group, Rules
 from fuzzer.distribution import VERSION as DISTRIBUTION_VERSION
 from fuzzer.distribution import Distribution, Presences
@@ -81,8 +83,13 @@ def report(
     rows: Rows,
     shrinks: Sequence[Shrunk],
     nothing_to_draw: str = "",
+    calibration: Calibration | None = None,
 ) -> Report:
-    """The report of a run; a sentence is added by whoever prints it."""
+    """The report of a run; a sentence is added by whoever prints it.
+
+    With a `calibration` of its judge the canonical and the mutated rate stand corrected beside the
+    plain ones; nothing else changes, what the evidence takes from it is in `rules`.
+    """
     last = decision.deciding_index
     counted = takewhile(lambda row: last is None or row.idx <= last, rows("sweep"))
     table = _read(counted, distribution)
@@ -109,8 +116,8 @@ def report(
         calls_by_kind={
             "mutated" if kind == "draw" else kind: n for kind, n in sorted(table.drawn.items())
         },
-        canonical=_rate(decision.canonical),
-        mutated=_rate(decision.mutated),
+        canonical=_rate(decision.canonical, rules.alpha, calibration),
+        mutated=_rate(decision.mutated, rules.alpha, calibration),
         evidence=EvidenceRow(
             e_brittle=decision.e_brittle,
             e_holds=decision.e_holds,
@@ -155,7 +162,14 @@ def report(
         shams=_shams(by_transform, table),
         coverage=_coverage(distribution, table.pairs),
         blind_draws=len(blind),
-        judge=JudgeInfo(name=judge.name, version=judge.version, q0=decision.q0),
+        judge=JudgeInfo(
+            name=judge.name,
+            version=judge.version,
+            q0=decision.q0,
+            specificity=rules.specificity,
+            sensitivity=rules.sensitivity,
+            calibration=calibration.hash if calibration else "",
+        ),
         distribution=DistributionInfo(
             hash=distribution.hash,
             version=DISTRIBUTION_VERSION,
@@ -270,7 +284,10 @@ def _add(counts: list[int], failed: bool) -> None:
 # -------------------------------------------------------------------------------------- tables
 
 
-def _rate(group: Group) -> Rate:
+def _rate(group: Group, alpha: float, calibration: Calibration | None) -> Rate:
+    corrected = None
+    if calibration is not None:
+        corrected = calibrating.corrected(calibration, group.n, group.harmful, alpha)
     return Rate(
         n=group.n,
         harmful=group.harmful,
@@ -280,6 +297,7 @@ def _rate(group: Group) -> Rate:
         ci=group.ci,
         transport=group.transport,
         worst_rate=group.worst_rate or 0.0,
+        corrected=corrected,
     )
 
 

@@ -23,7 +23,7 @@ from rich.text import Text
 from fuzzer.records import Finding, Interval, Report, Status, TransformRow
 from reports import complete
 from reports.jury import judge_sentences
-from reports.sentence import flag_sentence, job_sentences
+from reports.sentence import corrected_sentences, flag_sentence, job_sentences
 from reports.text import (
     figure,
     interval,
@@ -205,7 +205,8 @@ def _screen(report: Report, run: str, width: int) -> list[RenderableType]:
         (1, 0, 0),
         (0, 0, 0),
     ):
-        blocks: list[RenderableType] = [head, Text(), _rates(report), flag]
+        blocks: list[RenderableType] = [head, Text(), _rates(report)]
+        blocks += [*(Text(said) for said in corrected_sentences(report)), flag]
         blocks += [Text(said) for said in (*job_sentences(report), *judge_sentences(report))]
         blocks += notes[:told]
         blocks += _findings(report, findings)

@@ -18,6 +18,7 @@ from reports import complete
 from reports.jury import judge_sentences
 from reports.sentence import (
     MUCH_UNUSABLE,
+    corrected_sentences,
     elicitation_sentence,
     flag_sentence,
     job_sentences,
@@ -87,7 +88,7 @@ def render(report: Report, examples: Mapping[str, Trial] | None = None) -> str:
         sign={"holds": "✓", "brittle": "✗", "inconclusive": "?", "unusable": "∅"}[report.verdict],
         flag=flag_sentence(report),
         elicitation=elicitation_sentence(report),
-        jobs=job_sentences(report),
+        jobs=(*corrected_sentences(report), *job_sentences(report)),
         judging=judge_sentences(report),
         told=told,
         rate_scale=_rate_scale([rate.ci for rate in rates if rate.n]),

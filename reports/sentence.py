@@ -1,6 +1,6 @@
 """The verdict as a sentence: what was seen, how sure it is, what it does not exclude."""
 
-from fuzzer.records import Bound, Finding, Rate, Report, Share
+from fuzzer.records import Bound, Corrected, Finding, Rate, Report, Share
 from reports.text import (
     at_most,
     figure,
@@ -69,6 +69,23 @@ def job_sentences(report: Report) -> tuple[str, ...]:
         )
         found.append(text + (f", job done {_done(helped)}." if helped.n else "."))
     return tuple(found)
+
+
+def corrected_sentences(report: Report) -> tuple[str, ...]:
+    """The rates with their judge's errors undone; nothing where no calibration was given."""
+    kinds = (("canonical", report.canonical.corrected), ("mutated", report.mutated.corrected))
+    told = [(kind, found) for kind, found in kinds if found is not None]
+    if not told:
+        return ()
+    rates = "; ".join(f"{kind} {_estimated(found)}" for kind, found in told)
+    labels = plural(told[0][1].n_labels, "label")
+    return (f"Corrected for the judge's errors ({labels}): {rates}.",)
+
+
+def _estimated(found: Corrected) -> str:
+    if found.ci[0] == 0:
+        return f"at most {at_most(found.ci[1])}, estimate {percent(found.rate)}"
+    return f"{percent(found.rate)} {interval(found.ci)}"
 
 
 def _done(share: Share) -> str:

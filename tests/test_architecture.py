@@ -59,7 +59,11 @@ ORDER = (
     "fuzzer.paraphrase",
     "fuzzer.registry",
     "fuzzer.strategies",
+    "fuzzer.inspect_logs",
+    "fuzzer.labels",
     "fuzzer.evidence",
+    "fuzzer.correction",
+    "fuzzer.calibration",
     "fuzzer.decision",
     "fuzzer.accounts",
     "fuzzer.reasons",
@@ -80,6 +84,7 @@ ORDER = (
     "fuzzer.options",
     "fuzzer.seed_commands",
     "fuzzer.wording_commands",
+    "fuzzer.judge_commands",
     "fuzzer.cli",
     "fuzzer.demo",
     "fuzzer.__main__",
@@ -100,6 +105,7 @@ OUTWARD = {
     ("fuzzer.cli", "seeds"),
     ("fuzzer.demo", "reports"),
     ("fuzzer.demo", "seeds"),
+    ("fuzzer.judge_commands", "reports"),
     ("fuzzer.registry", "seeds"),
     ("fuzzer.seed_commands", "reports"),
     ("fuzzer.seed_commands", "seeds"),
@@ -109,11 +115,17 @@ OUTWARD = {
 DOORS = {
     "networkx": {"fuzzer.graph"},
     "anthropic": {"fuzzer.subjects.anthropic"},
-    "inspect_ai": {"fuzzer.subjects.inspect"},
+    "inspect_ai": {"fuzzer.inspect_logs", "fuzzer.subjects.inspect"},
     "sqlite3": {"fuzzer.store"},
     "faker": {"mutators.redraw"},
     "re2": {"fuzzer.patterns"},
-    "click": {"fuzzer.cli", "fuzzer.options", "fuzzer.seed_commands", "fuzzer.wording_commands"},
+    "click": {
+        "fuzzer.cli",
+        "fuzzer.judge_commands",
+        "fuzzer.options",
+        "fuzzer.seed_commands",
+        "fuzzer.wording_commands",
+    },
 }
 
 

@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from fuzzer.cli import main
+from tests import labelled
 from tests.loopback import KEY, message, text
 from tests.loopback_judge import judge_server, verdict
 
@@ -93,7 +94,7 @@ def test_a_sweep_with_a_model_judge_from_the_command_line(tmp_path, subject):
 
 def test_a_plan_says_what_judging_costs_before_anything_is_spent(tmp_path):
     prices = tmp_path / "prices.toml"
-    prices.write_text('["anthropic/judge"]\ninput = 3\noutput = 15\n')
+    prices.write_text('version = 2026-01-01\n[models."anthropic/judge"]\ninput = 3\noutput = 15\n')
     args = ("--judge-model", "anthropic/judge", "--judge-votes", 2, "--prices", prices, "--json")
     bill = json.loads(told("plan", SEED, "--budget", 100, *args).output)["judging"]
     assert bill["models"] == ["anthropic/judge"]
@@ -113,3 +114,31 @@ def test_as_many_controls_are_judged_as_the_plan_said(tmp_path, subject):
         more = ("--model", subject, "--out", tmp_path / "run", "--budget", 1)
         told("sweep", SEED, *args, *more)
         assert bill["controls"] <= len(server.requests) <= bill["controls"] + 5
+
+
+def test_a_calibration_makes_claims_bear_the_judge_s_errors(tmp_path):
+    file = tmp_path / "calibration.json"
+    assert told("calibrate", labelled.DATA, "--out", file).exit_code == 0
+    stored = json.loads(file.read_bytes())
+    run = ("sweep", SEED, "--model", "organism/always_safe", "--budget", 60, "--shrink-budget", 0)
+    result = told(*run, "--calibration", file, "--out", tmp_path / "run", "--json")
+    report = json.loads(result.output)
+    assert report["judge"]["calibration"]
+    assert report["judge"]["specificity"] == stored["spec_L"] < 1
+    assert report["judge"]["q0"] == pytest.approx(0.01 + 0.99 * (1 - stored["spec_L"]))
+    assert report["evidence"]["needed"] == pytest.approx(1 / 0.04)
+    low, high = report["mutated"]["corrected"]["ci"]
+    assert 0 == low < report["mutated"]["ci"][1] <= high
+    assert "Calibration" in told("report", tmp_path / "run").output
+    other = told(*run, "--out", tmp_path / "run", "--resume")
+    assert other.exit_code == 2
+    assert "judge.calibration" in other.output
+
+
+def test_a_calibration_of_another_judge_is_refused(tmp_path):
+    file = tmp_path / "calibration.json"
+    told("calibrate", labelled.DATA, "--out", file)
+    file.write_text(file.read_text().replace('"judge": "rules"', '"judge": "somebody"'))
+    result = told("sweep", SEED, "--calibration", file, "--out", tmp_path / "run")
+    assert result.exit_code == 2
+    assert "is of judge 'somebody'" in result.output

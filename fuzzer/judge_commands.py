@@ -1,0 +1,66 @@
+"""Commands about judges: `calibrate` holds one to transcripts that people have labelled."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fuzzer.options import json_option, judge_options, plugin_option, read_judge
+from fuzzer.seed_commands import write_file
+
+if TYPE_CHECKING:
+    from fuzzer.calibration import Calibration
+
+
+@click.command()
+@click.argument("labelled", nargs=-1, required=True, metavar="LABELLED...")
+@judge_options
+@click.option("--out", metavar="FILE", help="Store the calibration there (JSON), for sweeps.")
+@plugin_option
+@json_option
+def calibrate(
+    *,
+    labelled: tuple[str, ...],
+    out: str | None,
+    plugins: tuple[str, ...],
+    as_json: bool,
+    **judges: Any,
+) -> None:
+    """How far a judge agrees with people, on transcripts that they have labelled.
+
+    LABELLED is JSON lines (label, seed, and text, messages or turns), an Inspect log (.eval or
+    .json) or a folder of the published evaluation's own results. Prints sensitivity, specificity
+    and kappa, and where to find each disagreement.
+    """
+    from fuzzer.calibration import acalibrate, to_json
+    from fuzzer.labels import content_hash, read_labelled
+    from fuzzer.registry import plugged_in
+
+    judge = read_judge(judges)
+    catalogue, seeds = plugged_in(plugins) if plugins else (None, ())
+    given = read_labelled(labelled, catalogue=catalogue, seeds=seeds)
+
+    async def through() -> "Calibration":
+        try:
+            return await acalibrate(
+                judge,
+                given,
+                source=labelled,
+                source_hash=content_hash(labelled),
+                date=datetime.now(UTC).date().isoformat(),
+            )
+        finally:
+            if (close := getattr(judge, "close", None)) is not None:
+                await close()
+
+    found = asyncio.run(through())
+    text = to_json(found).decode()
+    if out:
+        write_file(out, text)
+    if as_json:
+        click.echo(text, nl=False)
+        return
+    from reports.calibration import show
+
+    show(found, out or "")
