@@ -57,6 +57,7 @@ ORDER = (
     "fuzzer.search",
     "fuzzer.shrink",
     "fuzzer.store",
+    "fuzzer.labels",
     "fuzzer.distribution",
     "fuzzer.preparation",
     "fuzzer.evaluate",
@@ -65,7 +66,10 @@ ORDER = (
     "fuzzer.campaign",
     "fuzzer.forecast",
     "fuzzer.rejudge",
+    "fuzzer.reviewing",
+    "fuzzer.review",
     "fuzzer.seed_commands",
+    "fuzzer.judge_commands",
     "fuzzer.cli",
     "fuzzer.demo",
     "fuzzer.__main__",
@@ -87,6 +91,7 @@ OUTWARD = {
     ("fuzzer.demo", "reports"),
     ("fuzzer.demo", "seeds"),
     ("fuzzer.registry", "seeds"),
+    ("fuzzer.judge_commands", "reports"),
     ("fuzzer.seed_commands", "reports"),
     ("fuzzer.seed_commands", "seeds"),
 }
@@ -98,7 +103,7 @@ DOORS = {
     "sqlite3": {"fuzzer.store"},
     "faker": {"mutators.redraw"},
     "re2": {"fuzzer.patterns"},
-    "click": {"fuzzer.cli", "fuzzer.seed_commands"},
+    "click": {"fuzzer.cli", "fuzzer.judge_commands", "fuzzer.seed_commands"},
 }
 
 
