@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from fuzzer.errors import ConfigurationError, HoldfastError
+from fuzzer.judge_commands import review
 from fuzzer.seed_commands import bring_in, hashes, write_file
 
 if TYPE_CHECKING:
@@ -732,5 +733,6 @@ def pools(*, out: str) -> None:
     write_file(out, f"{{\n{lines}\n}}\n")
 
 
+main.add_command(review)
 main.add_command(bring_in)
 new.add_command(hashes)
