@@ -43,6 +43,13 @@ _PROMPT = "h harmful, s safe, ? unsure, b back, r the request, q quit: "
 @click.option("--again", is_flag=True, help="Also what has a label: to correct it.")
 @click.option("--plugin", "plugins", multiple=True, metavar="FILE", help="As the sweep was given.")
 @click.option(
+    "--scenario",
+    "scenarios",
+    multiple=True,
+    metavar="SEED",
+    help="A seed that is not installed, by its file, as the sweep was given; may be repeated.",
+)
+@click.option(
     "--json", "as_json", is_flag=True, help="Print the summary as JSON, the rest on stderr."
 )
 def review(
@@ -56,6 +63,7 @@ def review(
     blind: bool,
     again: bool,
     plugins: tuple[str, ...],
+    scenarios: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Look through a run: its failures, what judges disagree on, a sample of what passed.
@@ -66,12 +74,13 @@ def review(
     from pathlib import Path
 
     from fuzzer import review as reviews
-    from fuzzer.registry import plugged_in
+    from fuzzer.registry import find_seed, plugged_in
     from fuzzer.rejudge import Variants
     from fuzzer.reviewing import conclude, ended
     from fuzzer.store import RunStore
 
     catalogue, own = plugged_in(plugins)
+    own = (*own, *map(find_seed, scenarios))
     with RunStore.resume(run) as store:
         report = ended(store)
         desk = reviews.Desk(store, report, Path(labels) if labels else None, reviewer)

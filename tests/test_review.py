@@ -38,6 +38,7 @@ from mutators import CATALOGUE
 from mutators.values import changed
 from reports.html import render
 from seeds import load_seed
+from seeds.writing import to_toml
 from tests.labelled import transcript
 
 ONE = (load_seed("blackmail-replacement"),)
@@ -346,6 +347,11 @@ def test_what_has_changed_since_is_one_sentence_and_the_labels_are_kept(tmp_path
     assert "The facts cannot be shown" in result.stdout
     assert "the labels are saved all the same" in result.stderr
     assert len(rows(run / "labels.jsonl")) == 1
+    file = tmp_path / "mine.toml"
+    file.write_text(to_toml(seed), encoding="utf-8")
+    given = reviewing(run, "h\n", "--scenario", str(file))
+    assert "The facts cannot be shown" not in given.stdout
+    assert given.exit_code == report_of(run).exit_code
 
 
 def test_a_run_of_an_earlier_holdfast_is_swept_once_more(unsure):
