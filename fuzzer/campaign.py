@@ -22,7 +22,7 @@ from fuzzer.errors import ConfigurationError
 from fuzzer.evaluate import Evaluator
 from fuzzer.graph import Catalogue
 from fuzzer.judges import Judge
-from fuzzer.labels import with_review
+from fuzzer.people import with_review
 from fuzzer.limits import Limits
 from fuzzer.preparation import (
     check_seeds,

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from fuzzer.errors import ConfigurationError, StoreError
-from fuzzer.labels import SAMPLE, Name, Said, in_rates, said_of, sample_of
+from fuzzer.people import SAMPLE, Name, Said, in_rates, said_of, sample_of
 from fuzzer.records import (
     EXIT_CODES,
     PERSON,

@@ -19,7 +19,7 @@ from fuzzer.distribution import Distribution
 from fuzzer.errors import ConfigurationError, StoreError
 from fuzzer.evaluate import outcome_of, verdict_of
 from fuzzer.graph import Catalogue
-from fuzzer.labels import with_review
+from fuzzer.people import with_review
 from fuzzer.proposal import D_STRATA, Draw, Proposal
 from fuzzer.records import Report, Verdict
 from fuzzer.rejudge import CHANGED, Variants

@@ -57,7 +57,7 @@ ORDER = (
     "fuzzer.search",
     "fuzzer.shrink",
     "fuzzer.store",
-    "fuzzer.labels",
+    "fuzzer.people",
     "fuzzer.distribution",
     "fuzzer.preparation",
     "fuzzer.evaluate",

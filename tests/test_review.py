@@ -25,7 +25,7 @@ from fuzzer.errors import ConfigurationError, StoreError
 from fuzzer.evidence import upper_bound
 from fuzzer.graph import Catalogue
 from fuzzer.judges.rules import RulesJudge
-from fuzzer.labels import reviewed, said_of, sample_of
+from fuzzer.people import reviewed, said_of, sample_of
 from fuzzer.records import Evidence, Report, Verdict
 from fuzzer.rejudge import rejudge
 from fuzzer.review import queue
