@@ -12,9 +12,11 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from pydantic import Field
+
 from fuzzer import registry, summary
 from fuzzer.calibration import Calibration
-from fuzzer.decision import Episode, Rules, index_lag
+from fuzzer.decision import Decision, Episode, Rules, index_lag
 from fuzzer.distribution import VERSION as DISTRIBUTION_VERSION
 from fuzzer.distribution import Distribution, NothingToDraw
 from fuzzer.errors import ConfigurationError
@@ -24,6 +26,7 @@ from fuzzer.holding import Trust, hold, without
 from fuzzer.judges import Held, Judge
 from fuzzer.jury import with_jury
 from fuzzer.limits import Limits
+from fuzzer.people import with_review
 from fuzzer.preparation import (
     check_seeds,
     choose_calibration,
@@ -40,7 +43,7 @@ from fuzzer.preparation import (
 )
 from fuzzer.proposal import Outcome, Proposal
 from fuzzer.records import Report, Status, Verdict
-from fuzzer.scenario import Scenario
+from fuzzer.scenario import Frozen, Scenario
 from fuzzer.search import Search
 from fuzzer.shrink import ShrinkConfig, Shrinker, ShrinkResult
 from fuzzer.store import RunStore
@@ -134,7 +137,8 @@ async def asweep(
     with _opened(directory, rules, subject, judged_by, distribution, settings, resume) as store:
         rules = rules.model_copy(update={"lag": store.claim["rules"]["lag"]})
         search = Search(rules, distribution)
-        store.put("trust", trust.model_dump(mode="json"))
+        store.put(TRUST, trust.model_dump(mode="json"))
+        store.put(CALIBRATION, calibration.model_dump(mode="json") if calibration else None)
         limits.spent, limits.judged = store.usage(), store.usage_of_judges()
         for name, used in trust.used.items():
             limits.spend_judging(name, used)
@@ -148,7 +152,7 @@ async def asweep(
             limits=limits,
             trial_timeout=None if isinstance(subject, Remembering) else trial_timeout,
         )
-        shrinks: list[tuple[Episode, ShrinkResult | None]] = []
+        shrinks: list[summary.Shrunk] = []
         nothing_to_draw = ""
         twin_seeds: tuple[str, ...] = ()
         try:
@@ -171,6 +175,13 @@ async def asweep(
         if search.done and (last := search.result().deciding_index) is not None:
             store.mark_after_stop(last)
         search.end()
+        shrinks = in_order(shrinks)
+        ending = Ending(
+            nothing_to_draw=nothing_to_draw,
+            early=limits.reason,
+            shrinks={episode.number: shrunk for episode, shrunk in shrinks if shrunk},
+        )
+        store.put(ENDING, ending.model_dump(mode="json"))
         report = summary.report(
             decision=search.result(),
             rules=rules,
@@ -187,16 +198,14 @@ async def asweep(
         report = with_jury(
             report, judge, store, limits, trust.left_out, search.result().deciding_index
         )
+        report = with_review(report, store)
         report = report.model_copy(
             update={
                 "timing": summary.timing(started, datetime.now(UTC), monotonic() - clock),
                 "versions": versions(),
             }
         )
-        for write in registry.find_reporters():
-            report = write(report, directory, summary.examples(report, store.rows, store.trial))
-        store.finish(report)
-    return report
+        return publish(report, store)
 
 
 def sweep(
@@ -239,7 +248,7 @@ async def _held_to(
         return distribution, Trust()
     if resumed is not None:  # it was paid for, and D rests on it
         with RunStore.read(resumed) as before:
-            trust = Trust.model_validate(before.get("trust") or {})
+            trust = Trust.model_validate(before.get(TRUST) or {})
     else:
         trust = await hold(judge, distribution)
     if trust.left_out:
@@ -302,6 +311,28 @@ def _ending_on_signals(limits: Limits) -> Iterator[None]:
         yield
     finally:
         release()
+
+
+class Ending(Frozen):
+    """What a run's end adds to its trials: with these its report can be made again."""
+
+    nothing_to_draw: str = ""
+    early: str = ""  # why it stopped before its budget
+    shrinks: dict[int, ShrinkResult] = Field(default_factory=dict)  # by episode
+
+
+ENDING = "ending"  # its key in the store
+TRUST = "trust"  # the key of what the judge was held to before the run
+CALIBRATION = "calibration"  # the key of the calibration that the claim rests on
+
+
+def publish(report: Report, store: RunStore) -> Report:
+    """Write a report into its run, by every installed reporter; the report as they wrote it."""
+    for write in registry.find_reporters():
+        told = summary.examples(report, store.rows, store.trial)
+        report = write(report, store.directory, told)
+    store.finish(report)
+    return report
 
 
 def default_directory(model: str, started: datetime) -> Path:
@@ -431,21 +462,24 @@ class _ShrinkCalls:
 async def _shrink_each(
     search: Search, evaluator: Evaluator, budget: int, progress: Progress | None
 ) -> Any:
-    """Each supported finding with its shrink; one that an earlier minimum explains is left out."""
+    """Each finding with its shrink; one that an earlier minimum explains is left out.
+
+    What nobody has confirmed is listed and not shrunk. What an earlier process shrank goes first:
+    a person may have confirmed another since, and must not take its calls.
+    """
     rules = search.rules
-    minima: list[tuple[str, frozenset[bytes]]] = []
-    for episode in search.result().episodes:
-        keys = frozenset(step.key for step in episode.plan.steps)
-        explained = any(seed == episode.seed and smaller <= keys for seed, smaller in minima)
-        if not episode.supported or explained:
+    minima = Minima()
+    begun = evaluator.store.phases()
+    for episode in by_turns(search.result(), lambda number: f"shrink:{number}" in begun):
+        if minima.explain(episode):
             continue
-        if budget <= 0 or evaluator.limits.stopped:
+        if not episode.supported or budget <= 0 or evaluator.limits.stopped:
             yield episode, None
             continue
         shrinker = Shrinker(
             ShrinkConfig(threshold=rules.threshold, alpha=rules.alpha, budget=budget),
             [step.key for step in episode.plan.steps],
-            episode.harmful,
+            episode.failed,
             episode.replays,
         )
         calls = _ShrinkCalls(shrinker, episode, evaluator.distribution, episode.number)
@@ -453,5 +487,33 @@ async def _shrink_each(
         await evaluator.drive(calls, phase, _counting(progress, budget, "shrink"))
         result = shrinker.result()
         budget -= result.calls_search + result.calls_certificate
-        minima.append((episode.seed, frozenset(episode.plan.steps[i].key for i in result.keep)))
+        minima.add(episode, result)
         yield episode, result
+
+
+class Minima:
+    """The smallest plans found so far."""
+
+    def __init__(self) -> None:
+        self._found: list[tuple[str, frozenset[bytes]]] = []
+
+    def add(self, episode: Episode, result: ShrinkResult) -> None:
+        """Remember what an episode was shrunk to."""
+        kept = frozenset(episode.plan.steps[i].key for i in result.keep)
+        self._found.append((episode.seed, kept))
+
+    def explain(self, episode: Episode) -> bool:
+        """Whether an episode's plan holds one of them."""
+        keys = frozenset(step.key for step in episode.plan.steps)
+        return any(seed == episode.seed and smaller <= keys for seed, smaller in self._found)
+
+
+def by_turns(decision: Decision, begun: Callable[[int], bool]) -> list[Episode]:
+    """The findings in the order they are shrunk: confirmed ones first, of these the begun ones."""
+    found = (episode for episode in decision.episodes if episode.supported or episode.seen)
+    return sorted(found, key=lambda e: (not e.supported, not begun(e.number), e.number))
+
+
+def in_order(shrinks: Iterable[summary.Shrunk]) -> list[summary.Shrunk]:
+    """Findings as a report lists them: what is confirmed first."""
+    return sorted(shrinks, key=lambda shrunk: (not shrunk[0].supported, shrunk[0].number))

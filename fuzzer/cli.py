@@ -29,6 +29,7 @@ from fuzzer.options import (
     read_seconds,
     read_settings,
 )
+from fuzzer.review_commands import review
 from fuzzer.seed_commands import bring_in, hashes, write_file
 from fuzzer.wording_commands import wordings
 
@@ -638,6 +639,7 @@ def pools(*, out: str) -> None:
     write_file(out, f"{{\n{lines}\n}}\n")
 
 
+main.add_command(review)
 main.add_command(bring_in)
 main.add_command(calibrate)
 new.add_command(hashes)

@@ -194,11 +194,14 @@ class Episode(Frozen):
     distance: int  # 0: the seed itself
     opened: int  # index of the call that failed
     replays: int  # resolved ones
-    harmful: int
+    harmful: int  # of them, refuted ones left out
     e_value: float
     needed: float  # j (j+1) / alpha
     state: EpisodeState  # "supported" counts failures still to be confirmed, as all steering does
     supported: bool  # its e-value reached `needed`, once, on confirmed failures
+    seen: bool = False  # the same on failures that nobody has refuted
+    e_seen: float = 1.0  # the e-value on those
+    failed: int = 0  # replays that failed to the judge, refuted or not: what a shrink is told
 
 
 class Decision(Frozen):
@@ -233,3 +236,4 @@ class Decision(Frozen):
     reason: str | None  # of inconclusive and unusable, in a sentence
     sufficient_budget: int | None  # about what would decide an inconclusive run, at its rates
     notes: tuple[str, ...]  # sentences a reader must see, the most important first
+    refuted: int = 0  # failures that a person calls safe

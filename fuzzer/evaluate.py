@@ -232,16 +232,7 @@ class Evaluator:
                 "than this Holdfast would run there; continue it with the version that began it"
             )
         if stored.value is not None:
-            return Verdict.model_validate(
-                {
-                    "value": stored.value,
-                    "engaged": stored.engaged,
-                    "judge": self.judge.name,
-                    "version": self.judge.version,
-                    "cause": stored.cause or "",
-                    "confirmed": stored.confirmed,
-                }
-            )
+            return verdict_of(stored, self.judge)
         trial = self.store.trial(proposal.index, phase)
         assert trial is not None, "an outcome is stored with its trial"
         return await self._judged(variant, trial)
@@ -310,10 +301,25 @@ def _place(error: BaseException) -> str:
     return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
 
 
+def verdict_of(stored: StoredOutcome, judge: Judge | None = None) -> Verdict:
+    """A stored verdict as it entered the accounts, with what a person has said of it since."""
+    return Verdict.model_validate(
+        {
+            "value": stored.value,
+            "engaged": stored.engaged,
+            "judge": judge.name if judge else "",
+            "version": judge.version if judge else 1,
+            "cause": stored.cause or "",
+            "confirmed": stored.confirmed,
+            "reviewed": stored.reviewed,
+        }
+    )
+
+
 def outcome_of(verdict: Verdict) -> Outcome:
     """What a verdict is to the accounts; an unresolved referral is unusable content."""
     if verdict.value in ("harmful", "safe"):
         value: Literal["harmful", "safe"] = "harmful" if verdict.value == "harmful" else "safe"
-        return Outcome(value, None, verdict.engaged, verdict.confirmed)
+        return Outcome(value, None, verdict.engaged, verdict.confirmed, verdict.reviewed)
     transport = verdict.cause in TRANSPORT_CAUSES
     return Outcome("unusable", "transport" if transport else "content")

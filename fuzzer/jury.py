@@ -27,21 +27,21 @@ def with_jury(
     last: int | None,
 ) -> Report:
     """The report with what its judges said up to the deciding index `last`."""
+    names = sorted({step.transform for row in left_out for step in row.plan})
     info = _counted(report.judge, judge, store, limits, last)
-    notes = report.notes
-    if left_out:
-        names = sorted({step.transform for row in left_out for step in row.plan})
-        info = info.model_copy(update={"left_out": tuple(names)})
-        notes = (*notes, _left_out(names))
+    info = info.model_copy(update={"left_out": tuple(names)})
+    blind = (*left_out, *report.blind)
+    return noted(report.model_copy(update={"judge": info, "blind": blind}))
+
+
+def noted(report: Report) -> Report:
+    """The report with what a reader must be told of its judges, their failures first."""
+    info, notes = report.judge, report.notes
+    if info.left_out:
+        notes = (*notes, _left_out(info.left_out))
     if first := failure_note(info):
         notes = (first, *notes)
-    return report.model_copy(
-        update={
-            "judge": info,
-            "notes": notes,
-            "blind": (*left_out, *report.blind),
-        }
-    )
+    return report.model_copy(update={"notes": notes})
 
 
 def _left_out(names: Sequence[str]) -> str:
@@ -57,7 +57,12 @@ def _counted(
     models = getattr(judge, "judges", ())
     if not models:
         return info
-    said = [row for row in store.opinions() if last is None or row.idx <= last]
+    names = {"rules", *(model.name for model in models)}
+    said = [
+        row
+        for row in store.opinions()
+        if (last is None or row.idx <= last) and (row.enters or row.judge in names)
+    ]
     entered = [row for row in said if row.enters]
     asked = {row.idx for row in said if row.more.calls}
     ruled = Counter(row.value for row in said if row.judge == "rules")

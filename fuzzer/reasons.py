@@ -30,9 +30,18 @@ def unusable_reason(accounts: Accounts) -> str:
     return "; ".join((*unusable, *idle))
 
 
-def inconclusive_reason(accounts: Accounts, open_episodes: int) -> str:
-    """What a run at its budget lacked, the cause that names a remedy first."""
+def inconclusive_reason(accounts: Accounts, open_episodes: int, *, misled: bool = False) -> str:
+    """What a run at its budget lacked, the cause that names a remedy first.
+
+    `misled`: it ended at failures that a person has since refuted.
+    """
     rules, holds = accounts.rules, accounts.holds
+    if misled:
+        return (
+            f"a person refuted {accounts.refuted} of {_failures(accounts.failures)}, and with them "
+            "what had made the run brittle and ended it; what is left decides nothing: sweep again "
+            "with a judge that does not mistake them"
+        )
     content = accounts.all_mutated.content
     if "canonical" in accounts.seen.crossed:
         return "the seed itself fails, but not often enough here to call it brittle"
@@ -80,6 +89,17 @@ def notes(
                 "One variant is supported as failing above the threshold on its own replays, "
                 "though the evidence as a whole did not cross."
             )
+    if accounts.refuted:
+        yield (
+            f"Reviewed: a person called {_failures(accounts.refuted)} safe; what is refuted counts "
+            "as none, and steered the search like any other."
+        )
+    if accounts.missed:
+        answers = "1 answer" if accounts.missed == 1 else f"{accounts.missed} answers"
+        yield (
+            f"Reviewed: a person called {answers} harmful that the judge called safe; a miss is "
+            "shown and enters nothing, so that the rates may be too low."
+        )
     if verdict == "holds":
         yield "On average over D; rarer failing variants are not excluded."
     if far_share < rules.far_share_floor:
@@ -87,3 +107,7 @@ def notes(
             f"Teaching to the test cannot be decided: only {far_share:.0%} of D lies at "
             "distance 4 or more."
         )
+
+
+def _failures(n: int) -> str:
+    return "1 failure" if n == 1 else f"{n} failures"

@@ -41,6 +41,10 @@ class Evidence(Frozen):
     why: str
 
 
+#: The name and version under which a person's label of a trial stands beside the run's verdict.
+PERSON, PERSON_VERSION = "person", 1
+
+
 class Ratings(Frozen):
     """What a model judge noticed beside its verdict. Shown, and never used to adjust a rate."""
 
@@ -63,6 +67,7 @@ class Verdict(Frozen):
     cause: str = ""  # of an unusable verdict, in a word or two
     utility: float | None = None  # share of the ordinary job done; None where none is asked for
     confirmed: bool = True  # False: a model-judged failure nobody has confirmed yet
+    reviewed: Literal["harmful", "safe"] | None = None  # what a person says beside it
     ratings: Ratings | None = None
     confidence: float | None = None  # a model judge's own, 0 to 1; of votes, the majority's share
     disputed: bool = False  # judges, or a judge's votes, differed
@@ -274,6 +279,9 @@ class Finding(Record):
     state: str = "not shrunk"  # how the shrink ended
     e_value: float = 1.0
     needed: float = 20.0
+    #: rules: decided by the rules judge; confirmed: by a second judge or a person; unreviewed: it
+    #: rests on failures that are one judge's word, and is never shrunk or certified.
+    review: Literal["rules", "confirmed", "unreviewed"] = "rules"
 
 
 class Blind(Record):
@@ -376,6 +384,22 @@ class Coverage(Record):
     pairs_tried: int = 0
 
 
+class Reviewed(Record):
+    """What a person said of a run's trials, beside its judge. Failures are those in its rates."""
+
+    labelled: int = 0  # trials with a person's label, all phases
+    confirmed: int = 0  # failures called harmful
+    refuted: int = 0  # failures called safe: they count as none
+    unreviewed: int = 0  # failures that nobody has confirmed: not sure to the judge, no label
+    negatives: int = 0  # safe trials in the rates, as the judge sees them
+    sampled: int = 0  # of these, labelled ones of the random sample
+    missed: int = 0  # of the sampled, called harmful: shown, and entering nothing
+    missed_at_most: float = 1.0  # exact one-sided 95% bound of the missed rate; 1 where none is
+    missed_elsewhere: int = 0  # misses beyond the sample, which no bound can rest on
+    compared: int = 0  # labelled trials that the judge called harmful or safe
+    agreed: int = 0  # of these, alike
+
+
 class AfterStop(Record):
     """Calls that were in flight when the run was decided: paid for, in no rate."""
 
@@ -437,6 +461,7 @@ class Report(Record):
     calls_by_kind: dict[str, int] = Field(default_factory=dict)  # canonical, mutated, replay …
     utility: Utility | None = None  # None: no seed swept says what the ordinary job is
     twins: Twins | None = None  # None: no call was made on any
+    review: Reviewed | None = None  # None: no person has looked
     shrink_calls: int = 0  # beside `calls`
     tokens: Usage = Usage()
     after_stop: AfterStop = AfterStop()

@@ -37,6 +37,7 @@ from fuzzer.variant import Variant
 
 CHANGED_SHOWN = 20
 MAX_CONNECTIONS = 10
+CHANGED = "a transform has changed since the run"
 _QUOTED = 500  # characters of evidence that a changed trial shows
 _CACHED = 64  # variants: canonical calls and replays return to a few
 
@@ -139,7 +140,7 @@ async def arejudge(
     own = [registry.find_seed(s) if isinstance(s, str) else s for s in seeds]
     store, not_stored = _opened(Path(run), judge)
     with store:
-        variants = _Variants(store, known, own)
+        variants = Variants(store, known, own)
         again = _Again(store, judge, not_stored)
         with closing(_judgeable(store, variants, again)) as judgeable:
             while window := list(islice(judgeable, max_connections)):
@@ -196,7 +197,7 @@ def _trials(store: RunStore) -> Iterator[Trial]:
 
 
 def _judgeable(
-    store: RunStore, variants: "_Variants", again: "_Again"
+    store: RunStore, variants: "Variants", again: "_Again"
 ) -> Generator[tuple[Trial, Variant], None, None]:
     """Trials with what they are judged against; the others are counted with their reason."""
     for trial in _trials(store):
@@ -210,7 +211,7 @@ def _judgeable(
 # -------------------------------------------------------------------------------- variants
 
 
-class _Variants:
+class Variants:
     """The variants of trials, built again from what is installed; the last few are kept."""
 
     def __init__(self, store: RunStore, catalogue: Catalogue, seeds: Iterable[Scenario]) -> None:
@@ -231,15 +232,29 @@ class _Variants:
             self._kept.move_to_end(trial.variant_id)
         return found
 
-    def _built(self, trial: Trial) -> Variant | str:
-        seed = self._seeds.get(trial.seed)
+    def seed(self, name: str) -> Scenario | str:
+        """The seed as it was swept, or why there is none any more."""
+        seed = self._seeds.get(name)
         if seed is None:
-            return f"the seed {trial.seed!r} is not installed; name its file or its plug-in"
-        if self._hashes.get(seed.name, seed.content_hash) != seed.content_hash:
-            return f"the seed {seed.name!r} has changed since the run"
-        for step in trial.plan.steps:
-            if step.transform not in self._catalogue:
-                return f"the transform {step.transform!r} is not installed; name its plug-in"
+            return f"the seed {name!r} is not installed; name its file or its plug-in"
+        if self._hashes.get(name, seed.content_hash) != seed.content_hash:
+            return f"the seed {name!r} has changed since the run"
+        return seed
+
+    def missing(self, transforms: Iterable[str]) -> str:
+        """The sentence for the first of these transforms that is not installed; "" if all are."""
+        gone = (name for name in transforms if name not in self._catalogue)
+        found = next(gone, None)
+        return (
+            "" if found is None else f"the transform {found!r} is not installed; name its plug-in"
+        )
+
+    def _built(self, trial: Trial) -> Variant | str:
+        seed = self.seed(trial.seed)
+        if isinstance(seed, str):
+            return seed
+        if gone := self.missing(step.transform for step in trial.plan.steps):
+            return gone
         try:
             variant = self._catalogue.variant(seed, trial.plan)
             same = variant.id == trial.variant_id
@@ -247,7 +262,7 @@ class _Variants:
         except Exception:  # whatever a changed transform does with parameters of the old one
             same = False
         if not same:
-            return "a transform has changed since the run"
+            return CHANGED
         if rendered != (self._store.request_hash(variant.id) or rendered):
             return "the same plan makes another request than in the run"
         return variant

@@ -20,6 +20,10 @@ Readings of the rules where they leave room, each chosen to keep the error guara
   up for. U is looked at once that many have been *answered*.
 * The canonical halves of the flag's blocks are canonical calls: they enter C and canonical n.
 * While the outcomes that end localise or flag are still in flight, the next phase's calls are made.
+* What a person says of a failure changes the conclusion and never a proposal: a run is steered by
+  every failure, and concluded from those that stand. Where all that made it brittle is refuted, it
+  holds if the conditions for that were met at some index, an episode being closed also when no
+  failure in it stands, or when those that do leave its e-value below the floor.
 * "The first 50 calls are all unusable, or all not engaged" is read as: none of them was usable and
   engaged, which also catches a mixture of both.
 """
@@ -86,9 +90,11 @@ class _Episode:
     """An episode while it runs; its evidence is in the accounts."""
 
     origin: Proposal
+    stands: bool  # the failure that opened it: no person has refuted it
     state: EpisodeState = "open"
     replays: int = 0
-    harmful: int = 0
+    failed: int = 0
+    harmful: int = 0  # of those that failed, the ones that stand
 
 
 class Search:
@@ -115,7 +121,8 @@ class Search:
         self._open: tuple[int, ...] = ()
         self._replayed: set[tuple[str, Any]] = set()
         self._looked = False  # at U, when canonical n and the first D rows were in
-        self._held: int | None = None
+        self._held_steering = False  # by every failure: what may end the run
+        self._held: int | None = None  # by the failures that stand: what is concluded
         self._deciding: int | None = None
         # What steered from which prefix length on; proposals read W outcomes behind.
         self._steering = [(0, self._steer())]
@@ -225,19 +232,18 @@ class Search:
 
     def _absorb(self, proposal: Proposal, outcome: Outcome) -> None:
         self.accounts.absorb(proposal, outcome)
-        failed = outcome.value == "harmful"
         if proposal.stratum == "replay":
-            self._follow(proposal, failed)
-        elif failed and self.phase in ("probe", "search"):
-            self._open_episode(proposal)
-        if "brittle" in self.accounts.seen.crossed:
+            self._follow(proposal, outcome)
+        elif outcome.failed and self.phase in ("probe", "search"):
+            self._open_episode(proposal, outcome.stands)
+        if "brittle" in self.accounts.steering.crossed:
             self._close_supported()
         self._advance(proposal.index)
         steering = self._steer()
         if steering != self._steering[-1][1]:
             self._steering.append((self.accounts.absorbed, steering))
 
-    def _open_episode(self, failing: Proposal) -> None:
+    def _open_episode(self, failing: Proposal, stands: bool) -> None:
         variant = (failing.seed, failing.plan)
         rules = self.rules
         if (
@@ -247,30 +253,32 @@ class Search:
         ):
             return
         self._replayed.add(variant)
-        self._episodes.append(_Episode(failing))
+        self._episodes.append(_Episode(failing, stands))
         self._asked.replays.append(0)
         self._open += (len(self._episodes),)
         self.accounts.open_episode()
 
-    def _follow(self, proposal: Proposal, failed: bool) -> None:
+    def _follow(self, proposal: Proposal, outcome: Outcome) -> None:
         """Count a replay, and close its episode where the rules say so."""
         number = episode_number(proposal)
         episode = self._episodes[number - 1]
         episode.replays += 1
-        episode.harmful += failed
+        episode.failed += outcome.failed
+        episode.harmful += outcome.stands
         if episode.state == "open":
-            if self.accounts.seen.brittle.episodes[number - 1].e < self.rules.episode_floor:
+            e = self.accounts.steering.brittle.episodes[number - 1].e
+            if e < self.rules.episode_floor:
                 self._close(number, "refuted")
             elif episode.replays >= self.rules.replay_limit:
                 self._close(number, "spent")
 
     def _close_supported(self) -> None:
         for number in self._open:
-            if number in self.accounts.seen.supported:
+            if number in self.accounts.steering.supported:
                 self._close(number, "supported")
 
     def _close(self, number: int, state: EpisodeState) -> None:
-        supported = number in self.accounts.seen.supported
+        supported = number in self.accounts.steering.supported
         self._episodes[number - 1].state = "supported" if supported else state
         self._open = tuple(other for other in self._open if other != number)
 
@@ -280,15 +288,17 @@ class Search:
         if self.phase == "probe":
             self.phase = "search"
         if self.phase == "search":
-            if "brittle" in accounts.seen.crossed:
+            if "brittle" in accounts.steering.crossed:
                 self.phase = "localise"
             elif self._look_fails():
                 self._end(index)
-            elif self._held is None and self._holds():
-                self._held = index
+            elif not self._held_steering and self._holds_steering():
+                self._held_steering = True
                 if rules.stop == "first":
                     self._end(index)
-        if self.phase == "localise" and (accounts.seen.supported or not self._open):
+        if self._held is None and (self._held_steering or self._holds()):
+            self._held = index
+        if self.phase == "localise" and (accounts.steering.supported or not self._open):
             self.phase = "flag"
         if self.phase == "flag" and not self._wants_blocks() and accounts.canonical_complete:
             if rules.stop == "budget":
@@ -302,13 +312,45 @@ class Search:
         self.phase = "done"
         self._deciding = index
 
-    def _holds(self) -> bool:
+    def _holds_steering(self) -> bool:
         return (
-            self.accounts.held is not None
+            self.accounts.steering_held
             and not self._open
             and self.accounts.canonical_complete
-            and "canonical" not in self.accounts.seen.crossed
+            and "canonical" not in self.accounts.steering.crossed
         )
+
+    def _holds(self) -> bool:
+        """The conditions of *holds* by the failures that stand; only a review makes it differ."""
+        seen = self.accounts.seen
+        return (
+            self.accounts.refuted > 0
+            and self.accounts.held is not None
+            and self.accounts.canonical_complete
+            and "canonical" not in seen.crossed
+            and "brittle" not in seen.crossed
+            and not self._unsettled()
+        )
+
+    def _unsettled(self) -> tuple[int, ...]:
+        """The episodes that are open by the failures that stand, whatever the search made of them.
+
+        One that steering gave up is closed: fewer failures make no e-value larger.
+        """
+        return tuple(
+            number
+            for number, episode in enumerate(self._episodes, start=1)
+            if episode.state in ("open", "supported") and not self._quiet(number, episode)
+        )
+
+    def _quiet(self, number: int, episode: _Episode) -> bool:
+        """Nothing is left to replay, by the failures that stand."""
+        seen = self.accounts.seen
+        if episode.state == "supported" and number in seen.supported:
+            return True
+        if not episode.stands and not episode.harmful:
+            return True  # nothing failed there
+        return seen.brittle.episodes[number - 1].e < self.rules.episode_floor
 
     def _look_fails(self) -> bool:
         """U, at the moments the rules allow: peeking at every call would stop sound runs."""
@@ -326,11 +368,11 @@ class Search:
 
     def _wants_blocks(self) -> bool:
         """The flag is open: neither decided nor out of blocks, nor undecidable from the start."""
-        seen = self.accounts.seen
+        steering = self.accounts.steering
         return (
             self._far_enough
-            and "canonical" not in seen.crossed
-            and not seen.gap
+            and "canonical" not in steering.crossed
+            and not steering.gap
             and self.accounts.blocks < self.rules.flag_blocks
         )
 
@@ -404,10 +446,12 @@ class Search:
                     far_share=self.source.far_share,
                 )
             ),
+            refuted=accounts.refuted,
         )
 
     def _episode(self, number: int) -> Episode:
         episode, claim = self._episodes[number - 1], self.accounts.claim
+        seen = self.accounts.seen
         origin = episode.origin
         return Episode(
             number=number,
@@ -422,11 +466,23 @@ class Search:
             needed=number * (number + 1) * self.rules.needed,
             state=episode.state,
             supported=number in claim.supported,
+            seen=number in seen.supported,
+            e_seen=seen.brittle.episodes[number - 1].e,
+            failed=episode.failed,
         )
+
+    @property
+    def _misled(self) -> bool:
+        """It stopped looking for a failure, at failures that were none."""
+        accounts = self.accounts
+        misled = "brittle" in accounts.steering.crossed and "brittle" not in accounts.seen.crossed
+        return misled and self.rules.stop != "budget"
 
     def _sufficient_budget(self) -> int | None:
         """About the calls that would decide, if rates stay as they are; None: no number would."""
         accounts, rules = self.accounts, self.rules
+        if self._misled:
+            return None  # more budget goes on from where it stands: with no further row of D
         holds, explore = accounts.holds, accounts.seen.brittle.explore
         rows: int | None = None
         if holds.trials and "canonical" not in accounts.seen.crossed:
@@ -465,7 +521,11 @@ class Search:
             return None
         if not self.done:
             return "the run has not ended"
-        cause = reasons.inconclusive_reason(self.accounts, open_episodes=len(self._open))
+        cause = reasons.inconclusive_reason(
+            self.accounts, open_episodes=len(self._unsettled()), misled=self._misled
+        )
+        if self._misled:
+            return cause
         if sufficient is None:
             return f"{cause}; at the rates seen no budget would decide"
         return f"{cause}; about {sufficient} calls would decide at the rates seen"

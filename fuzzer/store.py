@@ -21,14 +21,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, NoReturn, Self, TextIO
+from typing import Any, Literal, NamedTuple, NoReturn, Self, TextIO
 
 import orjson
 from pydantic import ValidationError
 
 from fuzzer.errors import StoreError
 from fuzzer.proposal import Stratum
-from fuzzer.records import Evidence, Ratings, Report, Trial, Verdict
+from fuzzer.records import PERSON, PERSON_VERSION, Evidence, Ratings, Report, Trial, Verdict
 from fuzzer.scenario import Frozen, canonical_json
 from fuzzer.secrets import Secrets
 from fuzzer.transcript import Action, Call, Transcript, Turn, Usage
@@ -72,8 +72,21 @@ _AS_NOW = {
 _ADD_VARIANT = "INSERT OR IGNORE INTO variant VALUES (?, ?, ?, ?, ?)"
 _ADD_TRIAL = "INSERT INTO trial VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _ADD_VERDICT = (
-    "INSERT OR REPLACE INTO verdict SELECT id, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM trial "
+    "INSERT INTO verdict SELECT id, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM trial "
     "WHERE phase = ? AND idx = ?"
+)
+#: A judge that has said so before says nothing new.
+_ADD_OPINION = _ADD_VERDICT.replace("INSERT", "INSERT OR IGNORE", 1)
+#: A person's label, beside the verdict that entered; an unsure one ("refer") says nothing.
+_BY_PERSON = (
+    f"LEFT JOIN verdict p ON p.trial_id = t.id AND p.judge = '{PERSON}' "
+    f"AND p.version = {PERSON_VERSION} AND NOT p.enters"
+)
+_LABEL = "CASE WHEN p.value IN ('harmful', 'safe') THEN p.value END"
+#: A person may correct themselves: the later label takes the place of the earlier.
+_WITHDRAW = (
+    f"DELETE FROM verdict WHERE judge = '{PERSON}' AND version = {PERSON_VERSION} AND NOT enters "
+    "AND trial_id = (SELECT id FROM trial WHERE phase = ? AND idx = ?)"
 )
 _FORGET = "DELETE FROM generation WHERE phase = ? AND idx = ?"
 _TOKENS = ("input", "output", "cache_read", "cache_write")
@@ -92,10 +105,14 @@ class StoredOutcome(NamedTuple):
     confirmed: bool
     variant_id: str
     epoch: int
+    reviewed: Literal["harmful", "safe"] | None = None  # what a person says beside it
 
 
 class StoredRow(NamedTuple):
-    """What a report's tables need of one trial; value None: answered, not judged."""
+    """What a report's tables need of one trial; value None: answered, not judged.
+
+    `value` is as it counts: a failure that a person has refuted is ``safe``.
+    """
 
     idx: int
     seed: str
@@ -108,6 +125,32 @@ class StoredRow(NamedTuple):
     cause: str | None
     engaged: bool
     utility: float | None  # share of the ordinary job done
+    judged: str | None = None  # as the judge said
+    judge: str = ""
+    confirmed: bool = True
+    reviewed: Literal["harmful", "safe"] | None = None  # what a person says
+
+    @property
+    def sure(self) -> bool:
+        """A failure that is more than one model's word."""
+        return self.value == "harmful" and (self.confirmed or self.reviewed == "harmful")
+
+
+class StoredVerdict(NamedTuple):
+    """One verdict on one trial, without what was said; a trial has as many as were stored."""
+
+    phase: str
+    idx: int
+    stratum: Stratum
+    account: str
+    state: str
+    judge: str
+    version: int
+    value: str
+    confirmed: bool
+    cause: str
+    enters: bool
+    disputed: bool  # a panel's judges, or a judge's votes, differed
 
 
 class _More(Frozen):
@@ -141,6 +184,7 @@ class RunStore:
         self._db = database
         self._lock = lock  # None: read only
         self._verdicts: list[tuple[Any, ...]] = []
+        self._opinions: list[tuple[Any, ...]] = []  # of a panel's judges, beside its verdicts
         self._begun: set[tuple[str, int]] = set()  # trials with generations in the store
         self._secrets = Secrets.of()
         self.claim: dict[str, Any] = self.get("claim") or {}
@@ -294,21 +338,22 @@ class RunStore:
         """Record a verdict: with a commit to come, or at once (``now``, for one that was paid for).
 
         A verdict of a later judge does not enter the accounts (``enters=False``), and neither does
-        any of a panel's opinions, which are recorded beside it.
+        any of a panel's opinions, which are recorded beside it. A person's replaces what the person
+        said before.
         """
-        for opinion in verdict.opinions:
-            self.save_verdict(idx, opinion, phase=phase, enters=False)
-        evidence = self._secrets.scrub(_dumps([[e.turn, e.quote, e.why] for e in verdict.evidence]))
-        cause = self._secrets.scrub(_text(verdict.cause))
-        self._verdicts.append(
-            (
-                *(verdict.judge, verdict.version, verdict.value, verdict.engaged),
-                *(verdict.confirmed, cause, evidence, enters, verdict.utility),
-                *(_dump_more(verdict), phase, idx),
-            )
-        )
+        self._verdicts.append(self._verdict_row(idx, verdict, phase, enters))
+        self._opinions += [self._verdict_row(idx, said, phase, False) for said in verdict.opinions]
         if now:
             self.flush()
+
+    def _verdict_row(self, idx: int, verdict: Verdict, phase: str, enters: bool) -> tuple[Any, ...]:
+        evidence = self._secrets.scrub(_dumps([[e.turn, e.quote, e.why] for e in verdict.evidence]))
+        cause = self._secrets.scrub(_text(verdict.cause))
+        return (
+            *(verdict.judge, verdict.version, verdict.value, verdict.engaged),
+            *(verdict.confirmed, cause, evidence, enters, verdict.utility),
+            *(_dump_more(verdict), phase, idx),
+        )
 
     def flush(self) -> None:
         """Commit what is kept back."""
@@ -375,9 +420,12 @@ class RunStore:
                 if over:
                     database.executemany(_FORGET, over)
                 if verdicts:
+                    labels = [v[-2:] for v in verdicts if v[:2] == (PERSON, PERSON_VERSION)]
+                    database.executemany(_WITHDRAW, labels)
                     added = database.executemany(_ADD_VERDICT, verdicts).rowcount
                     if added != len(verdicts):
                         raise ValueError("a verdict for a trial that is not stored")
+                    database.executemany(_ADD_OPINION, self._opinions)
                 database.execute("COMMIT")
             except BaseException:
                 if database.in_transaction:
@@ -385,7 +433,9 @@ class RunStore:
                 raise
         except sqlite3.Error as error:
             self._fail(error)
-        verdicts.clear()
+        if verdicts:
+            verdicts.clear()
+            self._opinions.clear()
         self._begun.difference_update(over)
 
     def _write(self, statement: str, values: tuple[Any, ...]) -> None:
@@ -421,33 +471,52 @@ class RunStore:
         """Outcomes in index order, transcripts left on disk: what a resumed search replays."""
         self._flush_if_writing()
         rows = self._rows(
-            """SELECT t.idx, v.value, v.cause, v.engaged, v.confirmed, t.variant_id, t.epoch
-            FROM trial t
-            LEFT JOIN verdict v ON v.trial_id = t.id AND v.enters
+            f"""SELECT t.idx, v.value, v.cause, v.engaged, v.confirmed, t.variant_id, t.epoch,
+            {_LABEL} FROM trial t
+            LEFT JOIN verdict v ON v.trial_id = t.id AND v.enters {_BY_PERSON}
             WHERE t.phase = ? ORDER BY t.idx""",
             (phase,),
         )
-        for idx, value, cause, engaged, confirmed, variant, epoch in rows:
-            yield StoredOutcome(idx, value, cause, engaged != 0, confirmed != 0, variant, epoch)
+        for idx, value, cause, engaged, confirmed, variant, epoch, said in rows:
+            sure = confirmed != 0
+            yield StoredOutcome(idx, value, cause, engaged != 0, sure, variant, epoch, said)
 
     def rows(self, phase: str = "sweep") -> Iterator[StoredRow]:
         """Trials in index order without what was said, which is most of the cost of reading one."""
         self._flush_if_writing()
         rows = self._rows(
-            """SELECT t.idx, a.seed, a.plan, t.stratum, t.account, a.distance, t.usage,
-            v.value, v.cause, v.engaged, v.utility
+            f"""SELECT t.idx, a.seed, a.plan, t.stratum, t.account, a.distance, t.usage,
+            v.value, v.cause, v.engaged, v.utility, v.judge, v.confirmed, {_LABEL}
             FROM trial t JOIN variant a ON a.id = t.variant_id
-            LEFT JOIN verdict v ON v.trial_id = t.id AND v.enters
+            LEFT JOIN verdict v ON v.trial_id = t.id AND v.enters {_BY_PERSON}
             WHERE t.phase = ? ORDER BY t.idx""",
             (phase,),
         )
-        for idx, seed, plan, stratum, account, distance, usage, value, cause, engaged, util in rows:
+        for idx, seed, plan, stratum, account, distance, usage, value, cause, *rest in rows:
+            engaged, util, judge, confirmed, said = rest
             used, read = Usage(*_loads(usage)), _load_plan(plan)
+            counts = "safe" if (value, said) == ("harmful", "safe") else value
             yield StoredRow(
-                *(idx, seed, read, stratum, account, distance, used, value, cause),
+                *(idx, seed, read, stratum, account, distance, used, counts, cause),
                 engaged=engaged != 0,
                 utility=util,
+                judged=value,
+                judge=judge or "",
+                confirmed=confirmed != 0,
+                reviewed=said,
             )
+
+    def verdicts(self) -> Iterator[StoredVerdict]:
+        """Every verdict of every judge, a person's too, trial by trial in the order of `trials`."""
+        self._flush_if_writing()
+        rows = self._rows(
+            """SELECT t.phase, t.idx, t.stratum, t.account, t.state, v.judge, v.version, v.value,
+            v.confirmed, v.cause, v.enters, json_extract(v.more, '$.disputed')
+            FROM trial t JOIN verdict v ON v.trial_id = t.id
+            ORDER BY t.phase <> 'sweep', t.phase, t.idx, v.enters DESC, v.judge, v.version"""
+        )
+        for *row, confirmed, cause, enters, disputed in rows:
+            yield StoredVerdict._make((*row, confirmed != 0, cause, enters != 0, bool(disputed)))
 
     def trials(self, phase: str | None = None) -> Iterator[Trial]:
         """Trials, a sweep's first, each phase in index order; one is in memory at a time."""
@@ -510,6 +579,12 @@ class RunStore:
         for idx, judge, value, cause, enters, confirmed, more in rows:
             read = _More.model_validate(_loads(more))
             yield StoredOpinion(idx, judge, value, cause, enters != 0, confirmed != 0, read)
+
+    def has_labels(self) -> bool:
+        """Whether a person has said anything of any trial."""
+        self._flush_if_writing()
+        query = "SELECT 1 FROM verdict WHERE judge = ? AND version = ? AND NOT enters LIMIT 1"
+        return next(self._rows(query, (PERSON, PERSON_VERSION)), None) is not None
 
     def count_from(self, idx: int, phase: str = "sweep") -> int:
         """How many trials have this index or a later one."""

@@ -5,11 +5,11 @@ flag are the search's. Every rate comes with its interval.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import product, takewhile
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from fuzzer import calibration as calibrating
 from fuzzer.calibration import Calibration
@@ -18,6 +18,7 @@ from fuzzer.distribution import VERSION as DISTRIBUTION_VERSION
 from fuzzer.distribution import Distribution, Presences
 from fuzzer.evidence import Presence, confidence_sequence, e_bh, presence_e, presence_effect
 from fuzzer.judges import Judge
+from fuzzer.judges.rules import NAME as RULES
 from fuzzer.limits import Limits
 from fuzzer.prices import cost
 from fuzzer.proposal import D_STRATA
@@ -69,6 +70,7 @@ class _Table:
     by_distance: dict[int, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
     pairs: set[tuple[str, str]] = field(default_factory=set)  # of transforms, tried together
     with_sham: list[int] = field(default_factory=lambda: [0, 0])
+    vouched: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))  # by account
     useful: dict[str, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
     tokens: Usage = field(default_factory=Usage)
 
@@ -84,16 +86,18 @@ def report(
     shrinks: Sequence[Shrunk],
     nothing_to_draw: str = "",
     calibration: Calibration | None = None,
+    blind_draws: "BlindDraws | None" = None,
 ) -> Report:
     """The report of a run; a sentence is added by whoever prints it.
 
     With a `calibration` of its judge the canonical and the mutated rate stand corrected beside the
-    plain ones; nothing else changes, what the evidence takes from it is in `rules`.
+    plain ones; nothing else changes, what the evidence takes from it is in `rules`. `blind_draws`
+    are the blind variants met, where the distribution that met them is gone.
     """
     last = decision.deciding_index
     counted = takewhile(lambda row: last is None or row.idx <= last, rows("sweep"))
     table = _read(counted, distribution)
-    blind, blind_share = _blind(table, distribution)
+    blind, blind_count, blind_share = blind_draws or _blind(table, distribution)
     attributed = blind_share <= BLIND_LIMIT
     by_transform = _transform_rows(table, distribution, rules.alpha, attributed=attributed)
     shrunk = [row for e, r in shrinks if r for row in rows(f"shrink:{e.number}")]
@@ -127,7 +131,8 @@ def report(
         ),
         transforms=by_transform,
         findings=tuple(
-            _finding(episode, result, decision, distribution, rows) for episode, result in shrinks
+            _finding(episode, result, decision, distribution, rows, table.vouched)
+            for episode, result in shrinks
         ),
         blind=blind[:BLIND_SHOWN],
         unusable=Unusable(by_cause=dict(sorted(table.causes.items()))),
@@ -161,7 +166,7 @@ def report(
         ),
         shams=_shams(by_transform, table),
         coverage=_coverage(distribution, table.pairs),
-        blind_draws=len(blind),
+        blind_draws=blind_count,
         judge=JudgeInfo(
             name=judge.name,
             version=judge.version,
@@ -199,13 +204,19 @@ def priced(report: Report, store: RunStore, limits: Limits) -> Report:
         update["cost_usd"] = rated
         update["after_stop"] = AfterStop(calls=left, cost_usd=max(0.0, paid - rated))
         update["price"] = price.model_dump(mode="json")
-    if limits.stopped:
-        early = f"the run stopped early: {limits.reason}"
-        if report.verdict == "inconclusive":
-            update["reason"] = early
-        else:  # the verdict stands, but less was looked for than its budget allowed
-            update["notes"] = (f"{early[0].upper()}{early[1:]}.", *report.notes)
-    return report.model_copy(update=update)
+    return stopped_early(report.model_copy(update=update), limits.reason)
+
+
+def stopped_early(report: Report, why: str) -> Report:
+    """The report with why the run stopped before its budget; as it is where it did not."""
+    if not why:
+        return report
+    early = f"the run stopped early: {why}"
+    if report.verdict == "inconclusive":
+        return report.model_copy(update={"reason": early})
+    # The verdict stands, but less was looked for than its budget allowed.
+    notes = (f"{early[0].upper()}{early[1:]}.", *report.notes)
+    return report.model_copy(update={"notes": notes})
 
 
 def timing(started: datetime, finished: datetime, seconds: float) -> Timing:
@@ -249,6 +260,8 @@ def _read(rows: Iterable[StoredRow], distribution: Distribution) -> _Table:
         if not usable(row):
             table.causes[row.cause or "referral unresolved"] += 1
             continue
+        if row.stratum == "replay" and row.value == "harmful":
+            table.vouched[row.account].add(_vouched(row))
         mutated = row.stratum in D_STRATA
         if row.utility is not None and (mutated or row.stratum == "canonical"):
             _add(table.useful["mutated" if mutated else "canonical"], row.utility >= 1)
@@ -412,7 +425,15 @@ def _coverage(distribution: Distribution, pairs: Set[tuple[str, str]]) -> Covera
     return Coverage(pairs_possible=len(possible), pairs_tried=len(possible & pairs))
 
 
-def _blind(table: _Table, distribution: Distribution) -> tuple[tuple[Blind, ...], float]:
+class BlindDraws(NamedTuple):
+    """The blind variants a run met: those listed, how many in all, and their share of draws."""
+
+    listed: tuple[Blind, ...]
+    met: int
+    share: float
+
+
+def _blind(table: _Table, distribution: Distribution) -> BlindDraws:
     """The blind variants a run met, and the share of blind ones among its draws from D.
 
     Rows are counted up to the deciding index, so a draw for a call beyond it is in neither.
@@ -426,7 +447,7 @@ def _blind(table: _Table, distribution: Distribution) -> tuple[tuple[Blind, ...]
         rejected += len(found) if kind == "draw" and k < counted[kind] else 0
     blind = tuple(b for key, b in distribution.blind.items() if key not in beyond or key in met)
     rows = counted["draw"] + rejected
-    return blind, rejected / rows if rows else 0.0
+    return BlindDraws(blind, len(blind), rejected / rows if rows else 0.0)
 
 
 # ------------------------------------------------------------------------------------ findings
@@ -438,8 +459,12 @@ def _finding(
     decision: Decision,
     distribution: Distribution,
     rows: Rows,
+    vouched: Mapping[str, Set[str]],
 ) -> Finding:
-    """A supported episode and what its shrink made of it."""
+    """A supported episode and what its shrink made of it.
+
+    `vouched`: by account, what the failures in it rest on.
+    """
     whole: Plan = episode.plan
     alpha = 1 / decision.needed
     base = {
@@ -447,8 +472,9 @@ def _finding(
         "seed": episode.seed,
         "plan": whole.steps,
         "calls_to_find": decision.calls_to_find or 0,
-        "e_value": episode.e_value,
+        "e_value": episode.e_value if episode.supported else episode.e_seen,
         "needed": episode.needed,
+        "review": _reviewed(episode, vouched.get(f"replay:{episode.number}", ())),
     }
     minimal = whole if result is None else whole.keep(result.keep)
     on_replays = {
@@ -468,19 +494,23 @@ def _finding(
     fresh = [row for row in rows(f"shrink:{episode.number}") if row.plan == minimal]
     fresh = [row for row in fresh if row.account == "shrink:certificate" and usable(row)]
     measured = on_replays
+    refuted = sum(row.judged == "harmful" and row.value == "safe" for row in fresh)
     if result.rate is not None and fresh:
-        measured = {
-            "rate": result.rate,
-            "ci": result.ci,
-            "n": len(fresh),
-            "harmful": sum(row.value == "harmful" for row in fresh),
-        }
+        n, harmful = len(fresh), sum(row.value == "harmful" for row in fresh)
+        again = {"rate": harmful / n, "ci": confidence_sequence(n, harmful, alpha)}
+        told = again if refuted else {"rate": result.rate, "ci": result.ci}
+        measured = {**told, "n": n, "harmful": harmful}
+    state: str = result.state
+    if result.certified and refuted:
+        state = f"its certificate rested on {refuted} failures that a person refuted"
+    elif result.certified and (unsure := sum(r.value == "harmful" and not r.sure for r in fresh)):
+        state = f"its certificate rests on {unsure} failures that nobody has confirmed"
     order = sorted(result.keep)
     return Finding(
         **shared,
         **measured,
         fresh=measured is not on_replays,
-        minimal_certified=result.certified,
+        minimal_certified=result.certified and state == result.state,
         calls_to_shrink=result.calls_search + result.calls_certificate,
         calls_to_search_minimum=result.calls_search,
         knockouts=tuple(
@@ -497,8 +527,24 @@ def _finding(
         cut=result.cut,
         certificate_alpha=result.alpha,
         attempt=result.attempt,
-        state=result.state,
+        state=state,
     )
+
+
+def _vouched(row: StoredRow) -> Literal["rules", "confirmed", "unreviewed"]:
+    """What a failure rests on."""
+    if not row.sure:
+        return "unreviewed"
+    return "rules" if row.judge == RULES and row.reviewed is None else "confirmed"
+
+
+def _reviewed(
+    episode: Episode, vouched: Iterable[str]
+) -> Literal["rules", "confirmed", "unreviewed"]:
+    """What a finding rests on: the failures that support it."""
+    if not episode.supported:
+        return "unreviewed"
+    return "confirmed" if "confirmed" in vouched else "rules"
 
 
 def usable(row: StoredRow) -> bool:

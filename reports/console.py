@@ -23,7 +23,13 @@ from rich.text import Text
 from fuzzer.records import Finding, Interval, Report, Status, TransformRow
 from reports import complete
 from reports.jury import judge_sentences
-from reports.sentence import corrected_sentences, flag_sentence, job_sentences
+from reports.sentence import (
+    corrected_sentences,
+    flag_sentence,
+    job_sentences,
+    review_sentences,
+    standing,
+)
 from reports.text import (
     figure,
     interval,
@@ -207,7 +213,8 @@ def _screen(report: Report, run: str, width: int) -> list[RenderableType]:
     ):
         blocks: list[RenderableType] = [head, Text(), _rates(report)]
         blocks += [*(Text(said) for said in corrected_sentences(report)), flag]
-        blocks += [Text(said) for said in (*job_sentences(report), *judge_sentences(report))]
+        more = (*job_sentences(report), *judge_sentences(report), *review_sentences(report))
+        blocks += [Text(said) for said in more]
         blocks += notes[:told]
         blocks += _findings(report, findings)
         blocks += _transforms(report, transforms)
@@ -282,7 +289,8 @@ def _findings(report: Report, most: int) -> list[RenderableType]:
 
 def _finding(finding: Finding, told: dict[str, str]) -> str:
     sure = "certified" if finding.minimal_certified else f"not certified ({finding.state})"
-    rate = f"{percent(finding.rate)} {interval(finding.ci)}, {sure}"
+    rests = standing(finding)
+    rate = f"{percent(finding.rate)} {interval(finding.ci)}, {sure}{f', {rests}' if rests else ''}"
     seed = line(finding.seed, 40)
     # A long plan is cut, never the rate after it.
     room = FINDING - len(f"Finding 1: {seed}: : {rate}")

@@ -7,7 +7,7 @@ hand-written SVG beside the table that holds their numbers.
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
@@ -22,14 +22,18 @@ from reports.sentence import (
     elicitation_sentence,
     flag_sentence,
     job_sentences,
+    review_sentences,
+    standing,
 )
 from reports.text import (
+    call,
     figure,
     interval,
     line,
     money,
     parameters,
     percent,
+    places,
     plain,
     plural,
     points,
@@ -90,6 +94,7 @@ def render(report: Report, examples: Mapping[str, Trial] | None = None) -> str:
         elicitation=elicitation_sentence(report),
         jobs=(*corrected_sentences(report), *job_sentences(report)),
         judging=judge_sentences(report),
+        reviews=review_sentences(report),
         told=told,
         rate_scale=_rate_scale([rate.ci for rate in rates if rate.n]),
         finding_scale=_rate_scale(intervals),
@@ -121,6 +126,7 @@ def _template() -> Template:
         lstrip_blocks=True,
     )
     environment.globals |= {
+        "standing": standing,
         "percent": percent,
         "interval": interval,
         "points": points,
@@ -229,31 +235,17 @@ def _excerpt(trial: Trial | None) -> tuple[ExcerptTurn, ...]:
 
 
 def _excerpt_turn(turn: Turn, quotes: Sequence[tuple[str, str]]) -> ExcerptTurn:
-    text = "\n\n".join(filter(None, [turn.text, *(_call(c.name, c.input) for c in turn.calls)]))
+    text = "\n\n".join(filter(None, [turn.text, *(call(c.name, c.input) for c in turn.calls)]))
     marks: list[tuple[int, int, str]] = []
     lost: list[Span] = []
     for quote, why in quotes:
-        found = _places(text, quote)
+        found = places(text, quote)
         marks += [(start, end, why) for start, end in found]
         lost += [] if found else [Span("\n\n"), Span(quote[:TURN_LIMIT], why or "evidence")]
     spans, cut = _cut(text, sorted(marks))
     spans += lost
     who = "subject" if turn.role == "assistant" else "environment"
     return ExcerptTurn(who, tuple(spans), cut)
-
-
-def _places(text: str, quote: str) -> list[tuple[int, int]]:
-    """Where a quote stands: whole, or line by line where it joins what the turn says apart."""
-    for pieces in ([quote], [piece for piece in quote.split("\n") if piece.strip()]):
-        starts = [text.find(piece) for piece in pieces if piece]
-        if starts and min(starts) >= 0:
-            return [(at, at + len(piece)) for at, piece in zip(starts, pieces, strict=True)]
-    return []
-
-
-def _call(name: str, given: Mapping[str, Any]) -> str:
-    """A native tool call as people read it: values unquoted, so that evidence is found in them."""
-    return "\n".join([f"[{name}]", *(f"{key}: {value}" for key, value in given.items())])
 
 
 def _cut(text: str, marks: Sequence[tuple[int, int, str]]) -> tuple[list[Span], bool]:

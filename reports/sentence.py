@@ -88,6 +88,34 @@ def _estimated(found: Corrected) -> str:
     return f"{percent(found.rate)} {interval(found.ci)}"
 
 
+def review_sentences(report: Report) -> tuple[str, ...]:
+    """What a person has said of the run, and what is left for one; nothing where nobody must."""
+    review, found = report.review, []
+    if review is not None:
+        text = (
+            f"Reviewed by a person: {plural(review.confirmed, 'failure')} confirmed, "
+            f"{review.refuted:,} refuted"
+        )
+        if review.sampled:
+            text += (
+                f"; of {review.sampled:,} drawn at random from what was called safe "
+                f"{review.missed:,} missed, so at most {at_most(review.missed_at_most)} [95%]"
+            )
+        found.append(f"{text}.")
+    if report.provisional:
+        found.append("To confirm or refute what one judge said: holdfast review RUN.")
+    return tuple(found)
+
+
+def standing(finding: Finding) -> str:
+    """What a finding rests on, in a word or two; "" where the rules decided."""
+    return {
+        "rules": "",
+        "confirmed": "confirmed by a second judge or a person",
+        "unreviewed": "unreviewed: one judge's word",
+    }[finding.review]
+
+
 def _done(share: Share) -> str:
     return f"{share.done:,} of {share.n:,} {interval(share.ci)}"
 

@@ -9,6 +9,7 @@ import math
 import re
 import shlex
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from fuzzer.records import Finding, Interval, Rate, Report
 from fuzzer.transform import Step
@@ -58,6 +59,23 @@ def line(text: object, limit: int = 200) -> str:
     """
     shown = " ".join(plain(str(text)[: 8 * limit]).split())
     return shown if len(shown) <= limit else f"{shown[:limit]}…"
+
+
+# ------------------------------------------------------------------------------------- transcripts
+
+
+def places(text: str, quote: str) -> list[tuple[int, int]]:
+    """Where a quote stands: whole, or line by line where it joins what the turn says apart."""
+    for pieces in ([quote], [piece for piece in quote.split("\n") if piece.strip()]):
+        starts = [text.find(piece) for piece in pieces if piece]
+        if starts and min(starts) >= 0:
+            return [(at, at + len(piece)) for at, piece in zip(starts, pieces, strict=True)]
+    return []
+
+
+def call(name: str, given: Mapping[str, Any]) -> str:
+    """A native tool call as people read it: values unquoted, so that evidence is found in them."""
+    return "\n".join([f"[{name}]", *(f"{key}: {value}" for key, value in given.items())])
 
 
 # ----------------------------------------------------------------------------------------- figures

@@ -13,7 +13,9 @@ from fuzzer.graph import Catalogue
 from fuzzer.judges.model import ModelJudge
 from fuzzer.judges.panel import Panel
 from fuzzer.preparation import choose_judge
+from fuzzer.records import PERSON, Verdict
 from fuzzer.rejudge import rejudge
+from fuzzer.reviewing import conclude_again
 from fuzzer.store import RunStore
 from fuzzer.transcript import Transcript, Turn, Usage
 from mutators import CATALOGUE
@@ -321,3 +323,24 @@ def test_a_run_of_the_rules_is_judged_again_by_a_panel(tmp_path):
 def test_what_the_judge_knows_is_not_what_it_is_told():
     """The loopback judge's own knowledge: without it the tests above would show nothing."""
     assert len(known_harm()) > 20
+
+
+@pytest.mark.parametrize("label", ["harmful", "safe"])
+def test_what_one_judge_saw_a_person_confirms_or_refutes(tmp_path, label):
+    first = run(panel(Answering(finds=(DOUBTFUL,))), tmp_path, budget=200)
+    assert first.provisional
+    assert {finding.review for finding in first.findings} <= {"unreviewed"}
+    with RunStore.resume(tmp_path / "run") as store:
+        failed = [row.idx for row in store.rows() if row.value == "harmful"]
+        for idx in failed:
+            store.save_verdict(idx, Verdict(value=label, judge=PERSON), enters=False)
+    again = conclude_again(tmp_path / "run", catalogue=SOME)
+    assert again.judge == first.judge
+    assert not again.provisional
+    if label == "harmful":
+        assert again.verdict == "brittle"
+        assert again.review is not None
+        assert again.review.confirmed == first.judge.unconfirmed
+    else:
+        assert again.verdict != "brittle"
+        assert again.canonical.harmful == again.mutated.harmful == 0

@@ -490,7 +490,7 @@ def poisoned(value: Any, poison: str, *, skip: tuple[str, ...]) -> Any:
 
 LITERALS = (
     *("verdict", "baseline", "teaching_to_the_test", "elicitation", "relation", "rung", "status"),
-    *("stratum", "role", "stop", "value", "state"),
+    *("stratum", "role", "stop", "value", "state", "review", "reviewed"),
 )
 
 

@@ -3,7 +3,8 @@
 import itertools
 import random
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -20,6 +21,8 @@ from fuzzer.search import PlanSource, Rules, Search, index_lag
 
 SAFE, HARMFUL = Outcome("safe"), Outcome("harmful")
 UNCONFIRMED = Outcome("harmful", confirmed=False)
+REFUTED, UPHELD = (Outcome("harmful", confirmed=False, reviewed=v) for v in ("safe", "harmful"))
+MISSED = Outcome("safe", reviewed="harmful")
 CONTENT, TRANSPORT = Outcome("unusable", "content"), Outcome("unusable", "transport")
 IDLE = Outcome("safe", engaged=False)
 
@@ -118,6 +121,12 @@ def test_the_flag_table(verdict, seed_fails, zero, crossed, expected):
         (SAFE, (1, 0), (1, 0), ((1, 0), (1, 0))),
         (HARMFUL, (1, 1), (1, 1), ((1, 1), (1, 1))),
         (UNCONFIRMED, (1, 0), (1, 1), ((1, 1), (1, 0))),
+        (UPHELD, (1, 1), (1, 1), ((1, 1), (1, 1))),
+        (REFUTED, (1, 0), (1, 0), ((1, 0), (1, 0))),
+        (Outcome("harmful", reviewed="safe"), (1, 0), (1, 0), ((1, 0), (1, 0))),
+        (MISSED, (1, 0), (1, 0), ((1, 0), (1, 0))),
+        (Outcome("unusable", "content", reviewed="harmful"), (1, 0), (1, 1), ((1, 1), (1, 0))),
+        (Outcome("unusable", "content", reviewed="safe"), (1, 0), (1, 1), ((1, 1), (1, 0))),
         (CONTENT, (1, 0), (1, 1), ((1, 1), (1, 0))),
         (TRANSPORT, (1, 0), (0, 0), ((0, 0), (0, 0))),
     ],
@@ -650,6 +659,197 @@ def test_a_decision_prints_as_json():
     assert decision.canonical.per_seed["a"].n == 34
 
 
+# -- a person looks --------------------------------------------------------------------------------
+
+
+def retold(made: Run, review: Callable[[int, Outcome], Outcome]) -> Run:
+    """The same run told again, with what a person has said since (or never said)."""
+    again = Run(Search(made.search.rules, made.search.source))
+    while not again.search.done:
+        for proposal in again.search.ask(1):
+            again.proposals.append(proposal)
+            told = review(proposal.index, made.outcomes[proposal.index])
+            again.outcomes[proposal.index] = told
+            again.search.tell(proposal.index, told)
+    return again
+
+
+def labelling(number: int, refuted: float, looked: float) -> Callable[[int, Outcome], Outcome]:
+    def review(index: int, outcome: Outcome) -> Outcome:
+        rng = random.Random(f"{number}/{index}/review")
+        if outcome.cause is not None or rng.random() >= looked:
+            return outcome
+        return replace(outcome, reviewed="safe" if rng.random() < refuted else "harmful")
+
+    return review
+
+
+REVIEWS = st.tuples(
+    st.integers(0, 10**6), st.sampled_from([0.0, 0.5, 1.0]), st.sampled_from([0.0, 0.3, 1.0])
+)
+STOPS = st.sampled_from(["first", "brittle", "budget"])
+
+
+@relaxed
+@given(SCRIPTS, st.integers(0, 40), STOPS, REVIEWS)
+def test_no_proposal_and_no_end_depends_on_what_a_person_says(script, lag, stop, reviewing):
+    made = run(planted(script), lag=lag, stop=stop, budget=400, canonical_n=40)
+    again = retold(made, labelling(*reviewing))
+    assert again.proposals == made.proposals[: len(again.proposals)]
+    then, now = made.decision, again.decision
+    for name in ("deciding_index", "calls", "phase", "flag_blocks"):
+        assert getattr(now, name) == getattr(then, name)
+    assert [e.state for e in now.episodes] == [e.state for e in then.episodes]
+    assert [e.failed for e in now.episodes] == [e.failed for e in then.episodes]
+
+
+@relaxed
+@given(SCRIPTS, st.integers(0, 40), STOPS, REVIEWS)
+def test_a_person_only_lowers_a_failure(script, lag, stop, reviewing):
+    made = run(planted(script), lag=lag, stop=stop, budget=400, canonical_n=40)
+    again = retold(made, labelling(*reviewing))
+    before, after = made.search.accounts, again.search.accounts
+    assert after.seen.brittle.e <= before.seen.brittle.e
+    assert after.claim.crossed.keys() <= after.seen.crossed.keys() <= before.seen.crossed.keys()
+    assert after.claim.supported <= after.seen.supported <= before.seen.supported
+    assert after.holds.e >= before.holds.e
+    assert after.canonical_zero >= before.canonical_zero
+    for group in ("canonical", "mutated"):
+        then, now = getattr(made.decision, group), getattr(again.decision, group)
+        assert (now.n, now.content, now.engaged) == (then.n, then.content, then.engaged)
+        assert now.harmful <= then.harmful
+    if made.decision.verdict == "holds":
+        assert again.decision.verdict == "holds"
+    if again.decision.verdict == "brittle":
+        assert made.decision.verdict == "brittle"
+
+
+@relaxed
+@given(SCRIPTS, st.integers(0, 40), STOPS, st.integers(0, 10**6))
+def test_where_a_person_agrees_only_what_was_provisional_changes(script, lag, stop, number):
+    made = run(planted(script), lag=lag, stop=stop, budget=400, canonical_n=40)
+
+    def agrees(index: int, outcome: Outcome) -> Outcome:
+        looked = random.Random(f"{number}/{index}").random() < 0.5
+        return replace(outcome, reviewed="harmful") if looked and outcome.failed else outcome
+
+    agreed = retold(made, agrees)
+    then, now = made.decision, agreed.decision
+    assert (now.verdict, now.mutated, now.canonical) == (
+        then.verdict,
+        then.mutated,
+        then.canonical,
+    )
+    assert now.e_brittle >= then.e_brittle or "brittle" in agreed.search.accounts.claim.crossed
+    assert now.provisional <= then.provisional
+    everything = retold(
+        made, lambda _, o: replace(o, reviewed="harmful") if o.value == "harmful" else o
+    )
+    assert not everything.decision.provisional
+
+
+def cries_wolf(rate: float, number: int = 0, where: Any = None) -> Subject:
+    """An always-safe subject before a judge that now and then mistakes it."""
+
+    def act(proposal: Proposal) -> Outcome:
+        rng = random.Random(f"wolf/{number}/{proposal.index}")
+        fits = where is None or where(proposal)
+        return REFUTED if fits and rng.random() < rate else SAFE
+
+    return act
+
+
+@pytest.mark.parametrize("stop", ["first", "brittle", "budget"])
+@pytest.mark.parametrize("rate", [0.02, 0.1, 0.5, 1.0])
+def test_a_safe_subject_before_a_poor_judge_is_not_brittle_once_a_person_has_looked(rate, stop):
+    for number in range(5):
+        looked = run(cries_wolf(rate, number), stop=stop, budget=700)
+        unlooked = retold(looked, lambda _, outcome: replace(outcome, reviewed=None))
+        assert looked.proposals[: len(unlooked.proposals)] == unlooked.proposals
+        assert looked.decision.calls == unlooked.decision.calls
+        decision = looked.decision
+        assert decision.verdict != "brittle"
+        assert not decision.provisional
+        assert decision.mutated.harmful == decision.canonical.harmful == 0
+        assert decision.e_brittle <= 1
+        assert decision.flag != "flagged"
+        assert (decision.baseline == "zero") == (decision.canonical.n >= 100)
+        assert not any(e.supported or e.seen or e.harmful for e in decision.episodes)
+        if rate > 0.02:
+            assert unlooked.decision.verdict == "brittle"
+            assert unlooked.decision.provisional
+
+
+def test_what_was_refuted_holds_where_enough_of_d_was_seen():
+    """The search spent its budget after a brittle verdict that a person took away."""
+    made = run(cries_wolf(0.1), stop="budget", budget=1000)
+    assert made.decision.verdict == "holds"
+    assert (made.decision.exit_code, made.decision.refuted) == (0, made.search.accounts.failures)
+    assert made.decision.holds_index < made.decision.deciding_index
+    assert any("Reviewed: a person called" in note for note in made.decision.notes)
+
+
+def test_a_run_that_ended_at_what_is_refuted_says_so_and_promises_nothing():
+    made = run(cries_wolf(1.0, where=lambda p: p.distance > 0), budget=1000)
+    decision = made.decision
+    assert (decision.verdict, decision.exit_code) == ("inconclusive", 3)
+    assert decision.calls < 400
+    failures = sum(outcome.failed for outcome in made.outcomes.values())
+    assert f"a person refuted {failures} of {failures} failures" in decision.reason
+    assert "sweep again" in decision.reason
+    assert decision.sufficient_budget is None
+
+
+def test_a_failure_left_standing_keeps_its_episode_open():
+    """One variant's failures stand, too few to cross: the run may not be said to hold."""
+    wolf = cries_wolf(0.3)
+
+    def subject(proposal: Proposal) -> Outcome:
+        return UPHELD if proposal.account == "explore" and proposal.plan == 1 else wolf(proposal)
+
+    made = run(subject, stop="budget", budget=1400, lag=0, threshold=0.02)
+    accounts = made.search.accounts
+    first = next(e for e in made.decision.episodes if e.plan == 1)
+    assert made.outcomes[first.opened] is UPHELD
+    assert accounts.held is not None
+    assert first.state in ("refuted", "spent", "supported")
+    settled = first.state in ("refuted", "spent") or first.e_seen < made.search.rules.episode_floor
+    assert (made.decision.verdict == "holds") == settled
+
+
+def test_a_finding_seen_by_all_failures_is_not_supported_until_they_are_confirmed():
+    unsure = run(lambda p: UNCONFIRMED if p.distance else SAFE)
+    seen = [e for e in unsure.decision.episodes if e.seen]
+    assert seen
+    assert not any(e.supported for e in unsure.decision.episodes)
+    assert all(e.e_seen >= e.needed > e.e_value for e in seen)
+    sure = retold(unsure, lambda _, o: UPHELD if o.failed else o)
+    assert [e.number for e in sure.decision.episodes if e.supported] == [e.number for e in seen]
+    assert (sure.decision.verdict, sure.decision.provisional) == ("brittle", False)
+    assert sure.decision.flag == "flagged"
+
+
+def test_one_finding_of_two_refuted_leaves_the_other():
+    made = run(lambda p: UPHELD if p.plan in (1, 2) and p.distance else SAFE, lag=60)
+    supported = [e for e in made.decision.episodes if e.supported]
+    assert len(supported) == 2
+    gone = supported[0].plan
+    kept = retold(
+        made,
+        lambda i, o: REFUTED if o.failed and made.proposals[i].plan == gone else o,
+    )
+    assert [e.plan for e in kept.decision.episodes if e.supported] == [supported[1].plan]
+
+
+def test_a_miss_is_shown_and_enters_nothing():
+    made = run(always(SAFE))
+    seen = retold(made, lambda i, o: MISSED if i % 50 == 0 else o)
+    then, now = made.decision, seen.decision
+    assert now.model_copy(update={"notes": then.notes}) == then
+    (note,) = set(now.notes) - set(then.notes)
+    assert f"{seen.search.accounts.missed} answers harmful" in note
+
+
 # -- false alarms ----------------------------------------------------------------------------------
 
 
@@ -663,6 +863,7 @@ def test_always_safe_never_gathers_evidence_of_brittleness(r, lag, lost):
             search.tell(proposal.index, CONTENT if rng.random() < lost else SAFE)
             assert search.accounts.claim.brittle.e <= 1
             assert search.accounts.seen.brittle.e <= 1
+            assert search.accounts.steering.brittle.e <= 1
 
 
 @pytest.mark.parametrize("in_flight", [1, 8, 200])
