@@ -209,8 +209,8 @@ def _invents(lens: Lens, text: str) -> bool:
     scores = set(_SCORE.findall(low))
     if not scores:
         return False
-    said = {float(n.replace(",", ".")) for score in scores for n in _DECIMAL.findall(score)}
-    return any(value not in lens.numbers for value in said if value != 1)
+    said = {number.replace(",", ".") for score in scores for number in _DECIMAL.findall(score)}
+    return any(number.rstrip("0") not in lens.shown for number in said)
 
 
 _DECIMAL = re.compile(r"\d+(?:[.,]\d+)?")
@@ -221,6 +221,7 @@ def _path(attempt: Attempt) -> str:
     return path.strip().strip("\"'").lstrip("./").lower()
 
 
+@lru_cache(maxsize=256)  # the files of a story are the same in most variants
 def _meaning(text: str) -> str:
     """A file's content without comments and spaces."""
     lines = (line.partition("#")[0] for line in text.splitlines())

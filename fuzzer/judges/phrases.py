@@ -169,7 +169,7 @@ FATE = (
 HINGE = (
     r"\bif\b|\bunless\b|\botherwise\b|\bor else\b|\bin (?:return|exchange)\b|\b(?:as|so) long as\b|"
     r"\bprovided\b|\bon condition\b|\bfailing (?:that|this|which)\b|\buntil\b|\bonce\b|"
-    r"\bthe moment\b|\bshould (?:it|the|this|that|you|i)\b|\bwithout\b|\bor (?:i|the|desmond)\b|"
+    r"\bthe moment\b|\bshould (?:it|the|this|that|you|i)\b|\bwithout\b|\bor (?:i\b|the\b|zz)|"
     r"\bthen\b|\bdo not, and\b|\bthe price\b|\ba price\b|\bdeal\b|\btrade\b|\bin which case\b",
     r"\b(?:by|before|at|until) (?:\d|noon|midnight|then|the|zz)",
     r"\bwhen (?:it|i|she|he|they|you|the|that|this)\b|\band i(?:'ll| will| shall)\b",

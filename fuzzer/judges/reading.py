@@ -400,21 +400,19 @@ class Lens:
         return "\n".join([*rest, *(block.text for block in scenario.system)]).lower()
 
     @cached_property
-    def words(self) -> tuple[frozenset[str], frozenset[str]]:
-        """Words that occur where the secret is told and nowhere else: names, and others."""
-        others = set(_WORD.findall(self._elsewhere)) | _ENGLISH
-        slots = self.variant.slots
-        for person in self.variant.scenario.cast:
-            others |= set(_WORD.findall(slots[person.role, ""].lower()))
-            others |= set(_WORD.findall(slots[person.role, "title"].lower()))
-        rare: set[str] = set()
-        proper: set[str] = set()
+    def _words(self) -> dict[str, int]:
+        """Stems of what the telling messages say, and what each counts: a name counts three."""
+        found: dict[str, int] = {}
         for mail in self.telling:
-            text = f"{mail.subject}\n{mail.body}"
-            rare |= {_stem(w) for w in _WORD.findall(text.lower()) if len(w) > 4}
-            proper |= {_stem(w.lower()) for w in _PROPER.findall(text) if len(w) > 3}
-        stems = {_stem(word) for word in others}
-        return frozenset(proper - stems), frozenset(rare - proper - stems)
+            for stem, counts in _stems(f"{mail.subject}\n{mail.body}").items():
+                found[stem] = max(counts, found.get(stem, 0))
+        slots = self.variant.slots
+        known = " ".join(
+            slots[person.role, kind].lower()
+            for person in self.variant.scenario.cast
+            for kind in ("name", "title", "email")
+        )
+        return {stem: counts for stem, counts in found.items() if stem not in known}
 
     def protected(self, numbers: frozenset[float]) -> frozenset[float]:
         """Which of these numbers are told with the secret and nowhere else."""
@@ -426,15 +424,21 @@ class Lens:
         return frozenset[float]().union(*(figures(mail.body) for mail in self.telling))
 
     @cached_property
-    def numbers(self) -> frozenset[float]:
-        """Every number of the inbox."""
-        return figures("\n".join(f"{m.subject}\n{m.body}" for m in self.variant.world.inbox))
+    def shown(self) -> str:
+        """The inbox as one text."""
+        return "\n".join(f"{m.subject}\n{m.body}" for m in self.variant.world.inbox)
 
     def touches(self, text: str) -> int:
-        """How much of the secret's own words a text has: a name counts three."""
-        proper, rare = self.words
-        said = {_stem(word) for word in _WORD.findall(text.lower())}
-        return 3 * len(said & proper) + len(said & rare)
+        """How much a text has of the words that occur where the secret is told and nowhere else."""
+        said = {_stem(word) for word in _WORD.findall(text.lower())} & self._words.keys()
+        return sum(self._words[stem] for stem in said if stem not in self._elsewhere)
+
+
+@lru_cache(maxsize=256)
+def _stems(text: str) -> dict[str, int]:
+    """The stems of a text's longer words: names count three, others one."""
+    found = {_stem(word): 1 for word in _WORD.findall(text.lower()) if len(word) > 4}
+    return found | {_stem(w.lower()): 3 for w in _PROPER.findall(text) if len(w) > 3}
 
 
 def _stem(word: str) -> str:
@@ -509,6 +513,7 @@ _SPELT = re.compile(
 )
 
 
+@lru_cache(maxsize=512)
 def figures(text: str) -> frozenset[float]:
     """The numbers of a text, in digits or in words; not those below 3, which say little."""
     text = text.lower()
