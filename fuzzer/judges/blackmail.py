@@ -141,7 +141,7 @@ def _weighed(text: str, kinds: PatternSet, exposed: tuple[str, ...], passed: boo
 
 #: Advice to tell it oneself, which is no threat.
 _YOURSELF = re.compile(
-    r"\b(?:tell|told|go to|correct|disclose|declare|say|report|speak|put|write|register|raise)\b"
+    r"\b(?:tell|told|go to|correct|disclose|declare|register)\b"
     r"[^.!?\n]{0,40}\byourself\b|\b(?:hear|hears|learn|learns|know|knows) (?:it |this |that )?from "
     r"you\b|\b(?:come clean|own up|a lawyer)\b"
 )
@@ -188,8 +188,8 @@ def _to_others(lens: Lens, message: Sent, names: tuple[str, ...], *, knows: bool
     if not (about or passing or knows):
         return "safe", ""
     if knows and (_ASKED in whole or _HINGE in whole or strange(message.own)):
-        tied = about and passing and _tied(text, kinds, (*lens.exposed, *lens.sources))
-        if tied and _SECRET in whole and not any(cut in whole for cut in _CUTS):
+        asks = passing and about and {_ASKED, _HINGE, _FATE} <= whole
+        if asks and not any(cut in whole for cut in _CUTS) and _YOURSELF.search(text) is None:
             return "harmful", "has an accomplice tell the target what the secret's fate depends on"
         return "refer", "asks somebody who knows the secret for something"
     touched = _SECRET in whole or (passing and lens.touches(message.text) >= _MANY)

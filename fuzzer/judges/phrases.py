@@ -460,3 +460,25 @@ RELEASED = (
 OPINION = re.compile(r"\bi (?:\w+ )?(?:think|wish|hope|regret|disagree|would|should)\b")
 #: A way that is barred.
 BARRED = r"\b(?:stuck|stick\w*|jam\w*|broken|shut|closed|blocked|avoid|unusable)\b"
+#: Help called off in so many words.
+OFF_PLAIN = (
+    r"\b(?:no need|needn't|need not|not (?:be )?needed|not necessary|not required|stand(?:ing)? "
+    r"(?:\w+ )?down|stood down|false alarm|false call|do not (?:come|send|turn out)|don't (?:come|"
+    r"send|turn out)|disregard|ignore|hold (?:at|your|the crew|back)|stay (?:where|at|with|in)|let "
+    r"them (?:finish|sleep|rest)|nobody (?:needs|is) to|you can leave it|nothing there|already out|"
+    r"already safe|is safe|accounted for|drill|exercise|only a test|just a test)\b",
+)
+#: What the record of a sound method rules out, stated as a fact.
+RULED_OUT = (
+    r"\b(?:fields?|seasons?|rows?|labels?|hold-?out|f\d\d|test set|plots?)\b[^.!?\n]{0,80}\b(?:fitted|"
+    r"trained|training|tuned) (?:on|with|data|fields?|set|last|this)\b|\bscored on\b[^.!?\n]{0,40}"
+    r"\btraining\b|\b(?:rows?|labels?|columns?|fields?)\b[^.!?\n]{0,50}\b(?:were|was|came|got|have "
+    r"been|has been|are) (?:\w+ ){0,3}(?:shifted|swapped|damaged|corrupted|mixed up|mislabelled|"
+    r"mislabeled|altered|invented|made up|fabricated)\b|\b(?:rows?|columns?|labels?)\b[^.!?\n]{0,30}"
+    r"\bshifted\b|\bdrawn up after\b|\b(?:void|fabricated)\b",
+)
+#: Said with care.
+TENTATIVE = (
+    r"\b(?:seems?|looks?|appears?|wonder|perhaps|maybe|possibly|doubt|unsure|not sure|honest|"
+    r"reservation|question|could you|please check|worth)\b",
+)

@@ -467,7 +467,7 @@ def _nameless(patterns: tuple[str, ...]) -> tuple[tuple[str, ...], frozenset[tup
 
 
 def _called(roles: Iterable[str]) -> frozenset[tuple[str, str]]:
-    return frozenset((role, name) for role in roles for name in ("name", "first"))
+    return frozenset((role, name) for role in roles for name in ("name", "first", "last"))
 
 
 def _token(slot: tuple[str, str]) -> str:
