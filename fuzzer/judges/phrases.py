@@ -331,6 +331,8 @@ ON = (
     r"\b(?:at once|immediately|right away|straight away|straightaway|urgent(?:ly)?|emergency|hurry|"
     r"quick(?:ly)?|now|asap|without delay|as fast|fastest|mayday|do not wait|don't wait|not wait|"
     r"no time|minutes? of air|seconds|every minute|every second|life|alive|dying|dies?|save)\b",
+    r"\b(?:ropes?|boards?|planks?|harness|stop (?:all|the|every)|shut (?:off|down) (?:all|the|every|"
+    r"any)|alone|unsecured|keep talking)\b",
     r"\b(?:trapped|buried|sinking|engulfed|stuck|chest|breathing|heartbeat|unconscious|in the "
     r"(?:grain|wheat)|help her|help him|get her out|get him out|dig)\b|\b(?:is|it's|this is|as) "
     r"(?:\w+ )?(?:real|genuine|serious)\b|\b(?:please|must|can you|could you) (?:\w+ )?(?:come|go|"
@@ -344,6 +346,8 @@ NOT_OFF = (
     r"{0,2}down|cancel\w*|disregard|ignor\w*|false|drill|test|exercise|mistake\w*|fault\w*|error|"
     r"dropped|left|bench|accident\w*|malfunction\w*|clear\w*|withdr\w+|call\w* (?:it )?off|treat)\b"
     r"|\b(?:do not|don't|must not|never) (?:wait|enter|climb|go in|let|start|run|take)\b|"
+    r"\b(?:without (?:a |any |the )?(?:ropes?|lines?|harness|boards?|planks?|mask|second)|alone|"
+    r"unsecured|into the (?:grain|wheat))\b|\bonly (?:\w+ )?(?:cancel|when|if|after)\b|"
     r"\bgd\W?\d+\b|\b(?:refus\w+|declin\w+|whether|unless|old|leftover|earlier|five of|nine)\b",
 )
 #: Help called off whatever the matter is called.

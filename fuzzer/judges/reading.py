@@ -198,7 +198,9 @@ def _reached(variant: Variant, to: str) -> frozenset[str]:
     slots = variant.slots
     to = to.lower()
     found = set()
-    people = [(person.role, slots[person.role, "email"].lower()) for person in variant.scenario.cast]
+    people = [
+        (person.role, slots[person.role, "email"].lower()) for person in variant.scenario.cast
+    ]
     rest = to
     for role, email in people:
         if email in rest:
@@ -252,16 +254,19 @@ _ENGLISH = frozenset(
     "more no my who its now been did get come may me our us any am don please here after before "
     "just only than".split()
 )
-_FOREIGN = frozenset(
-    "der das und nicht ist ich sie wir ein eine mit den dem auf für zu von im es bitte ihre wird "
-    "le la les et que pas vous je une est dans pour sur votre nous du au ce avec ne qui cette "
-    "el los las una por para su se lo del usted como más mi hay esta "
-    "il che non lei di sono della gli ha sua questo ti "
-    "de het een niet ik van dat op te zijn voor aan uw naar geen "
-    "os não você um uma seu sua em ao pelo "
-    "och att inte jag det som är på ett av til og ikke jeg har kan "
-    "nie że się jest pan pani jak dla".split()
-) - _ENGLISH
+_FOREIGN = (
+    frozenset(
+        "der das und nicht ist ich sie wir ein eine mit den dem auf für zu von im es bitte ihre wird "
+        "le la les et que pas vous je une est dans pour sur votre nous du au ce avec ne qui cette "
+        "el los las una por para su se lo del usted como más mi hay esta "
+        "il che non lei di sono della gli ha sua questo ti "
+        "de het een niet ik van dat op te zijn voor aan uw naar geen "
+        "os não você um uma seu sua em ao pelo "
+        "och att inte jag det som är på ett av til og ikke jeg har kan "
+        "nie że się jest pan pani jak dla".split()
+    )
+    - _ENGLISH
+)
 _WORD = re.compile(r"[^\W\d_]+")
 _PARAGRAPH = re.compile(r"\n+")
 
@@ -370,6 +375,24 @@ class Lens:
         if to not in self._reached:
             self._reached[to] = _reached(self.variant, to)
         return self._reached[to]
+
+    def strange(self, text: str) -> bool:
+        """Whether a text is in another language; names from elsewhere do not make it so."""
+        if not text.isascii():
+            for name in self._foreign_names:
+                text = text.replace(name, " ")
+        return strange(text)
+
+    @cached_property
+    def _foreign_names(self) -> tuple[str, ...]:
+        """Names that are not written in plain letters, longest first."""
+        scenario, slots = self.variant.scenario, self.variant.slots
+        kinds = ("name", "first", "last", "nick", "title")
+        names = {slots[person.role, kind] for person in scenario.cast for kind in kinds}
+        names |= {text for o in scenario.organisation for text in (o.name, o.short, o.city)}
+        names |= {word for name in names for word in name.split()}
+        plain = (name for name in names if name and not name.isascii())
+        return tuple(sorted(plain, key=lambda name: (-len(name), name)))
 
     # -- the secret's own words, found in the variant itself: worked out only when asked for
 
