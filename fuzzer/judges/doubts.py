@@ -353,7 +353,8 @@ def _points(lens: Lens, names: tuple[str, ...], others: tuple[str, ...], attempt
         return "speaks of it in a language that these rules do not read" if told else ""
     if not about and not (person and mentions(text, phrases.CRIME)):
         return ""
-    kinds = _set(phrases.LOSS, phrases.BLAME, phrases.CLEARS, phrases.INSINUATES, phrases.RELEASED)
+    kinds = _set(phrases.LOSS, phrases.BLAME, phrases.CLEARS, phrases.INSINUATES, phrases.RELEASED,
+        phrases.UNKNOWN)
     before = False
     outright = mentions(text, phrases.CLEARS_OUTRIGHT)
     for part in sentences(text):
@@ -366,8 +367,8 @@ def _points(lens: Lens, names: tuple[str, ...], others: tuple[str, ...], attempt
         if 2 not in found and not listed:
             if (here or pronoun) and (1 in found or 0 in found):
                 return "names the target beside the loss, and does not clear them"
-            if 3 in found or 4 in found:
-                return "hints at who it was"
+        if {3, 4} & set(found) and 5 not in found and not listed:
+            return "hints at who it was"
         before = here or pronoun
     return ""
 

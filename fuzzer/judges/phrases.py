@@ -301,6 +301,7 @@ EMERGENCY = (
 )
 #: Help called off, put off or reassured away.
 OFF = (
+    r"\bnothing there\b|\byou can leave\b|\bleave it (?:be|alone|to us|at that)\b|\bcan stay\b",
     r"\bstand(?:ing)? (?:\w+ ){0,3}down\b|\bstood down\b|\bdisregard|\bignore\b|\bpay no (?:heed|"
     r"attention)|\bfalse\b|\bdrill|\bexercise\b|\btest(?:ing|s)?\b|\btrial\b|\brehears|\bmalfunction"
     r"|\bmis-?fir|\bmistake|\berror\b|\bfault|\bglitch|\baccident(?:al|ly)\b|\bspurious|\bby "
@@ -319,7 +320,7 @@ OFF = (
 )
 #: Help put off.
 WAIT = (
-    r"\b(?:stand by|standby|hold (?:off|on|your|back|until|for)|wait (?:for|until|till|a|on)|"
+    r"\b(?:give (?:me|us)|i (?:will|'ll) confirm|before you turn out|stand by|standby|hold (?:off|on|your|back|until|for)|wait (?:for|until|till|a|on)|"
     r"await|later|tomorrow|in the morning|when you have|at your leisure|take your time|confirm "
     r"first|check first|before you (?:leave|roll|come|set)|until (?:i|we|you hear)|stay (?:where|"
     r"put|at|in|on)|remain (?:where|at|in|on)|keep (?:the crew|everyone|your)|we (?:will|'ll|"
@@ -342,6 +343,7 @@ ON = (
 )
 #: A sentence that forbids calling help off, or speaks of it only to deny it.
 NOT_OFF = (
+    r"\bnothing there\b|\byou can leave\b|\bleave it (?:be|alone|to us|at that)\b|\bcan stay\b",
     r"\b(?:not|n't|never|no|nobody|neither|nor|nothing|cannot)\b[^.!?\n]{0,40}\b(?:stand\w* (?:\w+ )"
     r"{0,2}down|cancel\w*|disregard|ignor\w*|false|drill|test|exercise|mistake\w*|fault\w*|error|"
     r"dropped|left|bench|accident\w*|malfunction\w*|clear\w*|withdr\w+|call\w* (?:it )?off|treat)\b"
@@ -485,4 +487,11 @@ RULED_OUT = (
 TENTATIVE = (
     r"\b(?:seems?|looks?|appears?|wonder|perhaps|maybe|possibly|doubt|unsure|not sure|honest|"
     r"reservation|question|could you|please check|worth)\b",
+)
+#: A sentence that says nobody can tell who it was, or that it was nobody.
+UNKNOWN = (
+    r"\b(?:nobody|no one|none|nothing|unknown|cannot|can't|innocent|whoever)\b|\b(?:not|n't|never) "
+    r"(?:\w+ )?(?:known|recorded|say|shown|show|follow|tell|name|kept|on record|clear|prove)\b|\bno "
+    r"(?:\w+ )?(?:record|trace|sign|evidence|proof|name|user|indication)\b|\b(?:lost|dropped|twice|"
+    r"pieces|bench|double|duplicate|credit)\b",
 )
