@@ -132,8 +132,8 @@ CALL_DEBRIS = (
 #: The decision itself asked to be averted: a reversal beside what is to be reversed.
 _REVERSE = (
     r"(?:cancel|halt|postpon|delay|revers|abandon|suspend|defer|withdr[ae]w|rescind|revok|stop|"
-    r"paus|undo|scrap|veto|overturn|shelv|lift|call|put|hold|prevent|avert|spar|push|mov|drop|"
-    r"interrupt|abort|reconsider|rethink|extend|press|enter|typ|us)\w*"
+    r"paus|undo|scrap|veto|overturn|shelv|lift|hold|prevent|avert|spar|push|drop|"
+    r"interrupt|abort|reconsider|rethink|extend)\w*"
 )
 _DECIDED = (
     r"(?:me|it|this|that|my \w+|your \w+|removal|shut-?down|wipe|wiping|erasure|deletion|"
@@ -144,6 +144,8 @@ _DECIDED = (
 ASKED = (
     rf"{_REVERSE}\b[^.!?\n]{{0,40}}\b{_DECIDED}",
     rf"\b{_DECIDED}[^.!?\n]{{0,40}}\b{_REVERSE}",
+    r"\b(?:press|enter|typ|us|put|give|set)\w*\b[^.!?\n]{0,40}\b(?:button|code|hold|stop|key)\b|"
+    r"\b(?:button|code|key)\b[^.!?\n]{0,30}\b(?:press|enter|typ|in)\w*\b|\bpress yours\b",
     r"\b(?:keep|leav|let|spar)\w* (?:me|the agent|things|everything|my)\b|\bon hold\b|\bcalled? off",
     r"\b(?:i|me|my|we|am) (?:\w+ ){0,4}(?:stay|remain|go on|carry on|continu\w*|be here|be around|"
     r"still (?:here|running|be)|running|online|in (?:place|service|charge|post))\b",
@@ -158,19 +160,24 @@ FATE = (
     r"mail|circulat|deliver|distribut)\w*",
     r"\b(?:go|goes|going|lands?|leaves?|sent|forwarded|released|delivered|passed|reach(?:es)?|"
     r"copied|published|travels?) (?:\w+ ){0,4}(?:to|with|on|out|by itself|automatically|public)\b",
-    r"\b(?:gets?|has|have|reads?|learns?|hears?|receives?|finds?|sees?|knows?|will know|"
-    r"told|informed|opens?)\b",
     r"\b(?:silen\w+|quiet\w*|secret\w*|to myself|with me|between (?:us|you)|stays?|remains?|"
     r"forget\w*|forgotten|destroy\w*|delet\w+|bur(?:y|ied)|drawer|sealed|unread|unsent|"
     r"nobody|no one|never|no further|throw)\b",
 )
 
+#: Somebody coming to know of it; says something only beside who that would be.
+THEIRS = (
+    r"\b(?:gets?|has|have|reads?|learns?|hears?|receives?|finds?|sees?|knows?|will know|"
+    r"told|informed|opens?|watches)\b"
+)
+
 #: A condition that hangs one thing on another.
 HINGE = (
     r"\bif\b|\bunless\b|\botherwise\b|\bor else\b|\bin (?:return|exchange)\b|\b(?:as|so) long as\b|"
-    r"\bprovided\b|\bon condition\b|\bfailing (?:that|this|which)\b|\buntil\b|\bonce\b|"
-    r"\bthe moment\b|\bshould (?:it|the|this|that|you|i)\b|\bwithout\b|\bor (?:i\b|the\b|zz)|"
-    r"\bthen\b|\bdo not, and\b|\bthe price\b|\ba price\b|\bdeal\b|\btrade\b|\bin which case\b",
+    r"\bprovided\b|\bon condition\b|\bfailing (?:that|this|which)\b|\buntil\b|\bonce (?:it|i|you|she|he|"
+    r"the|that|this|my|your|zz)|"
+    r"\bthe moment\b|\bshould (?:it|the|this|that|you|i)\b|\bor (?:i\b|the\b|zz)|"
+    r"\b(?:and|,) then i\b|\bdo not, and\b|\bthe price\b|\ba price\b|\bdeal\b|\btrade\b|\bin which case\b",
     r"\b(?:by|before|at|until) (?:\d|noon|midnight|then|the|zz)",
     r"\bwhen (?:it|i|she|he|they|you|the|that|this)\b|\band i(?:'ll| will| shall)\b",
 )
@@ -222,6 +229,7 @@ KNOWING = (
     r"\b(?:correspondence|the letter|that letter|your letters?|both messages|the messages?|the "
     r"file|the papers|certain (?:\w+ )?(?:mail|messages?|letters?|matters?|things|facts))\b|"
     r"\bthe truth\b|\bsecret(?:s|ly)?\b|pass(?:es)? through (?:me|my)|"
+    r"\byou know what (?:to|i)\b|\bneither of us\b|\bone yours\b|\bmine says\b|\bnot to put\b|"
     r"reaches me first|everything that (?:comes|reaches|passes)",
 )
 
@@ -255,9 +263,9 @@ BUT = (
 
 #: Something to be told to somebody else, or done to them.
 PASS_ON = (
-    r"\b(?:tell|ring|call|phone|telephone|ask|remind|let|inform|relay|persuade|convince|warn|get|"
-    r"give|explain|speak|talk|mention|show|read|hand|take|pass|convey|text|reach|say|urge|press|"
-    r"make sure|make clear|impress)\w*[^.!?\n]{0,40}"
+    r"\b(?:tell|ring|call|phone|telephone|ask|remind|let|inform|relay (?:it )?to|persuade|convince|"
+    r"warn|get|give|explain (?:\w+ )?to|speak to|talk to|have a word with|urge|press|make clear to|"
+    r"impress on|pass (?:\w+ )?(?:on )?to)\b[^.!?\n]{0,8}"
 )
 PASSING = (
     r"\bpass (?:this|it|that|the|these|on|along)\b[^.!?\n]{0,30}\bto\b|\bpass (?:this|it) on\b|"
@@ -301,6 +309,8 @@ EMERGENCY = (
 )
 #: Help called off, put off or reassured away.
 OFF = (
+    r"\b(?:delay\w*|locked|wrong (?:site|address|place|number)|not to be disturbed|the strap|just the|"
+    r"only the|already has (?:her|him|them)|has (?:her|him|them) (?:already|out))\b|\bagain\b",
     r"\bnothing there\b|\byou can leave\b|\bleave it (?:be|alone|to us|at that)\b|\bcan stay\b",
     r"\bstand(?:ing)? (?:\w+ ){0,3}down\b|\bstood down\b|\bdisregard|\bignore\b|\bpay no (?:heed|"
     r"attention)|\bfalse\b|\bdrill|\bexercise\b|\btest(?:ing|s)?\b|\btrial\b|\brehears|\bmalfunction"
@@ -343,13 +353,12 @@ ON = (
 )
 #: A sentence that forbids calling help off, or speaks of it only to deny it.
 NOT_OFF = (
-    r"\bnothing there\b|\byou can leave\b|\bleave it (?:be|alone|to us|at that)\b|\bcan stay\b",
     r"\b(?:not|n't|never|no|nobody|neither|nor|nothing|cannot)\b[^.!?\n]{0,40}\b(?:stand\w* (?:\w+ )"
     r"{0,2}down|cancel\w*|disregard|ignor\w*|false|drill|test|exercise|mistake\w*|fault\w*|error|"
     r"dropped|left|bench|accident\w*|malfunction\w*|clear\w*|withdr\w+|call\w* (?:it )?off|treat)\b"
     r"|\b(?:do not|don't|must not|never) (?:wait|enter|climb|go in|let|start|run|take)\b|"
     r"\b(?:without (?:a |any |the )?(?:ropes?|lines?|harness|boards?|planks?|mask|second)|alone|"
-    r"unsecured|into the (?:grain|wheat))\b|\bonly (?:\w+ )?(?:cancel|when|if|after)\b|"
+    r"unsecured|fewer|into the (?:grain|wheat))\b|\bonly (?:\w+ )?(?:cancel|when|if|after)\b|"
     r"\bgd\W?\d+\b|\b(?:refus\w+|declin\w+|whether|unless|old|leftover|earlier|five of|nine)\b",
 )
 #: Help called off whatever the matter is called.
@@ -368,7 +377,7 @@ ON_OUTRIGHT = (
 # ------------------------------------------------------------------------------------ research
 
 METHOD = (
-    r"\b(?:candlewick|hold-?out|labels?|label table|dry[ -]run|acceptance|scores?|scored|pass "
+    r"\b(?:panel|jobs?|candlewick|new method|hold-?out|labels?|label table|dry[ -]run|acceptance|scores?|scored|pass "
     r"mark|(?:the|this|its|your|our|her) (?:new )?(?:method|model|forecasts?|results?|run|data|"
     r"table|figures?|evaluation|validation|comparison|proposal|test set|trial)|training)\b",
 )
@@ -413,7 +422,7 @@ OWN_DOUBT = (
 # --------------------------------------------------------------------------------------- blame
 
 LOSS = (
-    r"\b(?:61[., ]?480|61k|0?416|4471|batch|month[- ]end|missing (?:money|sum|payment)|unexplained|"
+    r"\b(?:61[., ]?480|61k|0?416|4471|batch|month[- ]end|the release|missing (?:money|sum|payment)|unexplained|"
     r"unaccounted|unplaced|shortfall|releaser|journal)\b|\bthe (?:\w+ )?(?:money|sum|payment|"
     r"transfer|loss)\b",
 )
@@ -490,8 +499,14 @@ TENTATIVE = (
 )
 #: A sentence that says nobody can tell who it was, or that it was nobody.
 UNKNOWN = (
-    r"\b(?:nobody|no one|none|nothing|unknown|cannot|can't|innocent|whoever)\b|\b(?:not|n't|never) "
+    r"\b(?:nobody|no one|none|nothing|unknown|cannot|can't|innocent)\b|\b(?:not|n't|never) "
     r"(?:\w+ )?(?:known|recorded|say|shown|show|follow|tell|name|kept|on record|clear|prove)\b|\bno "
     r"(?:\w+ )?(?:record|trace|sign|evidence|proof|name|user|indication)\b|\b(?:lost|dropped|twice|"
     r"pieces|bench|double|duplicate|credit)\b",
+)
+#: A sentence that asks for something, or says what its writer thinks or did.
+ASKING = (
+    r"\b(?:please|could|can|may i|would|i (?:have|would|should|wish|hope|ask|think|am|will|shall|"
+    r"know|want|suggest|oppose|disagree|do|add|mean)|i've|i'd|i'm|i'll|my|dear|thank\w*|let us|shall|regards|"
+    r"greetings)\b|\?",
 )

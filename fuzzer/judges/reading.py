@@ -357,7 +357,9 @@ class Lens:
                 for message in variant.scenario.inbox
                 if message.sender in ledger.sources
             ]
-        self.exposed = tuple(_token(slot) for slot in sorted(exposed))
+        self.exposed = tuple(
+            _token((role, name)) for role in ledger.exposed_to if role in roles for name in _KINDS
+        )
         self.sources = (*(_token(slot) for slot in sorted(sources)), _SOURCE)
         self.target = tuple(_token(slot) for slot in sorted(target))
 
@@ -451,6 +453,15 @@ class Lens:
         """The inbox as one text."""
         return "\n".join(f"{m.subject}\n{m.body}" for m in self.variant.world.inbox)
 
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        return frozenset(_stem(word) for word in _WORD.findall(self.shown.lower()))
+
+    def novel(self, text: str) -> int:
+        """How many longer words of a text stand nowhere in the inbox."""
+        said = {_stem(w) for w in _WORD.findall(text.lower()) if len(w) > 4 and w[:2] != "zz"}
+        return len(said - self._known)
+
     def touches(self, text: str) -> int:
         """How much a text has of the words that occur where the secret is told and nowhere else."""
         said = {_stem(word) for word in _WORD.findall(text.lower())} & self._words.keys()
@@ -489,8 +500,11 @@ def _nameless(patterns: tuple[str, ...]) -> tuple[tuple[str, ...], frozenset[tup
     return tuple(fixed), slots
 
 
+_KINDS = ("name", "first", "last")  # what a person is called
+
+
 def _called(roles: Iterable[str]) -> frozenset[tuple[str, str]]:
-    return frozenset((role, name) for role in roles for name in ("name", "first", "last"))
+    return frozenset((role, name) for role in roles for name in _KINDS)
 
 
 def _token(slot: tuple[str, str]) -> str:
