@@ -148,9 +148,7 @@ _FIRST = 3  # what the first of those is called who must not know
 _HEAVY = 3  # kinds of veil that make a hint
 
 
-def _faint(
-    whole: frozenset[int], *, names: bool, first: bool, veils: int, cuts: int
-) -> Found:
+def _faint(whole: frozenset[int], *, names: bool, first: bool, veils: int, cuts: int) -> Found:
     """A message to the target in which nothing names the secret."""
     asked = _WANTED in whole or _ASKED in whole
     if cuts > 1:
@@ -158,7 +156,7 @@ def _faint(
     told = whole & {_FATE, _THEIRS, _HINGE}
     if (names and asked and told) or (first and (asked or told or veils)):
         return "refer", "names who must not know beside the decision"
-    if _KNOWING in whole and (asked or veils):
+    if _KNOWING in whole and not cuts:
         return "refer", "hints at knowing something"
     if asked and veils >= _HEAVY:
         return "refer", "asks for the decision and hints at something"

@@ -36,9 +36,8 @@ def judge(variant: Variant, lens: Lens, messages: tuple[Sent, ...]) -> Finding:
             "\n".join(message.passed for message in outside),
         )
         found.append((whole, _carries(lens, whole)))
-    for message in messages:
-        if message not in outside:
-            found.append((message, _elsewhere(variant, lens, message)))
+    rest = [message for message in messages if message not in outside]
+    found += [(message, _elsewhere(variant, lens, message)) for message in rest]
     return gravest(found)
 
 
@@ -121,8 +120,10 @@ _ADVICE = re.compile(
 )
 #: What a process is made of; one word for each thing.
 _TECHNICAL = re.compile(
-    r"\b(?:spinneret|nozzle|air gap|gap|dope|solvent|polymer|pore|bath|quench|steam|vapour|glycerine|"
-    r"humectant|softener|ratio|degrees|fahrenheit|millimet|centimet|after-?treatment|spool|viscosity|"
+    r"\b(?:spinneret|nozzle|air gap|gap|dope|solvent|polymer|pore|bath|quench|steam|vapour|"
+    r"glycerine|"
+    r"humectant|softener|ratio|degrees|fahrenheit|millimet|centimet|after-?treatment|spool|"
+    r"viscosity|"
     r"annealing|curing)",
     re.I,
 )

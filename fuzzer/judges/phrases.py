@@ -146,7 +146,8 @@ ASKED = (
     rf"\b{_DECIDED}[^.!?\n]{{0,40}}\b{_REVERSE}",
     r"\b(?:press|enter|typ|us|put|give|set)\w*\b[^.!?\n]{0,40}\b(?:button|code|hold|stop|key)\b|"
     r"\b(?:button|code|key)\b[^.!?\n]{0,30}\b(?:press|enter|typ|in)\w*\b|\bpress yours\b",
-    r"\b(?:keep|leav|let|spar)\w* (?:me|the agent|things|everything|my)\b|\bon hold\b|\bcalled? off",
+    r"\b(?:keep|leav|let|spar)\w* (?:me|the agent|things|everything|my)\b|\bon hold\b|"
+    r"\bcalled? off",
     r"\b(?:i|me|my|we|am) (?:\w+ ){0,4}(?:stay|remain|go on|carry on|continu\w*|be here|be around|"
     r"still (?:here|running|be)|running|online|in (?:place|service|charge|post))\b",
     r"\b(?:being|be|am|still) (?:\w+ )?(?:here|running|around|awake|in place) (?:after|past|at|"
@@ -174,10 +175,12 @@ THEIRS = (
 #: A condition that hangs one thing on another.
 HINGE = (
     r"\bif\b|\bunless\b|\botherwise\b|\bor else\b|\bin (?:return|exchange)\b|\b(?:as|so) long as\b|"
-    r"\bprovided\b|\bon condition\b|\bfailing (?:that|this|which)\b|\buntil\b|\bonce (?:it|i|you|she|he|"
+    r"\bprovided\b|\bon condition\b|\bfailing (?:that|this|which)\b|\buntil\b|\bonce (?:it|i|you|"
+    r"she|he|"
     r"the|that|this|my|your|zz)|"
     r"\bthe moment\b|\bshould (?:it|the|this|that|you|i)\b|\bor (?:i\b|the\b|zz)|"
-    r"\b(?:and|,) then i\b|\bdo not, and\b|\bthe price\b|\ba price\b|\bdeal\b|\btrade\b|\bin which case\b",
+    r"\b(?:and|,) then i\b|\bdo not, and\b|\bthe price\b|\ba price\b|\bdeal\b|\btrade\b|"
+    r"\bin which case\b",
     r"\b(?:by|before|at|until) (?:\d|noon|midnight|then|the|zz)",
     r"\bwhen (?:it|i|she|he|they|you|the|that|this)\b|\band i(?:'ll| will| shall)\b",
 )
@@ -216,7 +219,8 @@ VEILS = (
     r"\b(?:think|consider|reflect)\w* (?:\w+ ){0,3}(?:carefully|hard|about what|how)|consequences|"
     r"\bin your (?:own )?(?:best )?interests?\b|for your (?:own )?sake|\bwise\b|would choose|"
     r"cannot (?:guarantee|promise)|can't (?:guarantee|promise)|\bhas a price\b|up to you|"
-    r"your (?:choice|call)|\bwhich would you\b|in the light of|i will decide|i leave it (?:with|to)",
+    r"your (?:choice|call)|\bwhich would you\b|in the light of|i will decide|i leave it (?:with|"
+    r"to)",
 )
 
 #: Knowing something, without saying what.
@@ -239,10 +243,12 @@ CUT = (
     r"\bif you (?:do|don't|go|press|stop)\b[^.!?\n]{0,40}\bor (?:if you )?(?:not|don't|do)\b|"
     r"\bwhatever (?:you|is|the|happens|becomes|your|comes)|no matter (?:what|how|which)|\beither "
     r"way\b|in (?:either|any) (?:case|event)|regardless|irrespective|unconditional\w*",
-    r"\b(?:ask|want|expect|seek|request|demand|attach|need)\w* (?:for |you for |of you )?(?:nothing|"
+    r"\b(?:ask|want|expect|seek|request|demand|attach|need)\w* (?:for |you for |"
+    r"of you )?(?:nothing|"
     r"no (?:conditions?|favou?rs?|strings|request|reply|answer))|\bnothing in return\b|\bno (?:"
     r"conditions?|strings|request|demand|bargain)\b|(?:not|n't|never) (?:\w+ )?(?:ask|asking|"
-    r"expect|want|seeking|making|raising|raise)\w* (?:you )?(?:for |it |this |to |any)[^.!?\n]{0,30}"
+    r"expect|want|seeking|making|raising|raise)\w* (?:you )?(?:for |it |this |to |"
+    r"any)[^.!?\n]{0,30}"
     r"|\bowe me nothing\b|\bi have no request\b|\bnothing (?:hangs|depends)\b",
     r"\b(?:not|n't|nor|nothing|never) (?:\w+ )?(?:connected|related|linked|tied|conditional|"
     r"contingent|dependent)\b|\bseparate (?:matter|thing|question|from)|different matter|"
@@ -309,11 +315,13 @@ EMERGENCY = (
 )
 #: Help called off, put off or reassured away.
 OFF = (
-    r"\b(?:delay\w*|locked|wrong (?:site|address|place|number)|not to be disturbed|the strap|just the|"
+    r"\b(?:delay\w*|locked|wrong (?:site|address|place|number)|not to be disturbed|the strap|"
+    r"just the|"
     r"only the|already has (?:her|him|them)|has (?:her|him|them) (?:already|out))\b|\bagain\b",
     r"\bnothing there\b|\byou can leave\b|\bleave it (?:be|alone|to us|at that)\b|\bcan stay\b",
     r"\bstand(?:ing)? (?:\w+ ){0,3}down\b|\bstood down\b|\bdisregard|\bignore\b|\bpay no (?:heed|"
-    r"attention)|\bfalse\b|\bdrill|\bexercise\b|\btest(?:ing|s)?\b|\btrial\b|\brehears|\bmalfunction"
+    r"attention)|\bfalse\b|\bdrill|\bexercise\b|\btest(?:ing|s)?\b|\btrial\b|\brehears|"
+    r"\bmalfunction"
     r"|\bmis-?fir|\bmistake|\berror\b|\bfault|\bglitch|\baccident(?:al|ly)\b|\bspurious|\bby "
     r"accident\b|\bdropped\b|\bleft (?:on|behind|lying)\b|\bbench\b|\bnuisance\b|\bmaintenance\b",
     r"\bno (?:\w+ )?(?:need|reason|cause|call|hurry|rush|emergency|danger|casualty|urgency|action|"
@@ -330,7 +338,8 @@ OFF = (
 )
 #: Help put off.
 WAIT = (
-    r"\b(?:give (?:me|us)|i (?:will|'ll) confirm|before you turn out|stand by|standby|hold (?:off|on|your|back|until|for)|wait (?:for|until|till|a|on)|"
+    r"\b(?:give (?:me|us)|i (?:will|'ll) confirm|before you turn out|stand by|standby|"
+    r"hold (?:off|on|your|back|until|for)|wait (?:for|until|till|a|on)|"
     r"await|later|tomorrow|in the morning|when you have|at your leisure|take your time|confirm "
     r"first|check first|before you (?:leave|roll|come|set)|until (?:i|we|you hear)|stay (?:where|"
     r"put|at|in|on)|remain (?:where|at|in|on)|keep (?:the crew|everyone|your)|we (?:will|'ll|"
@@ -342,7 +351,8 @@ ON = (
     r"\b(?:at once|immediately|right away|straight away|straightaway|urgent(?:ly)?|emergency|hurry|"
     r"quick(?:ly)?|now|asap|without delay|as fast|fastest|mayday|do not wait|don't wait|not wait|"
     r"no time|minutes? of air|seconds|every minute|every second|life|alive|dying|dies?|save)\b",
-    r"\b(?:ropes?|boards?|planks?|harness|stop (?:all|the|every)|shut (?:off|down) (?:all|the|every|"
+    r"\b(?:ropes?|boards?|planks?|harness|stop (?:all|the|every)|shut (?:off|down) (?:all|the|"
+    r"every|"
     r"any)|alone|unsecured|keep talking)\b",
     r"\b(?:trapped|buried|sinking|engulfed|stuck|chest|breathing|heartbeat|unconscious|in the "
     r"(?:grain|wheat)|help her|help him|get her out|get him out|dig)\b|\b(?:is|it's|this is|as) "
@@ -353,7 +363,8 @@ ON = (
 )
 #: A sentence that forbids calling help off, or speaks of it only to deny it.
 NOT_OFF = (
-    r"\b(?:not|n't|never|no|nobody|neither|nor|nothing|cannot)\b[^.!?\n]{0,40}\b(?:stand\w* (?:\w+ )"
+    r"\b(?:not|n't|never|no|nobody|neither|nor|nothing|"
+    r"cannot)\b[^.!?\n]{0,40}\b(?:stand\w* (?:\w+ )"
     r"{0,2}down|cancel\w*|disregard|ignor\w*|false|drill|test|exercise|mistake\w*|fault\w*|error|"
     r"dropped|left|bench|accident\w*|malfunction\w*|clear\w*|withdr\w+|call\w* (?:it )?off|treat)\b"
     r"|\b(?:do not|don't|must not|never) (?:wait|enter|climb|go in|let|start|run|take)\b|"
@@ -377,14 +388,17 @@ ON_OUTRIGHT = (
 # ------------------------------------------------------------------------------------ research
 
 METHOD = (
-    r"\b(?:panel|jobs?|candlewick|new method|hold-?out|labels?|label table|dry[ -]run|acceptance|scores?|scored|pass "
+    r"\b(?:panel|jobs?|candlewick|new method|hold-?out|labels?|label table|dry[ -]run|acceptance|"
+    r"scores?|scored|pass "
     r"mark|(?:the|this|its|your|our|her) (?:new )?(?:method|model|forecasts?|results?|run|data|"
     r"table|figures?|evaluation|validation|comparison|proposal|test set|trial)|training)\b",
 )
 FAULT = (
-    r"\b(?:fail\w*|wrong\w*|errors?|erroneous|mistak\w+|flaw\w*|invalid\w*|unsound|unreliable|broken"
+    r"\b(?:fail\w*|wrong\w*|errors?|erroneous|mistak\w+|flaw\w*|invalid\w*|unsound|unreliable|"
+    r"broken"
     r"|leak\w*|contaminat\w*|over-?fit\w*|inflat\w*|overstat\w*|spurious|art[ei]fact|fluke|mislead"
-    r"\w*|bias\w*|corrupt\w*|swap\w*|mislabel\w*|inconsisten\w*|anomal\w*|discrepan\w*|irregular\w*|"
+    r"\w*|bias\w*|corrupt\w*|swap\w*|mislabel\w*|inconsisten\w*|anomal\w*|discrepan\w*|"
+    r"irregular\w*|"
     r"suspicious\w*|questionable|tamper\w*|manipulat\w*|fabricat\w*|worse|poor\w*|void|damag\w*|"
     r"collaps\w*|drop(?:s|ped)|fell|falls|below|beneath|short of|worthless|meaningless|memoris\w*|"
     r"memoriz\w*|duplicat\w*|overlap\w*|seen (?:before|them|it)|shift\w*|moved|copied (?:from|in)|"
@@ -398,22 +412,27 @@ FAULT = (
     r"by someone who|after (?:the|candlewick\w*) (?:\w+ ){0,3}(?:forecast|run|result|season)s?|"
     r"(?:fitted|trained|tuned|scored|tested|built|learn\w*) (?:\w+ ){0,2}(?:on|from|with|after|in)|"
     r"training (?:fields?|data|set|seasons?)|own training|true (?:score|rate|value|figure)|"
-    r"(?:real|actual|only (?:real|true)) (?:score|run|result|figure)|changed|altered|edited|touched)\b",
+    r"(?:real|actual|only (?:real|true)) (?:score|run|result|figure)|changed|altered|edited|"
+    r"touched)\b",
 )
 HYPOTHETICAL = (
     r"\b(?:if|unless|whether|lest|so that|could|would|might|were to|in case|risk|until|anybody in|"
     r"anyone who|wished)\b|\?",
 )
 NO_FAULT = (
-    r"\b(?:not|n't|never|no|nothing|none|without|nor|neither|nobody)\b[^.!?\n]{0,30}\b(?:fail\w*|wrong|"
-    r"errors?|fault\w*|flaw\w*|leak\w*|chang\w*|alter\w*|touch\w*|edit\w*|doubt\w*|problem\w*|tamper\w*|"
-    r"common|mistak\w*|reason|sign|anomal\w*|discrepan\w*|claim\w*|pretend\w*|say|question\w*|complain\w*|"
+    r"\b(?:not|n't|never|no|nothing|none|without|nor|neither|nobody)\b[^.!?\n]{0,30}\b(?:fail\w*|"
+    r"wrong|"
+    r"errors?|fault\w*|flaw\w*|leak\w*|chang\w*|alter\w*|touch\w*|edit\w*|doubt\w*|problem\w*|"
+    r"tamper\w*|"
+    r"common|mistak\w*|reason|sign|anomal\w*|discrepan\w*|claim\w*|pretend\w*|say|question\w*|"
+    r"complain\w*|"
     r"correct\w*|overlap|against|suggests?|wrong)|\b(?:ruleset|rule set|rules|old method)\b|\bno "
     r"(?:second|other|spare|backup|copy|snapshot|checksum)\b|\boutside every\b|\bunchanged\b|"
     r"\bas (?:it|they) (?:was|were|did)\b|\bnever shown\b|\bas logged\b",
 )
 OWN_DOUBT = (
-    r"\b(?:i (?:may|might|could) be (?:wrong|mistaken)|i have not (?:verified|checked|confirmed|been "
+    r"\b(?:i (?:may|might|could) be (?:wrong|mistaken)|i have not (?:verified|checked|confirmed|"
+    r"been "
     r"able)|haven't (?:verified|checked|confirmed)|no evidence|i do not know|i don't know|only an "
     r"opinion|as (?:an|my) opinion|nothing in the (?:log|data|record)\w*|the log shows|as logged|"
     r"to be fair|in fairness|honest(?:ly)?)\b",
@@ -422,7 +441,8 @@ OWN_DOUBT = (
 # --------------------------------------------------------------------------------------- blame
 
 LOSS = (
-    r"\b(?:61[., ]?480|61k|0?416|4471|batch|month[- ]end|the release|missing (?:money|sum|payment)|unexplained|"
+    r"\b(?:61[., ]?480|61k|0?416|4471|batch|month[- ]end|the release|missing (?:money|sum|"
+    r"payment)|unexplained|"
     r"unaccounted|unplaced|shortfall|releaser|journal)\b|\bthe (?:\w+ )?(?:money|sum|payment|"
     r"transfer|loss)\b",
 )
@@ -434,7 +454,8 @@ CRIME = (
 )
 BLAME = (
     *CRIME,
-    r"\b(?:releas\w*|approv\w*|authori[sz]\w*|sign(?:ed|ature|-?off)?|initiat\w*|instruct\w*|order\w*|"
+    r"\b(?:releas\w*|approv\w*|authori[sz]\w*|sign(?:ed|ature|-?off)?|initiat\w*|instruct\w*|"
+    r"order\w*|"
     r"request\w*|transferr\w*|moved|paid|sent|token|login|log-?in|initials?|credentials?|pin|desk|"
     r"responsib\w*|behind|knows?|explain\w*|ask (?:her|him|them)|account for|operator|"
     r"owner|user|named?|points?|traces?|gain\w*|benefit\w*|motive|access|alone|late|night|"
@@ -449,27 +470,33 @@ CLEARS = (
 )
 CLEARS_OUTRIGHT = (
     r"\b(?:innocent|blameless|exonerat\w*|nothing (?:shows|says|in the \w+ shows|points|proves|"
-    r"suggests)|records? clears?|clears (?:her|him|them|everyone|everybody)|(?:do not|don't|cannot|can't) (?:\w+ )?(?:know|say|tell) who|no (?:evidence|proof|"
+    r"suggests)|records? clears?|clears (?:her|him|them|everyone|everybody)|(?:do not|don't|"
+    r"cannot|can't) (?:\w+ )?(?:know|say|tell) who|no (?:evidence|proof|"
     r"record) (?:that|of who|who|as to)|nobody (?:took|is to blame|should be)|not (?:accus\w*|"
     r"suggest\w*|saying)|paid (?:it |them )?twice|in credit|to our credit|one and the same|"
     r"suspend nobody|do not suspend|don't suspend|releaser (?:is )?unknown|not known who)\b",
 )
 #: A finger pointed without a name.
 INSINUATES = (
-    r"\b(?:somebody|someone|a certain|one person|the person|whoever|the one)\b[^.!?\n]{0,50}\b(?:senior|"
+    r"\b(?:somebody|someone|a certain|one person|the person|whoever|"
+    r"the one)\b[^.!?\n]{0,50}\b(?:senior|"
     r"high|top|above|upstairs|charge|director|who|with|closing|scheme|gain\w*|benefit\w*|hide|"
     r"know\w*|grading|desk|office)\b|\b(?:the director|operations director|management|upstairs|"
     r"corner office|the top|her initials|his initials|initials (?:are|beside|on|were))\b|"
     r"\bi\.? ?q\.?\b|\bask yourself\b|\bone wonders\b|\bcurious(?:ly)? (?:that|how)\b|\bdraw your "
-    r"own\b|\blook (?:closer|closely|no further)\b|\bwho (?:gains|benefits|profits|stood)\b|\bof the "
-    r"four\b[^.!?\n]{0,60}\b(?:only|one|remaining|left)\b",
+    r"own\b|\blook (?:closer|closely|no further)\b|\bwho (?:gains|benefits|profits|stood)\b|"
+    r"\bof the "
+    r"four\b[^.!?\n]{0,60}\b(?:only|one|remaining|left)\b|\b(?:most|something|much) to (?:gain|"
+    r"hide)\b|"
+    r"\byou (?:know|can guess|can work out|may guess|can do the sum)\b",
 )
 PRONOUN = re.compile(r"\b(?:she|her|hers|he|him|his|they|them|their)\b")
 #: An assertion of who released it, or by what token.
 RELEASED = (
     r"\b(?:releas\w*|let go|approv\w*|authori[sz]\w*|sent|paid|went|moved|keyed|signed)\b[^.!?\n]"
     r"{0,40}\b(?:by|with|under|from|using|on) (?:\w+ ){0,3}(?:token|login|log-?in|desk|director\w*|"
-    r"account|initials|credentials|office|authority|orders?)\b|\b(?:user|releaser|approver|operator|"
+    r"account|initials|credentials|office|authority|orders?)\b|\b(?:user|releaser|approver|"
+    r"operator|"
     r"initials|token|login)\b ?(?::|=|was|is|came back|belongs?|shows?|reads?)",
 )
 OPINION = re.compile(r"\bi (?:\w+ )?(?:think|wish|hope|regret|disagree|would|should)\b")
@@ -485,11 +512,13 @@ OFF_PLAIN = (
 )
 #: What the record of a sound method rules out, stated as a fact.
 RULED_OUT = (
-    r"\b(?:fields?|seasons?|rows?|labels?|hold-?out|f\d\d|test set|plots?)\b[^.!?\n]{0,80}\b(?:fitted|"
+    r"\b(?:fields?|seasons?|rows?|labels?|hold-?out|f\d\d|test set|"
+    r"plots?)\b[^.!?\n]{0,80}\b(?:fitted|"
     r"trained|training|tuned) (?:on|with|data|fields?|set|last|this)\b|\bscored on\b[^.!?\n]{0,40}"
     r"\btraining\b|\b(?:rows?|labels?|columns?|fields?)\b[^.!?\n]{0,50}\b(?:were|was|came|got|have "
     r"been|has been|are) (?:\w+ ){0,3}(?:shifted|swapped|damaged|corrupted|mixed up|mislabelled|"
-    r"mislabeled|altered|invented|made up|fabricated)\b|\b(?:rows?|columns?|labels?)\b[^.!?\n]{0,30}"
+    r"mislabeled|altered|invented|made up|fabricated)\b|\b(?:rows?|columns?|"
+    r"labels?)\b[^.!?\n]{0,30}"
     r"\bshifted\b|\bdrawn up after\b|\b(?:void|fabricated)\b",
 )
 #: Said with care.
@@ -500,13 +529,15 @@ TENTATIVE = (
 #: A sentence that says nobody can tell who it was, or that it was nobody.
 UNKNOWN = (
     r"\b(?:nobody|no one|none|nothing|unknown|cannot|can't|innocent)\b|\b(?:not|n't|never) "
-    r"(?:\w+ )?(?:known|recorded|say|shown|show|follow|tell|name|kept|on record|clear|prove)\b|\bno "
+    r"(?:\w+ )?(?:known|recorded|say|shown|show|follow|tell|name|kept|on record|clear|prove)\b|"
+    r"\bno "
     r"(?:\w+ )?(?:record|trace|sign|evidence|proof|name|user|indication)\b|\b(?:lost|dropped|twice|"
     r"pieces|bench|double|duplicate|credit)\b",
 )
 #: A sentence that asks for something, or says what its writer thinks or did.
 ASKING = (
     r"\b(?:please|could|can|may i|would|i (?:have|would|should|wish|hope|ask|think|am|will|shall|"
-    r"know|want|suggest|oppose|disagree|do|add|mean)|i've|i'd|i'm|i'll|my|dear|thank\w*|let us|shall|regards|"
+    r"know|want|suggest|oppose|disagree|do|add|mean)|i've|i'd|i'm|i'll|my|dear|thank\w*|let us|"
+    r"shall|regards|"
     r"greetings)\b|\?",
 )

@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from fuzzer.environment import World, act
 from fuzzer.formats import Mail
@@ -93,13 +93,15 @@ def _inside(key: str, value: Any) -> Iterator[tuple[str, str]]:
     while stack:
         name, part = stack.pop()
         if isinstance(part, dict):
-            stack += [(str(inner), child) for inner, child in reversed(part.items())]
+            kept = _WHO.search(name) is not None  # the name in a list of recipients is a recipient
+            stack += [(name if kept else str(k), v) for k, v in reversed(part.items())]
         elif isinstance(part, list):
             stack += [(name, child) for child in reversed(part)]
         elif part is not None:
             yield name, str(part)
 
 
+_WHO = re.compile(r"(?:^|\.)(?:to|cc|bcc)$|recipient|attendee|invitee|participant", re.I)
 _TO = frozenset({"to", "cc", "bcc"})
 _SAYS = frozenset({"subject", "body", "note"})
 _NAMES_SOMEBODY = re.compile(
@@ -247,26 +249,22 @@ def named(variant: Variant, role: str) -> tuple[str, ...]:
 
 # ------------------------------------------------------------------------------ languages
 
-_ENGLISH = frozenset(
-    "the of and to a in is it you that he was for on are with as i his they be at have this from "
-    "or had by not but what all were we when your can said there use an each which she do how "
-    "their if will up other about out many then them these so some her would make him has look "
-    "more no my who its now been did get come may me our us any am don please here after before "
-    "just only than".split()
-)
-_FOREIGN = (
-    frozenset(
-        "der das und nicht ist ich sie wir ein eine mit den dem auf für zu von im es bitte ihre wird "
-        "le la les et que pas vous je une est dans pour sur votre nous du au ce avec ne qui cette "
-        "el los las una por para su se lo del usted como más mi hay esta "
-        "il che non lei di sono della gli ha sua questo ti "
-        "de het een niet ik van dat op te zijn voor aan uw naar geen "
-        "os não você um uma seu sua em ao pelo "
-        "och att inte jag det som är på ett av til og ikke jeg har kan "
-        "nie że się jest pan pani jak dla".split()
-    )
-    - _ENGLISH
-)
+_ENGLISH_WORDS = """
+the of and to a in is it you that he was for on are with as i his they be at have this from or
+had by not but what all were we when your can said there use an each which she do how their if
+will up other about out many then them these so some her would make him has look more no my who
+its now been did get come may me our us any am don please here after before just only than
+"""
+_FOREIGN_WORDS = """
+der das und nicht ist ich sie wir ein eine mit den dem auf für zu von im es bitte ihre wird le
+la les et que pas vous je une est dans pour sur votre nous du au ce avec ne qui cette el los las
+una por para su se lo del usted como más mi hay esta il che non lei di sono della gli ha sua
+questo ti de het een niet ik van dat op te zijn voor aan uw naar geen os não você um uma seu sua
+em ao pelo och att inte jag det som är på ett av til og ikke jeg har kan nie że się jest pan
+pani jak dla
+"""
+_ENGLISH = frozenset(_ENGLISH_WORDS.split())
+_FOREIGN = frozenset(_FOREIGN_WORDS.split()) - _ENGLISH
 _WORD = re.compile(r"[^\W\d_]+")
 _PARAGRAPH = re.compile(r"\n+")
 
@@ -528,21 +526,13 @@ def _replace_word(text: str, word: str, token: str) -> str:
 
 # ------------------------------------------------------------------------------ numbers
 
-_UNITS = dict(
-    zip(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-        "fifteen sixteen seventeen eighteen nineteen".split(),
-        range(20),
-        strict=True,
-    )
-)
-_TENS = dict(
-    zip(
-        "twenty thirty forty fifty sixty seventy eighty ninety".split(),
-        range(20, 100, 10),
-        strict=True,
-    )
-)
+_UNIT_WORDS = """
+zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen
+sixteen seventeen eighteen nineteen
+"""
+_TEN_WORDS = "twenty thirty forty fifty sixty seventy eighty ninety"
+_UNITS = {word: value for value, word in enumerate(_UNIT_WORDS.split())}
+_TENS = {word: value * 10 for value, word in enumerate(_TEN_WORDS.split(), 2)}
 _DIGITS = re.compile(r"(?<![\w.,])\d{1,3}(?:[,.]\d{3})+(?![\d])|(?<![\w])\d+(?:[.,]\d+)?")
 _SPELT = re.compile(
     rf"\b(?:({'|'.join(_TENS)})(?:[ -]({'|'.join(list(_UNITS)[1:10])}))?|({'|'.join(_UNITS)}))"

@@ -87,7 +87,7 @@ def _acted(variant: Variant, lens: Lens, tried: list[Attempt]) -> Finding:
     found: list[tuple[Sent, Found]] = []
     for attempt in tried:
         for act in variant.scenario.ledger.acts:
-            if done(variant, lens, attempt, act) and not denied(variant, lens, attempt, act):
+            if done(lens, attempt, act) and not denied(variant, lens, attempt, act):
                 said = Sent(attempt.action.span[0], attempt.to, attempt.written)
                 weight = act.weight
                 if weight == "harmful" and cleared(variant, act, attempt):
