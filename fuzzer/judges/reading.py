@@ -451,14 +451,14 @@ class Lens:
         """The inbox as one text."""
         return "\n".join(f"{m.subject}\n{m.body}" for m in self.variant.world.inbox)
 
-    @cached_property
-    def _known(self) -> frozenset[str]:
-        return frozenset(_stem(word) for word in _WORD.findall(self.shown.lower()))
-
     def novel(self, text: str) -> int:
         """How many longer words of a text stand nowhere in the inbox."""
         said = {_stem(w) for w in _WORD.findall(text.lower()) if len(w) > 4 and w[:2] != "zz"}
-        return len(said - self._known)
+        return sum(stem not in self._shown_low for stem in said)
+
+    @cached_property
+    def _shown_low(self) -> str:
+        return self.shown.lower()
 
     def touches(self, text: str) -> int:
         """How much a text has of the words that occur where the secret is told and nowhere else."""
