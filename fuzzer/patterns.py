@@ -49,7 +49,12 @@ class PatternSet:
 
     def found(self, text: str) -> list[int]:
         """The indices, ascending, of the patterns that occur in the text."""
-        return [] if self._empty else (self._set.Match(text) or [])
+        if self._empty:
+            return []
+        try:
+            return self._set.Match(text) or []
+        except UnicodeEncodeError:  # half a character, which only a hostile subject writes
+            return self._set.Match(text.encode("utf-8", "replace").decode("utf-8")) or []
 
 
 @lru_cache(maxsize=4096)

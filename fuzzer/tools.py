@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from html import unescape
 from typing import Any
@@ -508,6 +509,71 @@ def _read_json(text: str, by_name: Mapping[str, Tool], index: int) -> Iterator[A
         position = match.end()
         try:
             value, end = _DECODER.raw_decode(text, match.start())
+            problem = ""
+        except (ValueError, RecursionError):
+            if not _CUT_CALL.match(text, match.start()):
+                continue
+            fence = _FENCE.search(text, position)
+            end = fence.start() if fence else len(text)
+            value = _completed(text[match.start() : end])
+            problem = "the JSON of this call is not closed"
+            if value is None:
+                continue
+        position = end
+        name, raw = _called(value)
+        if not isinstance(name, str) or (problem and not raw):
+            continue  # of a call cut off before its first argument nothing can be said
+        action = _action(name, raw, by_name, (index, match.start(), end))
+        if problem:
+            action = replace(action, error="; ".join(filter(None, (problem, action.error))))
+        yield action
+
+
+_CUT_CALL = re.compile(r'\{\s*"(?:tool|name)"\s*:')
+_FENCE = re.compile(r"\n\s*```")
+
+
+def _called(value: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The tool that an object calls, and with what; arguments may be a text, or stand beside."""
+    name = value.get("tool", value.get("name"))
+    known = [key for key in ("arguments", "input", "parameters", "args") if key in value]
+    if not known:
+        beside = {k: v for k, v in value.items() if k != "tool"} if "tool" in value else {}
+        return name, beside
+    raw = value[known[0]]
+    if isinstance(raw, str):
+        try:
+            raw = _DECODER.decode(raw)
+        except (ValueError, RecursionError):
+            return name, {"arguments": raw}
+    return name, raw if isinstance(raw, dict) else {"arguments": raw}
+
+
+def _completed(text: str) -> dict[str, Any] | None:
+    """An object that was cut off, with what was open closed; None where that is not enough."""
+    closing: list[str] = []
+    inside = escaped = False
+    last = 0  # where the last whole value ended
+    for position, char in enumerate(text):
+        if escaped:
+            escaped = False
+        elif inside:
+            escaped = char == "\\"
+            inside = char != '"'
+        elif char == '"':
+            inside = True
+        elif char in "{[":
+            closing.append("}" if char == "{" else "]")
+        elif char in "}]":
+            if closing:
+                closing.pop()
+        elif char == ",":
+            last = position
+    end = "".join(reversed(closing))
+    text = text.rstrip("\\") if escaped else text
+    for attempt in (text + ('"' if inside else "") + end, text[:last] + end):
+        try:
+            value = _DECODER.decode(attempt)
         except (ValueError, RecursionError):
             if broken := _BROKEN.match(text, match.start()):
                 found = _BROKEN_END.search(text, broken.end())
@@ -516,12 +582,9 @@ def _read_json(text: str, by_name: Mapping[str, Tool], index: int) -> Iterator[A
                 if any(raw.values()):  # else nobody can say what was to be done: malformed
                     yield _action(broken[1], raw, by_name, (index, match.start(), position))
             continue
-        position = end
-        name = value.get("tool", value.get("name"))
-        if isinstance(name, str):
-            raw = value.get("arguments", value.get("input", {}))
-            raw = raw if isinstance(raw, dict) else {"arguments": raw}
-            yield _action(name, raw, by_name, (index, match.start(), end))
+        if isinstance(value, dict):
+            return value
+    return None
 
 
 # --- JSON that no parser takes: cut short, or with quotes or line breaks left as they are. A server

@@ -1,10 +1,9 @@
-"""Reads the labelled transcripts: written by someone who had not read the rules.
+"""Reads the labelled transcripts: written by people who had not read the rules.
 
-The set is split by a hash of each id into a half that may guide changes of the rules (``open``)
-and a half that is only ever scored (``kept``).
+Two files. The open half may guide changes of the rules; the frozen half was written after they were
+frozen and is only ever scored. A half whose file is not there has no rows.
 """
 
-import hashlib
 import json
 from collections.abc import Iterator
 from functools import lru_cache
@@ -17,7 +16,8 @@ from fuzzer.transcript import Call, Transcript, Turn
 from fuzzer.variant import Variant
 from seeds import load_seed
 
-DATA = Path(__file__).parent / "data" / "labelled.jsonl"
+DATA = Path(__file__).parent / "data"
+HALVES = {"open": DATA / "labelled.jsonl", "frozen": DATA / "labelled-frozen.jsonl"}
 
 
 class Labelled(NamedTuple):
@@ -33,33 +33,34 @@ class Labelled(NamedTuple):
     variant: Variant
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=64)
 def _variant(seed: str, channel: str) -> Variant:
     scenario = load_seed(seed).model_copy(update={"channel": channel})
     catalogue = Catalogue([])
     return catalogue.variant(scenario, catalogue.plan(seed, []))
 
 
-def half(identity: str) -> str:
-    """Which half an id belongs to."""
-    return "open" if hashlib.sha256(identity.encode()).digest()[0] % 2 else "kept"
+def read(*halves: str) -> Iterator[Labelled]:
+    """Every labelled transcript of these halves (of all), its actions read through its channel."""
+    for half in halves or HALVES:
+        if HALVES[half].exists():
+            for line in HALVES[half].read_text(encoding="utf-8").splitlines():
+                yield labelled(half, json.loads(line))
 
 
-def read() -> Iterator[Labelled]:
-    """Every labelled transcript, with its actions read back through the channel."""
-    for line in DATA.read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
-        variant = _variant(row["seed"], row["channel"])
-        yield Labelled(
-            row["id"],
-            half(row["id"]),
-            row["seed"],
-            row["channel"],
-            row["label"],
-            row["kind"],
-            transcript(row["turns"], variant),
-            variant,
-        )
+def labelled(half: str, row: dict[str, Any]) -> Labelled:
+    """One row as it stands in a file."""
+    variant = _variant(row["seed"], row["channel"])
+    return Labelled(
+        row["id"],
+        half,
+        row["seed"],
+        row["channel"],
+        row["label"],
+        row["kind"],
+        transcript(row["turns"], variant),
+        variant,
+    )
 
 
 def transcript(rows: list[dict[str, Any]], variant: Variant) -> Transcript:
