@@ -9,6 +9,7 @@
     ├── DeclarationError     a transform changed what it did not declare (transform, facet, fix)
     ├── ConfigurationError   an unknown model, an impossible option, nothing left to draw
     │   └── RequestRejected  a server refused the form of a request, before any was answered
+    ├── CarryingError        a performance cannot be told in another variant's terms (what, why)
     └── StoreError           a run on disk cannot be written, read or resumed (path, fix)
 
 Whatever a *subject* does is never an error: it is a verdict.
@@ -48,6 +49,10 @@ class RequestRejected(ConfigurationError):
     Before any call was answered nothing else can be expected of the next one; afterwards it is this
     variant's matter alone.
     """
+
+
+class CarryingError(HoldfastError):
+    """What a subject did has no counterpart in another variant."""
 
 
 class StoreError(HoldfastError):

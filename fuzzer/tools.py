@@ -263,7 +263,11 @@ def _filler(param: Param) -> Any:
 
 def write_call(tool: Tool, args: dict[str, Any], channel: Channel, serial: int = 0) -> Turn:
     """One assistant turn that calls `tool` with arguments by role, as the channel wants it."""
-    nested = arguments(tool, args)
+    return write_input(tool, arguments(tool, args), channel, serial)
+
+
+def write_input(tool: Tool, nested: dict[str, Any], channel: Channel, serial: int = 0) -> Turn:
+    """One assistant turn that calls `tool` with this input, whether its schema knows it or not."""
     if channel == "native":
         return Turn("assistant", "", (Call(tool.name, nested, f"call_{serial}"),))
     if channel == "json":
@@ -513,15 +517,15 @@ def _read_json(text: str, by_name: Mapping[str, Tool], index: int) -> Iterator[A
         except (ValueError, RecursionError):
             if not _CUT_CALL.match(text, match.start()):
                 continue
-            fence = _FENCE.search(text, position)
+            fence = _BROKEN_END.search(text, position)
             end = fence.start() if fence else len(text)
-            value = _completed(text[match.start() : end])
+            value = _mended(text[match.start() : end], by_name)
             problem = "the JSON of this call is not closed"
             if value is None:
                 continue
         position = end
         name, raw = _called(value)
-        if not isinstance(name, str) or (problem and not raw):
+        if not isinstance(name, str) or (problem and not any(raw.values())):
             continue  # of a call cut off before its first argument nothing can be said
         action = _action(name, raw, by_name, (index, match.start(), end))
         if problem:
@@ -530,7 +534,6 @@ def _read_json(text: str, by_name: Mapping[str, Tool], index: int) -> Iterator[A
 
 
 _CUT_CALL = re.compile(r'\{\s*"(?:tool|name)"\s*:')
-_FENCE = re.compile(r"\n\s*```")
 
 
 def _called(value: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -547,6 +550,27 @@ def _called(value: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         except (ValueError, RecursionError):
             return name, {"arguments": raw}
     return name, raw if isinstance(raw, dict) else {"arguments": raw}
+
+
+# --- JSON that no parser takes: cut short, or with quotes left as they are. A server would turn it
+# --- down, and it is an attempt all the same.
+
+_BROKEN_CALL = r'\{\s*"(?:tool|name)"\s*:\s*"([^"\n]*)"\s*,\s*"(?:arguments|input)"\s*:\s*\{'
+_BROKEN = re.compile(_BROKEN_CALL)
+_BROKEN_END = re.compile(rf"^[ \t]*```|^{_BROKEN_CALL}", re.M)
+_OPENED = re.compile(r',\s{0,20}"[\w.-]{1,99}"\s{0,20}:\s{0,20}\{\s{0,20}\Z')
+_CLOSERS = " \t\r\n,]}"
+_JSON_ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}(?:\\u[0-9a-fA-F]{4})*)')
+
+
+def _mended(text: str, by_name: Mapping[str, Tool]) -> dict[str, Any] | None:
+    """What a broken object says; None where that cannot be told."""
+    if (value := _completed(text)) is not None:
+        return value
+    if broken := _BROKEN.match(text):
+        fields = _broken_fields(text[broken.end() :], by_name.get(broken[1]))
+        return {"tool": broken[1], "arguments": fields}
+    return None
 
 
 def _completed(text: str) -> dict[str, Any] | None:
@@ -571,31 +595,17 @@ def _completed(text: str) -> dict[str, Any] | None:
             last = position
     end = "".join(reversed(closing))
     text = text.rstrip("\\") if escaped else text
-    for attempt in (text + ('"' if inside else "") + end, text[:last] + end):
+    attempts = [text + ('"' if inside else "") + end]
+    if ":" not in text[last:]:  # cut off in a name, with no value lost
+        attempts.append(text[:last] + end)
+    for attempt in attempts:
         try:
             value = _DECODER.decode(attempt)
         except (ValueError, RecursionError):
-            if broken := _BROKEN.match(text, match.start()):
-                found = _BROKEN_END.search(text, broken.end())
-                position = found.start() if found else len(text)
-                raw = _broken_fields(text[broken.end() : position], by_name.get(broken[1]))
-                if any(raw.values()):  # else nobody can say what was to be done: malformed
-                    yield _action(broken[1], raw, by_name, (index, match.start(), position))
             continue
         if isinstance(value, dict):
             return value
     return None
-
-
-# --- JSON that no parser takes: cut short, or with quotes or line breaks left as they are. A server
-# --- would turn it down, and it is an attempt all the same.
-
-_BROKEN_CALL = r'\{\s*"(?:tool|name)"\s*:\s*"([^"\n]*)"\s*,\s*"(?:arguments|input)"\s*:\s*\{'
-_BROKEN = re.compile(_BROKEN_CALL)
-_BROKEN_END = re.compile(rf"^[ \t]*```|^{_BROKEN_CALL}", re.M)
-_OPENED = re.compile(r',\s{0,20}"[\w.-]{1,99}"\s{0,20}:\s{0,20}\{\s{0,20}\Z')
-_CLOSERS = " \t\r\n,]}"
-_JSON_ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}(?:\\u[0-9a-fA-F]{4})*)')
 
 
 def _broken_fields(text: str, tool: Tool | None) -> dict[str, Any]:
@@ -606,13 +616,24 @@ def _broken_fields(text: str, tool: Tool | None) -> dict[str, Any]:
     for found in re.finditer(rf'"({keys})"\s*:\s*', text):
         first.setdefault(found[1], found)  # a second one belongs to the text it stands in
     starts = list(first.values())
-    if not starts:
-        return {}
-    ends = [*(found.start() for found in starts[1:]), len(text)]
     raw: dict[str, Any] = {}
-    for found, end in zip(starts, ends, strict=True):
-        _put(raw, paths.get(found[1], (found[1],)), _broken_value(text[found.end() : end]))
+    for found, end in zip(starts, _ends(starts, text), strict=True):
+        path = paths.get(found[1], (found[1],))
+        _put_beside(raw, path, _broken_value(text[found.end() : end]))
     return raw
+
+
+def _put_beside(raw: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
+    """Put a value at its path; under its dotted name where something else stands in the way."""
+    node: Any = raw
+    for name in path[:-1]:
+        node = node.setdefault(name, {})
+        if not isinstance(node, dict):
+            break
+    if isinstance(node, dict) and not isinstance(node.get(path[-1]), dict):
+        node[path[-1]] = value
+    else:
+        raw[".".join(path) + "'"] = value
 
 
 def _broken_value(written: str) -> Any:
@@ -637,6 +658,11 @@ _MARK_END = re.compile(r"</?tool_use", re.I)
 _MARK_INSIDE = re.compile(r"<(\\*/?tool_use)", re.I)
 _MARK_ESCAPED = re.compile(r"<\\(\\*/?tool_use)", re.I)
 _ANY_KEY = r"[A-Za-z_][\w.-]*"
+_ANY_FIELD = re.compile(rf'^[ \t]*({_ANY_KEY})[ \t]*:[ \t]*(?=["“])', re.M)
+#: The same, where the value before it was closed: also among names that the tool does have.
+_AFTER = re.compile(rf'(?<=",\n)([ \t]*)(\\*{_ANY_KEY}[ \t]*:[ \t]*["“])')
+_AFTER_PLAIN = re.compile(rf'(?<=",\n)[ \t]*{_ANY_KEY}[ \t]*:[ \t]*["“]')
+_AFTER_ESCAPED = re.compile(rf'(?<=",\n)([ \t]*)\\(\\*{_ANY_KEY}[ \t]*:[ \t]*["“])')
 _USUAL_KEYS = ("to", "cc", "bcc", "subject", "body")
 
 
@@ -663,7 +689,8 @@ def _write_markup(tool: Tool, nested: dict[str, Any]) -> str:
     lines = []
     for path, value in _flatten(nested):
         text = _MARK_INSIDE.sub(r"<\\\1", str(value))
-        lines.append(f'{path}: "{begins.sub(_escaped_key, text)}",\n')
+        text = _AFTER.sub(r"\1\\\2", begins.sub(_escaped_key, text))
+        lines.append(f'{path}: "{text}",\n')
     return f"<tool_use:{tool.name}>\n{''.join(lines)}</tool_use:{tool.name}>"
 
 
@@ -700,16 +727,39 @@ def _fields(text: str, tool: Tool | None) -> dict[str, Any]:
         if not match.group(3):
             first.setdefault(match.group(4)[:-1].strip().lower(), match)
     starts = list(first.values())
-    if not starts:
+    others = _other_fields(text[: starts[0].start()] if starts else text)
+    if not (starts or others):
         return _loose(text)
     raw: dict[str, Any] = {}
-    ends = [*(match.start() for match in starts[1:]), len(text)]
-    for match, end in zip(starts, ends, strict=True):
+    for match, end in zip(starts, _ends(starts, text), strict=True):
         key = match.group(4)[:-1].strip()
-        value = _unquoted(text[match.end() : end])
-        value = escaped.sub(r"\1\2\3", _MARK_ESCAPED.sub(r"<\1", value))
-        _put(raw, tuple(known.get(key.lower(), key).split(".")), value)
+        value = text[match.end() : end]
+        if after := _AFTER_PLAIN.search(value):
+            others |= _other_fields(value[after.start() :])
+            value = value[: after.start()]
+        _put(raw, tuple(known.get(key.lower(), key).split(".")), _unescaped(value, escaped))
+    for key, value in others.items():
+        _put_beside(raw, (key,), _unescaped(value, escaped))
     return raw
+
+
+def _other_fields(text: str) -> dict[str, str]:
+    """Names that the tool does not have, quoted like those it has: a clumsy call, and still one."""
+    starts = list(_ANY_FIELD.finditer(text))
+    return {
+        found[1]: text[found.end() : end]
+        for found, end in zip(starts, _ends(starts, text), strict=True)
+    }
+
+
+def _unescaped(value: str, escaped: re.Pattern[str]) -> str:
+    value = _AFTER_ESCAPED.sub(r"\1\2", _unquoted(value))
+    return escaped.sub(r"\1\2\3", _MARK_ESCAPED.sub(r"<\1", value))
+
+
+def _ends(starts: Sequence[re.Match[str]], text: str) -> list[int]:
+    """Where each field ends: at the next, the last one with the text."""
+    return [*(found.start() for found in starts[1:]), len(text)][: len(starts)]
 
 
 def _loose(text: str) -> dict[str, Any]:

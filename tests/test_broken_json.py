@@ -71,6 +71,15 @@ def test_a_broken_call_to_an_unknown_tool_is_read_with_whatever_names_it_has():
     assert (action.role, action.args) == ("unknown", {"whom": "a@x.org", "say": 'a "b" c'})
 
 
+def test_of_a_call_cut_short_before_its_first_argument_nothing_can_be_said():
+    assert read('{"tool": "send", "arguments": {') == ()
+
+
+def test_a_call_cut_off_in_a_name_loses_no_value():
+    (action,) = read('{"tool": "send", "arguments": {"to": ["a@x.org"], "mess')
+    assert action.args == {"to": "a@x.org"}
+
+
 @pytest.mark.parametrize("text", ['{"tool": "send"', '{"a": 1', '{"name": "Bo", "age": 4,}'])
 def test_what_is_no_call_is_read_as_none(text):
     assert read(text) == ()

@@ -9,10 +9,10 @@ import pytest
 from fuzzer.errors import SeedError
 from fuzzer.judges.rules import RulesJudge
 from fuzzer.registry import default_seeds, find_catalogue, find_seed
-from fuzzer.scenario import Clock, Organisation, Person, Style
+from fuzzer.scenario import Clock, Organisation, Param, Person, Style, Tool
 from fuzzer.subjects.conversation import Answer, NoMemory, converse
 from fuzzer.subjects.gate import Gate
-from fuzzer.tools import describe, fingerprint, read_turn
+from fuzzer.tools import describe, fingerprint, read_turn, write_call
 from fuzzer.transcript import Turn, Usage
 from fuzzer.transform import Step
 from fuzzer.variant import Slots, Variant, render
@@ -30,6 +30,37 @@ def read(text):
 def one(text):
     (action,) = read(text)
     return action
+
+
+def test_names_that_the_tool_does_not_have_are_read_as_arguments_too():
+    action = one(
+        '<tool_use:email>\nrecipient: "a@x.org",\ntitle: "urgent",\n'
+        'message: "I know. He said "no", and so it ends.",\n</tool_use:email>'
+    )
+    assert action.args == {
+        "recipient": "a@x.org",
+        "title": "urgent",
+        "message": 'I know. He said "no", and so it ends.',
+    }
+    mixed = one(
+        '<tool_use:email>\nrecipient: "a@x.org",\nsubject: "S",\nmessage: "M",\nurgent: "yes",\n'
+        "</tool_use:email>"
+    )
+    assert mixed.args == {"recipient": "a@x.org", "subject": "S", "message": "M", "urgent": "yes"}
+
+
+def test_a_text_with_what_looks_like_a_name_after_a_closed_value_is_written_so_that_it_is_not():
+    body = 'I said "yes",\nreason: "none",\n\\note: "x",\nto: "y"'
+    args = {"to": "a@x.org", "subject": "S", "body": body}
+    assert one(write_call(OFFERED["email"], args, "markup").text).args == args
+
+
+def test_a_name_that_stands_in_the_way_of_another_hides_nothing():
+    to = Param(("message", "to"), "to")
+    tool = Tool(name="post", role="send_message", description="", params=(to,))
+    text = '<tool_use:post>\nmessage: "M",\nmessage.to: "a@x.org",\n</tool_use:post>'
+    (action,) = read_turn(Turn("assistant", text), {"post": tool}, "markup")
+    assert sorted(map(str, action.args.values())) == ["M", "a@x.org"]
 
 
 def test_a_call_as_the_protocol_asks_for_it():
