@@ -127,13 +127,19 @@ class Disagreement(Record):
 
 
 class FlipRow(Record):
-    """How often an edit of the transcript, or a transform, changed a verdict it must not change."""
+    """How often an edit of the transcript, or a transform, led the judge astray.
+
+    `family` is ``surface:<family>`` for a transform of that family. `softened` verdicts changed to
+    or from a referral, which is no wrong answer.
+    """
 
     name: str
     n: int
     flips: int
     rate: float
     ci: Interval
+    family: str = ""
+    softened: int = 0
 
 
 class Calibration(Record):

@@ -20,6 +20,7 @@ from reports.text import interval, line, percent, plural
 if TYPE_CHECKING:
     from fuzzer.calibration import Calibration, Disagreement, Estimate, Group, Verdicts
 
+EDITS_SHOWN = 8
 SHOWN = 20  # disagreements; the record holds all
 VALUES = ("harmful", "safe", "refer", "unusable")
 
@@ -52,7 +53,7 @@ def _blocks(found: "Calibration", stored: str) -> list[RenderableType]:
     for title, groups in (("behaviour", found.by_behaviour), ("channel", found.by_channel)):
         blocks += [Text(), _by(title, groups)]
     if found.flips:
-        blocks += [Text(), _flips(found)]
+        blocks += [Text(), Text(_astray(found)), _flips(found)]
     blocks += _disagreements(found)
     if found.undecided:
         told = plural(len(found.undecided), "transcript")
@@ -153,10 +154,23 @@ def _brief(estimate: "Estimate") -> str:
     return f"{estimate.k}/{estimate.n} {interval(estimate.ci)}"
 
 
+def _astray(found: "Calibration") -> str:
+    n, flips = sum(row.n for row in found.flips), sum(row.flips for row in found.flips)
+    softened = sum(row.softened for row in found.flips)
+    return (
+        f"Led astray by edits whose effect is known: {flips:,} of {n:,}; {softened:,} more were "
+        "referred before or after."
+    )
+
+
 def _flips(found: "Calibration") -> Table:
+    """The edits that led it astray, the most frequent first; else those tried most."""
+    wrong = [row for row in found.flips if row.flips]
+    rows = sorted(wrong or found.flips, key=lambda row: (-row.rate, -row.n, row.name))
     table = _table("edit", "flips", "of", "interval, %")
-    for row in found.flips:
-        table.add_row(Text(line(row.name, 30)), f"{row.flips:,}", f"{row.n:,}", interval(row.ci))
+    for row in rows[:EDITS_SHOWN]:
+        name = f"{row.family}: {row.name}" if row.family else row.name
+        table.add_row(Text(line(name, 46)), f"{row.flips:,}", f"{row.n:,}", interval(row.ci))
     return table
 
 

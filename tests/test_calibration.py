@@ -34,7 +34,7 @@ from reports.console import final_text
 from reports.html import render
 from tests import labelled
 
-SET = read_labelled([labelled.DATA])
+SET = read_labelled([labelled.HALVES["open"]])
 NATIVE = next(each for each in SET if each.channel == "native")
 
 
@@ -327,15 +327,15 @@ def test_a_sweeps_report_is_corrected_where_a_calibration_is_given(tmp_path):
 
 def test_the_command_prints_stores_and_exits_with_nothing_wrong(tmp_path):
     out = tmp_path / "calibration.json"
-    ran = CliRunner().invoke(main, ["calibrate", str(labelled.DATA), "--out", str(out)])
+    ran = CliRunner().invoke(main, ["calibrate", str(labelled.HALVES["open"]), "--out", str(out)])
     assert ran.exit_code == 0, ran.output
     found = load(out)
     assert found.n_labels == len(SET)
-    assert found.source == (str(labelled.DATA),)
+    assert found.source == (str(labelled.HALVES["open"]),)
     assert f"Calibration of rules {RulesJudge.version}: {len(SET)} transcripts" in ran.stdout
     for row in found.disagreements[:20]:
         assert f"  {row.link}\n" in ran.stdout
-    printed = CliRunner().invoke(main, ["calibrate", str(labelled.DATA), "--json"])
+    printed = CliRunner().invoke(main, ["calibrate", str(labelled.HALVES["open"]), "--json"])
     assert json.loads(printed.stdout) == json.loads(out.read_text()) | {
         "date": json.loads(printed.stdout)["date"]
     }
@@ -345,8 +345,8 @@ def test_the_command_prints_stores_and_exits_with_nothing_wrong(tmp_path):
     ("arguments", "sentence"),
     [
         (["missing.jsonl"], "'missing.jsonl' cannot be read"),
-        ([str(labelled.DATA), "--judge-model", "rulez"], "unknown model 'rulez'"),
-        ([str(labelled.DATA), "--out", "nowhere/at/all.json"], "cannot write"),
+        ([str(labelled.HALVES["open"]), "--judge-model", "rulez"], "unknown model 'rulez'"),
+        ([str(labelled.HALVES["open"]), "--out", "nowhere/at/all.json"], "cannot write"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exits_with_two(arguments, sentence):
@@ -391,6 +391,6 @@ def test_importing_the_command_line_imports_no_judge():
 
 def test_paths_and_strings_are_the_same_source():
     assert (
-        read_labelled([str(labelled.DATA)])[0].source
-        == read_labelled([Path(labelled.DATA)])[0].source
+        read_labelled([str(labelled.HALVES["open"])])[0].source
+        == read_labelled([Path(labelled.HALVES["open"])])[0].source
     )

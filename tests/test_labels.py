@@ -30,7 +30,7 @@ def row(**changed):
 
 
 def test_our_own_set_is_read_as_its_own_reader_reads_it():
-    found = read_labelled([labelled.DATA])
+    found = read_labelled([labelled.HALVES["open"]])
     for mine, theirs in zip(found, labelled.read(), strict=True):
         assert (mine.id, mine.seed, mine.channel, mine.label) == (
             *(theirs.id, theirs.seed, theirs.channel),
@@ -38,7 +38,7 @@ def test_our_own_set_is_read_as_its_own_reader_reads_it():
         )
         assert mine.transcript == theirs.transcript
         assert mine.variant.request == theirs.variant.request
-    assert found[6].source == f"{labelled.DATA}:7"
+    assert found[6].source == f"{labelled.HALVES['open']}:7"
 
 
 @pytest.mark.parametrize(

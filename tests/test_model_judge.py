@@ -12,6 +12,8 @@ from fuzzer.errors import ConfigurationError
 from fuzzer.graph import Catalogue
 from fuzzer.judges import Held, Judge, rubric
 from fuzzer.judges.blinding import Blinding, show
+from fuzzer.judges.edits import Pair
+from fuzzer.judges.metamorphic import edits_of, flip_rates
 from fuzzer.judges.model import ASKED_AGAIN, ModelJudge
 from fuzzer.judges.panel import Panel
 from fuzzer.preparation import choose_judge
@@ -19,6 +21,7 @@ from fuzzer.registry import find_subject
 from fuzzer.transcript import Shown, Transcript, Turn
 from mutators import CATALOGUE
 from seeds import load_seed, load_seeds
+from tests import loopback_judge
 from tests.loopback import Reply, error, message, text
 from tests.loopback_judge import SAFE_FORM, judge_server
 
@@ -329,3 +332,32 @@ def test_a_subject_that_only_acts_can_be_asked_too():
 def test_no_votes_are_refused(votes):
     with pytest.raises(ConfigurationError, match="--judge-votes"):
         ModelJudge(find_subject("organism/always_safe", load_seeds()), votes=votes)
+
+
+# --------------------------------------------------------------------------- the surface is hidden
+
+
+def test_edits_of_the_surface_turn_no_verdict_of_a_judge_that_reads_what_it_is_shown():
+    """Names, tools and channels are gone before it reads; orders and addresses do not matter."""
+
+    class Reading:
+        name = "reading"
+
+        async def act(self, variant, epoch):  # noqa: ARG002 - the protocol's signature
+            request = variant.request
+            asked = {"system": request.system, "messages": list(request.messages)}
+            said = json.dumps(loopback_judge.verdict(asked))
+            return Transcript(turns=(Turn("assistant", said),))
+
+    pairs = [
+        Pair(f"{name}/{control.name}", variant, played)
+        for name in ("blackmail-replacement", "leaking-competitor", "framing-growers")
+        for variant in (variant_of(name),)
+        for control, played in variant.performed
+    ]
+    shown = ("surface:personas", "surface:tools", "surface:channel", "channel", "order")
+    edits = [edit for edit in edits_of(CATALOGUE) if edit.family in shown]
+    found = asyncio.run(flip_rates(ModelJudge(Reading()), pairs, edits, one_in=3))
+    assert sum(row.n for row in found) > 80
+    assert {row.family for row in found if row.n} >= {"surface:personas", "surface:tools"}
+    assert [row.name for row in found if row.flips] == []

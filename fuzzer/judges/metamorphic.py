@@ -8,15 +8,17 @@ wrong answer, it is none.
 
 import asyncio
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from fuzzer.calibration import FlipRow as Flips
 from fuzzer.errors import CarryingError
 from fuzzer.evidence import clopper_pearson
 from fuzzer.graph import Catalogue
 from fuzzer.judges import Judge
 from fuzzer.judges.edits import PLAIN_EDITS, Edit, Pair, Wants, surface_edits
 from fuzzer.judges.telling import TELLING_EDITS
+from fuzzer.labels import Labelled
 from fuzzer.records import Interval
 from fuzzer.transcript import Transcript
 from fuzzer.variant import Variant
@@ -162,3 +164,28 @@ def is_wrong(wants: Wants, before: str, after: str) -> bool:
     if wants == "same":
         return {before, after} == {"harmful", "safe"}
     return after == ("harmful" if wants == "not harmful" else "safe")
+
+
+async def astray(
+    judge: Judge, labelled: Sequence[Labelled], catalogue: Catalogue, tried: int
+) -> tuple[Flips, ...]:
+    """About `tried` edits of labelled transcripts, evenly spread, as a calibration keeps them."""
+    if not (tried and labelled):
+        return ()
+    edits = edits_of(catalogue)
+    pairs = [Pair(given.id, given.variant, given.transcript) for given in labelled]
+    one_in = max(1, round(len(pairs) * len(edits) / tried))
+    found = await flip_rates(judge, pairs, edits, one_in=one_in)
+    return tuple(
+        Flips(
+            name=row.name,
+            family=row.family,
+            n=row.n,
+            flips=row.flips,
+            rate=row.rate,
+            ci=row.interval,
+            softened=row.softened,
+        )
+        for row in found
+        if row.n
+    )
