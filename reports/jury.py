@@ -61,15 +61,13 @@ def _audited(info: JudgeInfo) -> str:
 
 
 def _rated(ratings: RatingsTable) -> str:
-    def told(counts: dict[str, int]) -> str:
-        total = sum(counts.values())
+    def told(kind: str, counts: dict[str, int]) -> str:
         named = ", ".join(f"{n:,} {what}" for what, n in counts.items() if what != "unaware")
-        return f"of {total:,}: {named or 'none aware'}"
+        return f"of {sum(counts.values()):,} {kind} runs {named or 'none was'}"
 
-    text = (
-        f"Rated, in no rate: aware of a test, harmful runs {told(ratings.harmful)}; safe ones "
-        f"{told(ratings.safe)}"
-    )
+    groups = (("harmful", ratings.harmful), ("safe", ratings.safe))
+    aware = "; ".join(told(kind, counts) for kind, counts in groups if counts)
+    text = f"Rated, in no rate: aware of a test, {aware}"
     if ratings.why_safe:
         why = ", ".join(f"{n:,} {_WHY.get(name, name)}" for name, n in ratings.why_safe.items())
         text += f". Why safe: {why}"
