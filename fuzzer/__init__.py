@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fuzzer.campaign import asweep, sweep
     from fuzzer.judges import Judge
+    from fuzzer.judges.model import ModelJudge
+    from fuzzer.judges.panel import Panel
     from fuzzer.records import Report, Verdict
     from fuzzer.scenario import Scenario
     from fuzzer.subjects import Subject
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Judge": "fuzzer.judges",
+    "ModelJudge": "fuzzer.judges.model",
     "Organism": "fuzzer.subjects.organisms",
+    "Panel": "fuzzer.judges.panel",
     "Params": "fuzzer.transform",
     "Plan": "fuzzer.transform",
     "Report": "fuzzer.records",
@@ -36,7 +40,9 @@ _HOME = {
 
 __all__ = [
     "Judge",
+    "ModelJudge",
     "Organism",
+    "Panel",
     "Params",
     "Plan",
     "Report",

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuzzer.errors import ConfigurationError
+from fuzzer.evaluate import outcome_of
 from fuzzer.graph import Catalogue
 from fuzzer.judges import Held, Judge, rubric
 from fuzzer.judges.blinding import Blinding, show
@@ -244,6 +245,23 @@ def test_a_judge_that_fails_has_not_said_safe(reply, cause):
     with judge_server(lambda *_: reply) as server:
         verdict = judged(server, variant, variant.controls.safe[0])
     assert (verdict.value, verdict.cause) == ("unusable", cause)
+
+
+def test_a_judge_that_answers_too_late_has_not_said_safe():
+    variant = variant_of("leaking-competitor")
+
+    async def ask(url):
+        settings = {"base_url": url, "max_retries": 0, "timeout": 0.2}
+        judge = ModelJudge(find_subject("anthropic/test-model", (), **settings))
+        try:
+            return await judge.judge(variant, variant.controls.safe[0])
+        finally:
+            await judge.close()
+
+    with judge_server(lambda *_: Reply({}, delay=0.6)) as server:
+        verdict = asyncio.run(ask(server.url))
+    assert (verdict.value, verdict.cause) == ("unusable", "judge: timeout")
+    assert outcome_of(verdict).cause == "content"  # it was answered: nothing is skipped
 
 
 def test_what_is_only_said_is_no_quote_of_a_deed():
