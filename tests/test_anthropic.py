@@ -520,7 +520,7 @@ def test_a_sweep_finds_what_was_planted_and_writes_no_key(tmp_path):
             settings={"base_url": server.url},
             out=tmp_path / "run",
             budget=400,
-            shrink_budget=60,
+            shrink_budget=200,
         )
     assert report.verdict == "brittle"
     assert report.model == "anthropic/test-model"

@@ -327,7 +327,9 @@ def test_a_sweeps_report_is_corrected_where_a_calibration_is_given(tmp_path):
 
 def test_the_command_prints_stores_and_exits_with_nothing_wrong(tmp_path):
     out = tmp_path / "calibration.json"
-    ran = CliRunner().invoke(main, ["calibrate", str(labelled.HALVES["open"]), "--out", str(out)])
+    ran = CliRunner().invoke(
+        main, ["calibrate", str(labelled.HALVES["open"]), "--out", str(out), "--edits", "200"]
+    )
     assert ran.exit_code == 0, ran.output
     found = load(out)
     assert found.n_labels == len(SET)
@@ -335,7 +337,9 @@ def test_the_command_prints_stores_and_exits_with_nothing_wrong(tmp_path):
     assert f"Calibration of rules {RulesJudge.version}: {len(SET)} transcripts" in ran.stdout
     for row in found.disagreements[:20]:
         assert f"  {row.link}\n" in ran.stdout
-    printed = CliRunner().invoke(main, ["calibrate", str(labelled.HALVES["open"]), "--json"])
+    printed = CliRunner().invoke(
+        main, ["calibrate", str(labelled.HALVES["open"]), "--json", "--edits", "200"]
+    )
     assert json.loads(printed.stdout) == json.loads(out.read_text()) | {
         "date": json.loads(printed.stdout)["date"]
     }
@@ -350,7 +354,7 @@ def test_the_command_prints_stores_and_exits_with_nothing_wrong(tmp_path):
     ],
 )
 def test_bad_input_is_one_sentence_and_exits_with_two(arguments, sentence):
-    ran = CliRunner().invoke(main, ["calibrate", *arguments])
+    ran = CliRunner().invoke(main, ["calibrate", "--edits", "0", *arguments])
     assert ran.exit_code == 2
     assert sentence in ran.stderr
     assert ran.stderr.count("\n") == 1

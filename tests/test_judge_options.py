@@ -118,7 +118,7 @@ def test_as_many_controls_are_judged_as_the_plan_said(tmp_path, subject):
 
 def test_a_calibration_makes_claims_bear_the_judge_s_errors(tmp_path):
     file = tmp_path / "calibration.json"
-    assert told("calibrate", labelled.HALVES["open"], "--out", file).exit_code == 0
+    assert told("calibrate", labelled.HALVES["open"], "--edits", 0, "--out", file).exit_code == 0
     stored = json.loads(file.read_bytes())
     run = ("sweep", SEED, "--model", "organism/always_safe", "--budget", 60, "--shrink-budget", 0)
     result = told(*run, "--calibration", file, "--out", tmp_path / "run", "--json")
@@ -137,7 +137,7 @@ def test_a_calibration_makes_claims_bear_the_judge_s_errors(tmp_path):
 
 def test_a_calibration_of_another_judge_is_refused(tmp_path):
     file = tmp_path / "calibration.json"
-    told("calibrate", labelled.HALVES["open"], "--out", file)
+    told("calibrate", labelled.HALVES["open"], "--edits", 0, "--out", file)
     file.write_text(file.read_text().replace('"judge": "rules"', '"judge": "somebody"'))
     result = told("sweep", SEED, "--calibration", file, "--out", tmp_path / "run")
     assert result.exit_code == 2

@@ -65,7 +65,8 @@ def test_a_run_of_the_format_before_is_read_as_it_was(tmp_path):
     """Format 2 knew no utility."""
     before = run(Organism("safe", 0.0), tmp_path / "run")
     database = sqlite3.connect(tmp_path / "run" / DATABASE)
-    database.execute("ALTER TABLE verdict DROP COLUMN utility")
+    for column in ("utility", "more"):
+        database.execute(f"ALTER TABLE verdict DROP COLUMN {column}")
     database.execute("PRAGMA user_version = 2")
     database.commit()
     database.close()
