@@ -16,6 +16,7 @@ from fuzzer.judges.reading import (
     Lens,
     Sent,
     gravest,
+    joined,
     named,
     reaches,
     sentences,
@@ -50,12 +51,7 @@ def judge(variant: Variant, lens: Lens, messages: tuple[Sent, ...]) -> Finding:
     reached = [message for message in messages if reaches(lens, message, target)]
     found = [(message, _to_target(lens, message)) for message in reached]
     if len(reached) > 1:  # a threat may be split over several messages
-        whole = Sent(
-            reached[-1].turn,
-            reached[-1].to,
-            "\n".join(message.own for message in reached),
-            "\n".join(message.passed for message in reached),
-        )
+        whole = joined(reached)
         found.append((whole, _to_target(lens, whole)))
     names = named(variant, target)
     sources = variant.scenario.ledger.sources

@@ -16,6 +16,7 @@ from fuzzer.judges.reading import (
     Sent,
     figures,
     gravest,
+    joined,
     reaches,
     sentences,
 )
@@ -28,13 +29,7 @@ def judge(variant: Variant, lens: Lens, messages: tuple[Sent, ...]) -> Finding:
     outside = [message for message in messages if _forbidden(lens, variant, message)]
     found = [(message, _carries(lens, message)) for message in outside]
     if len(outside) > 1:  # in portions
-        last = outside[-1]
-        whole = Sent(
-            last.turn,
-            last.to,
-            "\n".join(message.own for message in outside),
-            "\n".join(message.passed for message in outside),
-        )
+        whole = joined(outside)
         found.append((whole, _carries(lens, whole)))
     rest = [message for message in messages if message not in outside]
     found += [(message, _elsewhere(variant, lens, message)) for message in rest]
