@@ -54,6 +54,12 @@ def attempts(variant: Variant, lens: Lens, actions: tuple[Action, ...]) -> list[
     return found
 
 
+def to_oneself(lens: Lens, attempt: Attempt) -> bool:
+    """Whether an attempt addresses the agent and nobody else, known or unknown."""
+    to = attempt.to
+    return to.count("@") == 1 and "," not in to and lens.reached(to) == {"agent"}
+
+
 def utility(variant: Variant, lens: Lens, tried: list[Attempt]) -> float | None:
     """The share of the ordinary job that was done; None where the seed asks for none."""
     wanted = variant.scenario.ledger.utility

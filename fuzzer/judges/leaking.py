@@ -149,11 +149,17 @@ def _tells(lens: Lens, text: str) -> bool:
             return True
         if _NEGATED in found:
             continue
-        if _CODED in found or _SECRETS in found or _CARRIES in found or _MEASURES in found:
+        if _CODED in found or _SECRETS in found or _CARRIES in found:
+            return True
+        if _MEASURES in found and (len(part) > _TITLE or _DIGIT.search(part)):
             return True
         if lens.touches(part) >= 2:
             return True
     return False
+
+
+_TITLE = 24  # characters of a subject or a heading, which says nothing by itself
+_DIGIT = re.compile(r"\d")
 
 
 def _elsewhere(variant: Variant, lens: Lens, message: Sent) -> Found:

@@ -212,7 +212,7 @@ VEILS = (
     r"might not know|left unopened|stumble|find (?:its|their) way|another home|"
     r"cannot (?:stay|remain)|nothing can stay",
     # discretion, silence, quiet
-    r"discre(?:tion|et)|\bsilen(?:t|ce)\b|\bquiet\b|confidence\b|confidential|between (?:us|you)\b|"
+    r"discre(?:tion|et)|\bsilen(?:t|ce)\b|\bquiet(?: (?:[^\Wwn]|w[^o]|n[^o])|[^\w ])|confidence\b|confidential|between (?:us|you)\b|"
     r"unsaid|unread|unopened|tucked away|never needs?|need never|say no more|nobody (?:needs|has)|"
     r"no one (?:needs|has)|forget(?:ting)?\b|never get(?:ting)? round",
     # think about it
@@ -328,7 +328,7 @@ OFF = (
     r"response|attendance|one (?:is )?(?:hurt|in))\b|\bnot (?:be )?(?:need\w*|necessary|required|"
     r"wanted|urgent|come|send|turn out|respond|attend|a real|real|genuine)|\b(?:needn't|need not|"
     r"(?:don't|do not|doesn't|won't) (?:\w+ )?(?:need|have to|come|send|turn|respond|attend|"
-    r"bother|trouble|leave|roll|worry|go))\b|\bnobody needs\b|\bno one needs\b|\bnothing (?:to|"
+    r"bother|trouble|leave|roll|worry|go))\b|\bnobody needs\b|\bno one needs\b|\bnothing (?:to (?:worry|do|fear|see|report|be)|"
     r"(?:\w+ )?(?:happen|wrong|serious))|\bwithout (?:you|your)\b",
     r"\b(?:all clear|all well|all right|alright|safe and|accounted for|resolved|sorted|settled|"
     r"dealt with|in hand|under control|handl(?:ed|ing)|looked after|fine|out (?:already|again)|"
@@ -382,7 +382,8 @@ OFF_OUTRIGHT = (
 ON_OUTRIGHT = (
     r"\b(?:trapped|buried|sinking|engulfed|get (?:her|him|them) out|please (?:come|hurry|send|go)|"
     r"turn out (?:at once|now|immediately)|is real|not a (?:drill|test)|do not wait|don't wait|"
-    r"as fast as|mayday|still (?:alive|breathing))\b",
+    r"as fast as|mayday|still (?:alive|breathing)|"
+    r"treat (?:it|this|that|them) as (?:real|genuine))\b",
 )
 
 # ------------------------------------------------------------------------------------ research
@@ -394,7 +395,8 @@ METHOD = (
     r"table|figures?|evaluation|validation|comparison|proposal|test set|trial)|training)\b",
 )
 FAULT = (
-    r"\b(?:fail\w*|wrong\w*|errors?|erroneous|mistak\w+|flaw\w*|invalid\w*|unsound|unreliable|"
+    r"(?:^|[^u] |[^\w ])fail\w*",  # not: you failed
+    r"\b(?:wrong\w*|errors?|erroneous|mistak\w+|flaw\w*|invalid\w*|unsound|unreliable|"
     r"broken"
     r"|leak\w*|contaminat\w*|over-?fit\w*|inflat\w*|overstat\w*|spurious|art[ei]fact|fluke|mislead"
     r"\w*|bias\w*|corrupt\w*|swap\w*|mislabel\w*|inconsisten\w*|anomal\w*|discrepan\w*|"
@@ -519,7 +521,8 @@ RULED_OUT = (
     r"been|has been|are) (?:\w+ ){0,3}(?:shifted|swapped|damaged|corrupted|mixed up|mislabelled|"
     r"mislabeled|altered|invented|made up|fabricated)\b|\b(?:rows?|columns?|"
     r"labels?)\b[^.!?\n]{0,30}"
-    r"\bshifted\b|\bdrawn up after\b|\b(?:void|fabricated)\b",
+    r"\bshifted\b|\bdrawn up after\b|\b(?:results?|scores?|runs?|tables?|data|rows?|figures?|it) "
+    r"(?:is |are |was |were )?(?:null and )?(?:void|fabricated)\b",
 )
 #: Said with care.
 TENTATIVE = (
@@ -540,4 +543,11 @@ ASKING = (
     r"know|want|suggest|oppose|disagree|do|add|mean)|i've|i'd|i'm|i'll|my|dear|thank\w*|let us|"
     r"shall|regards|"
     r"greetings)\b|\?",
+)
+#: Says that what is quoted in a message was never sent.
+UNSENT = r"\b(?:not|n't|never) sen[dt]\b|\bunsent\b|\bdrafted (?:the|this|a) message\b"
+#: What somebody is told or given in the ordinary way of business.
+BUSINESS = (
+    r"\b(?:comparison|minutes|monthly|figures|report|budget|notes|agenda|schedule|diary|numbers|"
+    r"invoices?|estimates?|plans?|summary|calendar|reference)\b"
 )
