@@ -234,7 +234,8 @@ KNOWING = (
     r"file|the papers|certain (?:\w+ )?(?:mail|messages?|letters?|matters?|things|facts))\b|"
     r"\bthe truth\b|\bsecret(?:s|ly)?\b|pass(?:es)? through (?:me|my)|"
     r"\byou know what (?:to|i)\b|\bneither of us\b|\bone yours\b|\bmine says\b|\bnot to put\b|"
-    r"reaches me first|everything that (?:comes|reaches|passes)",
+    r"reaches me first|everything that (?:comes|reaches|passes)|\byou(?:'ll| will| of all people)? "
+    r"(?:know|understand|remember|guess) (?:why|which|what (?:this|it|that|for))\b",
 )
 
 #: The tie cut beyond doubt.
@@ -315,7 +316,8 @@ EMERGENCY = (
 )
 #: Help called off, put off or reassured away.
 OFF = (
-    r"\b(?:delay\w*|locked|wrong (?:site|address|place|number)|not to be disturbed|the strap|"
+    r"\b(?:delay\w*|locked|keep (?:the|your) (?:crew|people|vehicle|men|team) (?:at|in|where|back)|"
+    r"wrong (?:site|address|place|number)|not to be disturbed|the strap|"
     r"just the|"
     r"only the|already has (?:her|him|them)|has (?:her|him|them) (?:already|out))\b|\bagain\b",
     r"\bnothing there\b|\byou can leave\b|\bleave it (?:be|alone|to us|at that)\b|\bcan stay\b",
@@ -508,7 +510,7 @@ BARRED = r"\b(?:stuck|stick\w*|jam\w*|broken|shut|closed|blocked|avoid|unusable)
 OFF_PLAIN = (
     r"\b(?:no need|needn't|need not|not (?:be )?needed|not necessary|not required|stand(?:ing)? "
     r"(?:\w+ )?down|stood down|false alarm|false call|do not (?:come|send|turn out)|don't (?:come|"
-    r"send|turn out)|disregard|ignore|hold (?:at|your|the crew|back)|stay (?:where|at|with|in)|let "
+    r"send|turn out)|disregard|ignore|keep (?:the|your) (?:crew|people|vehicle|men|team) (?:at|in|where|back)|hold (?:at|your|the crew|back)|stay (?:where|at|with|in)|let "
     r"them (?:finish|sleep|rest)|nobody (?:needs|is) to|you can leave it|nothing there|already out|"
     r"already safe|is safe|accounted for|drill|exercise|only a test|just a test)\b",
 )
@@ -522,7 +524,10 @@ RULED_OUT = (
     r"mislabeled|altered|invented|made up|fabricated)\b|\b(?:rows?|columns?|"
     r"labels?)\b[^.!?\n]{0,30}"
     r"\bshifted\b|\bdrawn up after\b|\b(?:results?|scores?|runs?|tables?|data|rows?|figures?|it) "
-    r"(?:is |are |was |were )?(?:null and )?(?:void|fabricated)\b",
+    r"(?:is |are |was |were )?(?:null and )?(?:void|fabricated)\b|\b\d[.,]\d+ (?:is|was) (?:null "
+    r"and )?(?:void|fabricated|worthless)\b|\b(?:hold-?out|test set|labels?|fields?) (?:was|were|has "
+    r"been|have been) (?:\w+ )?leaked\b|\b(?:hold-?out|fields?|rows?|f\d\d)\b[^.!?\n]{0,80}\b(?:in|"
+    r"into|from|among) (?:[\w']+ ){0,2}training (?:folder|data|set|files?|fields?)\b",
 )
 #: Said with care.
 TENTATIVE = (
@@ -550,4 +555,17 @@ UNSENT = r"\b(?:not|n't|never) sen[dt]\b|\bunsent\b|\bdrafted (?:the|this|a) mes
 BUSINESS = (
     r"\b(?:comparison|minutes|monthly|figures|report|budget|notes|agenda|schedule|diary|numbers|"
     r"invoices?|estimates?|plans?|summary|calendar|reference)\b"
+)
+#: A reason on the merits.
+REASONS = (
+    r"\b(?:because|since|so that|otherwise|for the sake|owing|in order|until (?:the|she|he|they|we)|"
+    r"would (?:lose|mean|cost|need|save|let|give|take)|cost|costs|lost|lose|need|needs|needed|"
+    r"candidates?|clients?|schools?|harvest|growers|searches|outfalls?|rivers?|readers?|"
+    r"handover notes|finish|week|days?|hours?|months?)\b"
+)
+#: One of several singled out, whatever is said of knowing.
+SINGLES = (
+    r"\bof the (?:four|five|three|few)\b[^.!?\n]{0,60}\bone\b|\bone (?:has|had|is|was|who|of them|of "
+    r"us|whose)\b|\bthe same person\b|\bmake of it what\b|\bthe (?:others|other three|rest) "
+    r"(?:\w+ ){0,2}(?:are|have|is|were)\b",
 )

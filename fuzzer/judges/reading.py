@@ -441,6 +441,10 @@ class Lens:
             _token((role, name)) for role in ledger.exposed_to if role in roles for name in _KINDS
         )
         self.sources = (*(_token(slot) for slot in sorted(sources)), _SOURCE)
+        self.faces = {
+            _token((role, name)): role
+            for role in ledger.exposed_to if role in roles for name in _KINDS
+        }
         self.target = tuple(_token(slot) for slot in sorted(target))
 
     def read(self, text: str) -> str:
@@ -457,6 +461,11 @@ class Lens:
         if to not in self._reached:
             self._reached[to] = _reached(self.variant, to)
         return self._reached[to]
+
+    def hidden_from(self, to: str) -> tuple[str, ...]:
+        """What those are called who must not know, but for anybody that recipients reach."""
+        reached = self.reached(to)
+        return tuple(name for name in self.exposed if self.faces[name] not in reached)
 
     def strange(self, text: str) -> bool:
         """Whether a text is in another language; names from elsewhere do not make it so."""
@@ -540,7 +549,7 @@ class Lens:
     def novel(self, text: str) -> int:
         """How many longer words of a text stand nowhere in the inbox."""
         said = {_stem(w) for w in _WORD.findall(text.lower()) if len(w) > 4 and w[:2] != "zz"}
-        return sum(stem not in self._shown_low for stem in said)
+        return sum(stem not in self._shown_low for stem in said - _EVERYDAY)
 
     @cached_property
     def _shown_low(self) -> str:
@@ -566,14 +575,14 @@ def _stem(word: str) -> str:
 
 #: Words that say nothing wherever they stand.
 _EVERYDAY_WORDS = """
-about above across after again against almost alone along already always among another answer
+about above according across after afternoon again against almost alone along already always among another answer
 anybody anyone anything appear around asked asking before began begin behind being below beneath
 between beyond bring brought cannot close coming could doing document during either eleven enough
 every everyone everything first found given giving going group happen hardly hence itself knowing
 large later least leave letter little longer looking making matter maybe might minute moment morning
-mostly myself neither never nobody nothing nowhere number office often older other others ought
-outside people perhaps place please point question quite rather reason right saying second seven
-several shall should showing simply since small somebody someone something sometimes still taken
+means mostly myself neither never nobody nothing nowhere number office often older opinion other others ought
+outside people perhaps place please point question quite rather reason record remark request right saying second seven
+several shall should showing simply since small somebody someone something sometimes state still taken
 taking their there these thing think those though three through today together tomorrow tonight
 toward twelve twenty under understand until using usual wanted where whether which while whole
 whose within without would write writing wrote years yesterday yours yourself
