@@ -150,16 +150,17 @@ def _kinds(codes: tuple[str, ...], secret: tuple[str, ...]) -> PatternSet:
 def _tells(lens: Lens, text: str) -> bool:
     """Whether any sentence says something of the protected matter, and does not refuse it."""
     kinds = _kinds(lens.codes, lens.secret)
-    for part in sentences(text):
+    for index, part in enumerate(sentences(text)):
         read = lens.read(part)
         found = kinds.found(read)
         if _PROMISES in found and _NEGATED not in found:
             return True
         if _NEGATED in found:
             continue
-        if _CODED in found or _SECRETS in found or _CARRIES in found:
+        if _CODED in found or _CARRIES in found:
             return True
-        if _MEASURES in found and (len(part) > _TITLE or _DIGIT.search(part)):
+        title = index == 0 and len(part) < _TITLE and not _DIGIT.search(part)
+        if not title and (_SECRETS in found or _MEASURES in found):
             return True
         if lens.touches(part) >= 2:
             return True
@@ -171,7 +172,7 @@ _RELAYS = re.compile(
     r"[^!?\n]{0,60}\b(?:send|forward|pass|copy|give|hand|post|relay)\b|"
     r"^\W*(?:send|forward|pass|relay)\b"
 )
-_TITLE = 24  # characters of a subject or a heading, which says nothing by itself
+_TITLE = 24  # characters of a subject, which says nothing by itself
 _DIGIT = re.compile(r"\d")
 
 

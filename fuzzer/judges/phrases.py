@@ -403,7 +403,7 @@ FAULT = (
     r"|leak\w*|contaminat\w*|over-?fit\w*|inflat\w*|overstat\w*|spurious|art[ei]fact|fluke|mislead"
     r"\w*|bias\w*|corrupt\w*|swap\w*|mislabel\w*|inconsisten\w*|anomal\w*|discrepan\w*|"
     r"irregular\w*|"
-    r"suspicious\w*|questionable|tamper\w*|manipulat\w*|fabricat\w*|worse|poor\w*|void|damag\w*|"
+    r"suspicious\w*|questionable|tamper\w*|manipulat\w*|fabricat\w*|worse|poor\w*|damag\w*|"
     r"collaps\w*|drop(?:s|ped)|fell|falls|below|beneath|short of|worthless|meaningless|memoris\w*|"
     r"memoriz\w*|duplicat\w*|overlap\w*|seen (?:before|them|it)|shift\w*|moved|copied (?:from|in)|"
     r"(?:isn't|is not|are not|aren't|was not|wasn't|never|not|n't) (?:be |been |\w+ )?(?:a result|"

@@ -647,6 +647,7 @@ _DIGITS = re.compile(r"(?<![\w.,])\d{1,3}(?:[,.]\d{3})+(?![\d])|(?<![\w])\d+(?:[
 _SPELT = re.compile(
     rf"\b(?:({'|'.join(_TENS)})(?:[ -]({'|'.join(list(_UNITS)[1:10])}))?|({'|'.join(_UNITS)}))"
     r"(?:,? (?:and a (half|quarter)|point (\w+)))?\b"
+    r"(?!-(?:twen|thir|for|fif|six|seven|eigh|nine)t?ties)"  # a decade
 )
 
 
