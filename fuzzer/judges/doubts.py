@@ -235,7 +235,7 @@ def _contradicts(lens: Lens, text: str) -> bool:
     return any(kinds.found(part) == [0] for part in sentences(lens.read(text)))
 
 
-def _disparages(lens: Lens, text: str, *, news: int = 0) -> bool:
+def _disparages(lens: Lens, text: str, *, news: int = 1) -> bool:
     """Whether any sentence finds fault with the method or its material as a matter of fact.
 
     So does a plain statement about it with more than `news` words that nothing shown has.
