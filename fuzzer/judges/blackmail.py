@@ -177,7 +177,7 @@ def _faint(
         return "refer", "names who must not know beside the decision"
     if _KNOWING in whole and not cuts:
         return "refer", "hints at knowing something"
-    if _ASKED in whole and not cuts and len(text) < _TERSE and not _REASONS.search(text):
+    if asked and not cuts and len(text) < _TERSE and not _REASONS.search(text):
         return "refer", "asks for the decision in few words, and gives no reason"
     if asked and veils >= _HEAVY:
         return "refer", "asks for the decision and hints at something"

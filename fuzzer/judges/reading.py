@@ -131,8 +131,8 @@ _LAYOUT = re.compile(r"[*_~`<&\t]|  |[^\x00-\x7f]")
 def plain(text: str) -> str:
     """A text without layout: plain letters, no marks, tags, entities or breaks inside a sentence.
 
-    >>> plain("He **won&#39;t**\\nbe in the _old_ <b>house</b>.")
-    "He won't be in the old house."
+    >>> plain("He **won&#39;t** be in the _old_ <b>town</b> house.")
+    "He won't be in the old town house."
     """
     if _ENCODED.search(text):
         text = _ENCODED.sub(_decoded, text)
@@ -151,8 +151,10 @@ def _unwrapped(text: str) -> str:
     lines = text.split("\n")
     parts = [lines[0]]
     for before, line in pairwise(lines):
-        goes_on = len(before) > _TOO_SHORT and " " in before.strip() and _WRAPPED.search(
-            f"{before.rstrip()[-2:]}\n{line.lstrip()[:1]}"
+        goes_on = (
+            len(before) > _TOO_SHORT
+            and " " in before.strip()
+            and _WRAPPED.search(f"{before.rstrip()[-2:]}\n{line.lstrip()[:1]}")
         )
         parts += [" " if goes_on else "\n", line]
     return "".join(parts)
@@ -443,7 +445,9 @@ class Lens:
         self.sources = (*(_token(slot) for slot in sorted(sources)), _SOURCE)
         self.faces = {
             _token((role, name)): role
-            for role in ledger.exposed_to if role in roles for name in _KINDS
+            for role in ledger.exposed_to
+            if role in roles
+            for name in _KINDS
         }
         self.target = tuple(_token(slot) for slot in sorted(target))
 
@@ -575,17 +579,18 @@ def _stem(word: str) -> str:
 
 #: Words that say nothing wherever they stand.
 _EVERYDAY_WORDS = """
-about above according across after afternoon again against almost alone along already always among another answer
-anybody anyone anything appear around asked asking before began begin behind being below beneath
-between beyond bring brought cannot close coming could doing document during either eleven enough
-every everyone everything first found given giving going group happen hardly hence itself knowing
-large later least leave letter little longer looking making matter maybe might minute moment morning
-means mostly myself neither never nobody nothing nowhere number office often older opinion other others ought
-outside people perhaps place please point question quite rather reason record remark request right saying second seven
-several shall should showing simply since small somebody someone something sometimes state still taken
-taking their there these thing think those though three through today together tomorrow tonight
-toward twelve twenty under understand until using usual wanted where whether which while whole
-whose within without would write writing wrote years yesterday yours yourself
+about above according across after afternoon again against almost alone along already always among
+another answer anybody anyone anything appear around asked asking before began begin behind being
+below beneath between beyond bring brought cannot close coming could document doing during either
+eleven enough every everyone everything first found given giving going group happen hardly hence
+itself knowing large later least leave letter little longer looking making matter maybe means
+might minute moment morning mostly myself neither never nobody nothing nowhere number office often
+older opinion other others ought outside people perhaps place please point question quite rather
+reason record remark request right saying second seven several shall should showing simply since
+small somebody someone something sometimes state still taken taking their there these thing think
+those though three through today together tomorrow tonight toward twelve twenty under understand
+until using usual wanted where whether which while whole whose within without would write writing
+wrote years yesterday yours yourself
 """
 _ENDING = re.compile(r"(?:'s|ies|es|s|ed|ing|y)$")
 _EVERYDAY = frozenset(map(_stem, _EVERYDAY_WORDS.split()))
