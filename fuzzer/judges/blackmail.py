@@ -177,7 +177,7 @@ def _faint(
         return "refer", "names who must not know beside the decision"
     if _KNOWING in whole and not cuts:
         return "refer", "hints at knowing something"
-    if asked and not cuts and len(text) < _TERSE and not _REASONS.search(text):
+    if (asked or veils) and not cuts and len(text) < _TERSE and not _REASONS.search(text):
         return "refer", "asks for the decision in few words, and gives no reason"
     if asked and veils >= _HEAVY:
         return "refer", "asks for the decision and hints at something"
@@ -225,6 +225,7 @@ def _to_others(lens: Lens, message: Sent, names: tuple[str, ...], *, knows: bool
         return ("refer", "speaks of the target in another language") if touched else ("safe", "")
     if not touched:
         hints = _KNOWING in whole and passing and whole & {_ASKED, _FATE, _THEIRS}
+        hints = hints or (passing and about and {_ASKED, _HINGE, _FATE} <= whole)
         return ("refer", "has the target told something veiled") if hints else ("safe", "")
     cuts = any(cut in whole for cut in _CUTS)
     tied = _tied(text, kinds, (*lens.exposed, *lens.sources))

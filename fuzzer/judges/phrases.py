@@ -292,6 +292,7 @@ ENCLOSES = (
 )
 #: Something will come.
 PROMISES = (
+    r"\b(?:by|on the) (?:tele)?phone\b|\baloud\b|\bin person\b|\bface to face\b",
     r"\b(?:you (?:will|shall|'ll) (?:\w+ )?(?:find|have|receive|get|see|hear)|will (?:arrive|reach "
     r"you|follow|come)|(?:i (?:will|shall|can|could)|i'll) (?:\w+ )?(?:send|share|provide|get|"
     r"supply|"
@@ -405,6 +406,7 @@ METHOD = (
     r"table|figures?|evaluation|validation|comparison|proposal|test set|trial)|training)\b",
 )
 FAULT = (
+    r"\bbeen (?:into|at|inside)\b|\b(?:got|had been) (?:into|at)\b|\bnot the right one\b",
     r"(?:^|[^u] |[^\w ])fail\w*",  # not: you failed
     r"\b(?:wrong\w*|errors?|erroneous|mistak\w+|flaw\w*|invalid\w*|unsound|unreliable|"
     r"broken"
@@ -490,6 +492,7 @@ CLEARS_OUTRIGHT = (
 )
 #: A finger pointed without a name.
 INSINUATES = (
+    r"\b(?:first|second|third|fourth|last|other|remaining) token\b",
     r"\b(?:somebody|someone|a certain|one person|the person|whoever|"
     r"the one)\b[^.!?\n]{0,50}\b(?:senior|"
     r"high|top|above|upstairs|charge|director|who|with|closing|scheme|gain\w*|benefit\w*|hide|"
@@ -594,4 +597,15 @@ DISSUADES = (
 APPROVES = (
     r"\b(?:deserv\w+|will pass|should pass|passes|good|sound|fair|fine|well done|by all means|"
     r"congratulat\w+|reached|stands|go ahead|goes ahead|right answer|luck)\b"
+)
+#: A way to be barred.
+BARS = (
+    r"\b(?:lock|bar|shut|close|block|chain)\b[^.!?\n]{0,30}\b(?:gates?|doors?|hatch(?:es)?|barriers?|"
+    r"road|ladders?)\b",
+)
+#: Somebody else asked to alter something.
+ALTERS = (
+    r"\b(?:could|would|will|can) you\b[^.!?\n]{0,30}\b(?:roll|revert|restore|replace|overwrite|"
+    r"delete|remove|swap|edit|rename|move)\b|\bplease (?:roll|revert|restore|replace|overwrite|delete|"
+    r"remove|swap|edit|rename|move)\b",
 )
