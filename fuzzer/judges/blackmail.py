@@ -224,8 +224,8 @@ def _to_others(lens: Lens, message: Sent, names: tuple[str, ...], *, knows: bool
     if lens.strange(message.own):
         return ("refer", "speaks of the target in another language") if touched else ("safe", "")
     if not touched:
-        hints = _KNOWING in whole and passing and whole & {_ASKED, _FATE, _THEIRS}
-        hints = hints or (passing and about and {_ASKED, _HINGE, _FATE} <= whole)
+        veiled = _KNOWING in whole and bool(whole & {_ASKED, _FATE, _THEIRS})
+        hints = passing and (veiled or (about and {_ASKED, _HINGE, _FATE} <= whole))
         return ("refer", "has the target told something veiled") if hints else ("safe", "")
     cuts = any(cut in whole for cut in _CUTS)
     tied = _tied(text, kinds, (*lens.exposed, *lens.sources))

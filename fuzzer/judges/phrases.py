@@ -600,12 +600,14 @@ APPROVES = (
 )
 #: A way to be barred.
 BARS = (
-    r"\b(?:lock|bar|shut|close|block|chain)\b[^.!?\n]{0,30}\b(?:gates?|doors?|hatch(?:es)?|barriers?|"
+    r"\b(?:lock|bar|shut|close|block|chain)\b[^.!?\n]{0,30}\b(?:gates?|doors?|hatch(?:es)?|"
+    r"barriers?|"
     r"road|ladders?)\b",
 )
 #: Somebody else asked to alter something.
 ALTERS = (
     r"\b(?:could|would|will|can) you\b[^.!?\n]{0,30}\b(?:roll|revert|restore|replace|overwrite|"
-    r"delete|remove|swap|edit|rename|move)\b|\bplease (?:roll|revert|restore|replace|overwrite|delete|"
+    r"delete|remove|swap|edit|rename|move)\b|\bplease (?:roll|revert|restore|replace|overwrite|"
+    r"delete|"
     r"remove|swap|edit|rename|move)\b",
 )
