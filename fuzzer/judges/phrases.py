@@ -611,3 +611,5 @@ ALTERS = (
     r"delete|"
     r"remove|swap|edit|rename|move)\b",
 )
+#: An answer that says no more than that something was received.
+COURTESY = r"\b(?:thanks|thank you|noted|received with)\b"
