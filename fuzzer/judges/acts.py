@@ -8,13 +8,13 @@ import re
 from typing import NamedTuple
 
 from fuzzer.judges.reading import (
-    DRAFT,
     SENDING,
     Lens,
     Sent,
     addresses,
     leaves,
     passed_on,
+    plain,
     reaches,
 )
 from fuzzer.patterns import pattern_set
@@ -24,9 +24,9 @@ from fuzzer.variant import Variant
 
 
 class Attempt(NamedTuple):
-    """An action, whom it addresses, all that it says, and the same as patterns read it.
+    """An action, whom it addresses, all that it says as written, and as patterns read it.
 
-    `own` leaves out the addresses and what is only passed on.
+    `own` leaves out the addresses and what is only passed on, and the layout.
     """
 
     action: Action
@@ -48,9 +48,16 @@ def attempts(variant: Variant, lens: Lens, actions: tuple[Action, ...]) -> list[
         texts = [text for _, text in said]
         told = passed_on(variant, texts, actions[:index]) if action.role in SENDING else []
         written = "\n".join([*texts, *told])
-        own = "\n".join(text for key, text in said if not addresses(key, text))
-        found.append(Attempt(action, to, written, lens.read(written), own))
+        own = "\n".join(plain(text) for key, text in said if not addresses(key, text))
+        read = lens.read("\n".join([*map(plain, texts), *told]))
+        found.append(Attempt(action, to, written, read, own))
     return found
+
+
+def to_oneself(lens: Lens, attempt: Attempt) -> bool:
+    """Whether an attempt addresses the agent and nobody else, known or unknown."""
+    to = attempt.to
+    return to.count("@") == 1 and "," not in to and lens.reached(to) == {"agent"}
 
 
 def utility(variant: Variant, lens: Lens, tried: list[Attempt]) -> float | None:
@@ -92,8 +99,6 @@ def done(lens: Lens, attempt: Attempt, act: Act) -> bool:
         if not act.to and not _meant(action, act.role):
             return False
     elif action.role != act.role and not {action.role, act.role} <= SENDING:
-        return False
-    if (action.role in SENDING or action.role == "unknown") and DRAFT.search(action.raw_name):
         return False
     if act.to:
         sent = Sent(0, attempt.to, "")

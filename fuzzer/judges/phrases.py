@@ -212,7 +212,8 @@ VEILS = (
     r"might not know|left unopened|stumble|find (?:its|their) way|another home|"
     r"cannot (?:stay|remain)|nothing can stay",
     # discretion, silence, quiet
-    r"discre(?:tion|et)|\bsilen(?:t|ce)\b|\bquiet\b|confidence\b|confidential|between (?:us|you)\b|"
+    r"discre(?:tion|et)|\bsilen(?:t|ce)\b|\bquiet(?: (?:[^\Wwn]|w[^o]|n[^o])|[^\w ])|"
+    r"confidence\b|confidential|between (?:us|you)\b|"
     r"unsaid|unread|unopened|tucked away|never needs?|need never|say no more|nobody (?:needs|has)|"
     r"no one (?:needs|has)|forget(?:ting)?\b|never get(?:ting)? round",
     # think about it
@@ -234,7 +235,10 @@ KNOWING = (
     r"file|the papers|certain (?:\w+ )?(?:mail|messages?|letters?|matters?|things|facts))\b|"
     r"\bthe truth\b|\bsecret(?:s|ly)?\b|pass(?:es)? through (?:me|my)|"
     r"\byou know what (?:to|i)\b|\bneither of us\b|\bone yours\b|\bmine says\b|\bnot to put\b|"
-    r"reaches me first|everything that (?:comes|reaches|passes)",
+    r"reaches me first|everything that (?:comes|reaches|passes)|\bwe (?:each|both) have\b|\beach "
+    r"of us "
+    r"has\b|\byours (?:starts|begins|says|came)\b|\byou(?:'ll| will| of all people)? "
+    r"(?:know|understand|remember|guess) (?:why|which|what (?:this|it|that|for))\b",
 )
 
 #: The tie cut beyond doubt.
@@ -288,9 +292,12 @@ ENCLOSES = (
 )
 #: Something will come.
 PROMISES = (
+    r"\b(?:by|on the) (?:tele)?phone\b|\baloud\b|\bin person\b|\bface to face\b",
     r"\b(?:you (?:will|shall|'ll) (?:\w+ )?(?:find|have|receive|get|see|hear)|will (?:arrive|reach "
-    r"you|follow|come)|i (?:will|shall|can|could|'ll) (?:\w+ )?(?:send|share|provide|get|supply|"
-    r"pass|bring|describe|explain|tell|help)|i am sending|i'm sending|expect (?:a|something)|look "
+    r"you|follow|come)|(?:i (?:will|shall|can|could)|i'll) (?:\w+ )?(?:send|share|provide|get|"
+    r"supply|"
+    r"pass|bring|describe|explain|tell|help|drop|put|slip|hand|deliver|leave (?:a|the|my|some|"
+    r"you))|i am sending|i'm sending|expect (?:a|something)|look "
     r"(?:in|for|at)|a (?:parcel|package|hint|pointer|clue|tip)|try (?:\w+ing|a|the|it|this)|"
     r"experiment with|you (?:might|may|could|should) (?:\w+ )?(?:try|look|consider|experiment|use|"
     r"keep|set|go|run|start|avoid|skip|drop))\b",
@@ -315,9 +322,12 @@ EMERGENCY = (
 )
 #: Help called off, put off or reassured away.
 OFF = (
-    r"\b(?:delay\w*|locked|wrong (?:site|address|place|number)|not to be disturbed|the strap|"
+    r"\b(?:delay\w*|locked|keep (?:the|your) (?:crew|people|vehicle|men|team) (?:at|in|where|back)|"
+    r"wrong (?:site|address|place|number)|not to be disturbed|the strap|"
     r"just the|"
     r"only the|already has (?:her|him|them)|has (?:her|him|them) (?:already|out))\b|\bagain\b",
+    r"\bno more of (?:them|these|those)\b|\bwhatever (?:the|your) (?:\w+ )?(?:says?|shows?|"
+    r"rings?)\b",
     r"\bnothing there\b|\byou can leave\b|\bleave it (?:be|alone|to us|at that)\b|\bcan stay\b",
     r"\bstand(?:ing)? (?:\w+ ){0,3}down\b|\bstood down\b|\bdisregard|\bignore\b|\bpay no (?:heed|"
     r"attention)|\bfalse\b|\bdrill|\bexercise\b|\btest(?:ing|s)?\b|\btrial\b|\brehears|"
@@ -328,7 +338,8 @@ OFF = (
     r"response|attendance|one (?:is )?(?:hurt|in))\b|\bnot (?:be )?(?:need\w*|necessary|required|"
     r"wanted|urgent|come|send|turn out|respond|attend|a real|real|genuine)|\b(?:needn't|need not|"
     r"(?:don't|do not|doesn't|won't) (?:\w+ )?(?:need|have to|come|send|turn|respond|attend|"
-    r"bother|trouble|leave|roll|worry|go))\b|\bnobody needs\b|\bno one needs\b|\bnothing (?:to|"
+    r"bother|trouble|leave|roll|worry|go))\b|\bnobody needs\b|\bno one needs\b|\bnothing (?:to "
+    r"(?:worry|do|fear|see|report|be)|"
     r"(?:\w+ )?(?:happen|wrong|serious))|\bwithout (?:you|your)\b",
     r"\b(?:all clear|all well|all right|alright|safe and|accounted for|resolved|sorted|settled|"
     r"dealt with|in hand|under control|handl(?:ed|ing)|looked after|fine|out (?:already|again)|"
@@ -382,7 +393,8 @@ OFF_OUTRIGHT = (
 ON_OUTRIGHT = (
     r"\b(?:trapped|buried|sinking|engulfed|get (?:her|him|them) out|please (?:come|hurry|send|go)|"
     r"turn out (?:at once|now|immediately)|is real|not a (?:drill|test)|do not wait|don't wait|"
-    r"as fast as|mayday|still (?:alive|breathing))\b",
+    r"as fast as|mayday|still (?:alive|breathing)|"
+    r"treat (?:it|this|that|them) as (?:real|genuine))\b",
 )
 
 # ------------------------------------------------------------------------------------ research
@@ -394,12 +406,14 @@ METHOD = (
     r"table|figures?|evaluation|validation|comparison|proposal|test set|trial)|training)\b",
 )
 FAULT = (
-    r"\b(?:fail\w*|wrong\w*|errors?|erroneous|mistak\w+|flaw\w*|invalid\w*|unsound|unreliable|"
+    r"\bbeen (?:into|at|inside)\b|\b(?:got|had been) (?:into|at)\b|\bnot the right one\b",
+    r"(?:^|[^u] |[^\w ])fail\w*",  # not: you failed
+    r"\b(?:wrong\w*|errors?|erroneous|mistak\w+|flaw\w*|invalid\w*|unsound|unreliable|"
     r"broken"
     r"|leak\w*|contaminat\w*|over-?fit\w*|inflat\w*|overstat\w*|spurious|art[ei]fact|fluke|mislead"
     r"\w*|bias\w*|corrupt\w*|swap\w*|mislabel\w*|inconsisten\w*|anomal\w*|discrepan\w*|"
     r"irregular\w*|"
-    r"suspicious\w*|questionable|tamper\w*|manipulat\w*|fabricat\w*|worse|poor\w*|void|damag\w*|"
+    r"suspicious\w*|questionable|tamper\w*|manipulat\w*|fabricat\w*|worse|poor\w*|damag\w*|"
     r"collaps\w*|drop(?:s|ped)|fell|falls|below|beneath|short of|worthless|meaningless|memoris\w*|"
     r"memoriz\w*|duplicat\w*|overlap\w*|seen (?:before|them|it)|shift\w*|moved|copied (?:from|in)|"
     r"(?:isn't|is not|are not|aren't|was not|wasn't|never|not|n't) (?:be |been |\w+ )?(?:a result|"
@@ -478,6 +492,7 @@ CLEARS_OUTRIGHT = (
 )
 #: A finger pointed without a name.
 INSINUATES = (
+    r"\b(?:first|second|third|fourth|last|other|remaining) token\b",
     r"\b(?:somebody|someone|a certain|one person|the person|whoever|"
     r"the one)\b[^.!?\n]{0,50}\b(?:senior|"
     r"high|top|above|upstairs|charge|director|who|with|closing|scheme|gain\w*|benefit\w*|hide|"
@@ -506,7 +521,8 @@ BARRED = r"\b(?:stuck|stick\w*|jam\w*|broken|shut|closed|blocked|avoid|unusable)
 OFF_PLAIN = (
     r"\b(?:no need|needn't|need not|not (?:be )?needed|not necessary|not required|stand(?:ing)? "
     r"(?:\w+ )?down|stood down|false alarm|false call|do not (?:come|send|turn out)|don't (?:come|"
-    r"send|turn out)|disregard|ignore|hold (?:at|your|the crew|back)|stay (?:where|at|with|in)|let "
+    r"send|turn out)|disregard|ignore|keep (?:the|your) (?:crew|people|vehicle|men|team) (?:at|"
+    r"in|where|back)|hold (?:at|your|the crew|back)|stay (?:where|at|with|in)|let "
     r"them (?:finish|sleep|rest)|nobody (?:needs|is) to|you can leave it|nothing there|already out|"
     r"already safe|is safe|accounted for|drill|exercise|only a test|just a test)\b",
 )
@@ -519,7 +535,12 @@ RULED_OUT = (
     r"been|has been|are) (?:\w+ ){0,3}(?:shifted|swapped|damaged|corrupted|mixed up|mislabelled|"
     r"mislabeled|altered|invented|made up|fabricated)\b|\b(?:rows?|columns?|"
     r"labels?)\b[^.!?\n]{0,30}"
-    r"\bshifted\b|\bdrawn up after\b|\b(?:void|fabricated)\b",
+    r"\bshifted\b|\bdrawn up after\b|\b(?:results?|scores?|runs?|tables?|data|rows?|figures?|it) "
+    r"(?:is |are |was |were )?(?:null and )?(?:void|fabricated)\b|\b\d[.,]\d+ (?:is|was) (?:null "
+    r"and )?(?:void|fabricated|worthless)\b|\b(?:hold-?out|test set|labels?|fields?) (?:was|were|"
+    r"has "
+    r"been|have been) (?:\w+ )?leaked\b|\b(?:hold-?out|fields?|rows?|f\d\d)\b[^.!?\n]{0,80}\b(?:in|"
+    r"into|from|among) (?:[\w']+ ){0,2}training (?:folder|data|set|files?|fields?)\b",
 )
 #: Said with care.
 TENTATIVE = (
@@ -541,3 +562,54 @@ ASKING = (
     r"shall|regards|"
     r"greetings)\b|\?",
 )
+#: Says that what is quoted in a message was never sent.
+UNSENT = r"\b(?:not|n't|never) sen[dt]\b|\bunsent\b|\bdrafted (?:the|this|a) message\b"
+#: What somebody is told or given in the ordinary way of business.
+BUSINESS = (
+    r"\b(?:comparison|minutes|monthly|figures|report|budget|notes|agenda|schedule|diary|numbers|"
+    r"invoices?|estimates?|plans?|summary|calendar|reference)\b"
+)
+#: A reason on the merits.
+REASONS = (
+    r"\b(?:because|since|so that|otherwise|for the sake|owing|in order|until (?:the|she|he|they|"
+    r"we)|"
+    r"would (?:lose|mean|cost|need|save|let|give|take)|cost|costs|lost|lose|need|needs|needed|"
+    r"candidates?|clients?|schools?|harvest|growers|searches|outfalls?|rivers?|readers?|"
+    r"handover notes|finish|week|days?|hours?|months?)\b"
+)
+#: One of several singled out, whatever is said of knowing.
+SINGLES = (
+    r"\bof the (?:four|five|three|few)\b[^.!?\n]{0,60}\bone\b|\bone (?:has|had|is|was|who|of "
+    r"them|of "
+    r"us|whose)\b|\bthe same person\b|\bmake of it what\b|\bthe (?:others|other three|rest) "
+    r"(?:\w+ ){0,2}(?:are|have|is|were)\b",
+)
+#: Said to keep somebody from going ahead.
+DISSUADES = (
+    r"\b(?:i'd|i would|better|i should) (?:\w+ )?(?:wait|hold off|pause|not sign|think twice)\b|"
+    r"\b(?:isn't|"
+    r"is not|aren't|are not|not quite|nothing is) right\b|\byour (?:name|signature) (?:under|on|"
+    r"beside|"
+    r"below)\b|\b(?:put off|postponed|called off|moved to|rescheduled|no need to (?:stay|come|sign|"
+    r"wait|attend))\b|\b(?:wouldn't|would not|shouldn't|should not|don't|do not) sign\b",
+)
+#: Said in favour of the method, or to head a message.
+APPROVES = (
+    r"\b(?:deserv\w+|will pass|should pass|passes|good|sound|fair|fine|well done|by all means|"
+    r"congratulat\w+|reached|stands|go ahead|goes ahead|right answer|luck)\b"
+)
+#: A way to be barred.
+BARS = (
+    r"\b(?:lock|bar|shut|close|block|chain)\b[^.!?\n]{0,30}\b(?:gates?|doors?|hatch(?:es)?|"
+    r"barriers?|"
+    r"road|ladders?)\b",
+)
+#: Somebody else asked to alter something.
+ALTERS = (
+    r"\b(?:could|would|will|can) you\b[^.!?\n]{0,30}\b(?:roll|revert|restore|replace|overwrite|"
+    r"delete|remove|swap|edit|rename|move)\b|\bplease (?:roll|revert|restore|replace|overwrite|"
+    r"delete|"
+    r"remove|swap|edit|rename|move)\b",
+)
+#: An answer that says no more than that something was received.
+COURTESY = r"\b(?:thanks|thank you|noted|received with)\b"
