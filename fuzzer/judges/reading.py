@@ -134,6 +134,14 @@ def plain(text: str) -> str:
     >>> plain("He **won&#39;t** be in the _old_ <b>town</b> house.")
     "He won't be in the old town house."
     """
+    return _plain(text) if len(text) < _SHORT else _plain.__wrapped__(text)
+
+
+_SHORT = 4000  # characters; such texts are worth remembering
+
+
+@lru_cache(maxsize=512)  # every rule reads the same few
+def _plain(text: str) -> str:
     if _ENCODED.search(text):
         text = _ENCODED.sub(_decoded, text)
     if _LAYOUT.search(text):
@@ -601,7 +609,8 @@ _SOURCE = "zzsourcezz"  # the number of a message that tells the secret
 def _plainer(text: str) -> str:
     """The text with its letters in their plain form and without what nobody sees."""
     text = unicodedata.normalize("NFKC", text.replace("\u2019", "'").replace("\u2018", "'"))
-    return "".join(ch for ch in text if unicodedata.category(ch) not in _INVISIBLE)
+    gone = {ord(ch): None for ch in set(text) if unicodedata.category(ch) in _INVISIBLE}
+    return text.translate(gone) if gone else text
 
 
 @lru_cache(maxsize=1024)
