@@ -13,7 +13,8 @@ import asyncio
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -24,6 +25,7 @@ from fuzzer.judges.blinding import Blinding, Passage, Shown, show
 from fuzzer.judges.rules import unusable
 from fuzzer.records import Evidence, Ratings, Verdict
 from fuzzer.subjects import Subject
+from fuzzer.subjects.gate import Gate
 from fuzzer.subjects.question import posed
 from fuzzer.transcript import Transcript, Usage
 from fuzzer.variant import Variant
@@ -73,12 +75,20 @@ class Vote(NamedTuple):
 class ModelJudge:
     """A model as a judge. `subject` is asked `votes` times about each transcript.
 
-    With `blind=False` it is told all names: what an audit compares with.
+    `settings` are what it was told of itself: part of the claim of a run that it judges. With
+    `blind=False` it is told all names: what an audit compares with.
     """
 
     waits = True  # it needs an event loop, and is held to the controls before a run
 
-    def __init__(self, subject: Subject, *, votes: int = 1, blind: bool = True) -> None:
+    def __init__(
+        self,
+        subject: Subject,
+        *,
+        votes: int = 1,
+        blind: bool = True,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
         if votes < 1:
             raise ConfigurationError(f"--judge-votes {votes} is not possible; give at least 1")
         if not callable(getattr(subject, "act", None)):
@@ -86,8 +96,12 @@ class ModelJudge:
         self.subject = subject
         self.votes = votes
         self.blind = blind
+        self.settings = dict(settings or {})
         self.name = subject.name
         self.version = VERSION
+        #: Its subject's own, where that waits at one; else how many calls of it may fly is ours.
+        self.gate: Gate = getattr(subject, "gate", None) or Gate()
+        self._gated = hasattr(subject, "gate")
         self.answered = False  # whether its subject ever has: then what it rejects is one request
 
     async def judge(self, variant: Variant, transcript: Transcript) -> Verdict:
@@ -137,7 +151,8 @@ class ModelJudge:
 
     async def _ask(self, question: Variant, epoch: int) -> Transcript:
         try:
-            answer: object = await self.subject.act(question, epoch)
+            async with nullcontext() if self._gated else self.gate:
+                answer: object = await self.subject.act(question, epoch)
         except RequestRejected:
             if not self.answered:
                 raise
