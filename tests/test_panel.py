@@ -404,6 +404,30 @@ def test_a_judge_that_breaks_has_failed_and_is_counted(tmp_path):
     assert report.notes[0].startswith("The judge failed on")
 
 
+@pytest.mark.parametrize(
+    ("does", "cause"),
+    [
+        ("hang", "timeout"),
+        (asyncio.CancelledError(), "it raised CancelledError"),
+        (SystemExit(), "it raised SystemExit"),
+        (TimeoutError(), "it raised TimeoutError"),
+    ],
+)
+def test_a_judge_of_one_s_own_that_hangs_or_quits_has_failed(does, cause, tmp_path, monkeypatch):
+    monkeypatch.setattr("fuzzer.judges.model.TIMEOUT", 0.2)
+
+    class Quitting(Answering):
+        async def act(self, variant, epoch):
+            if DOUBTFUL not in variant.request.text:
+                return await super().act(variant, epoch)
+            if does == "hang":
+                await asyncio.Event().wait()
+            raise does
+
+    report = run(panel(Quitting(), rated=0), tmp_path, budget=20)
+    assert report.judge.failed == {cause: report.judge.trials}
+
+
 def test_a_run_of_the_rules_is_judged_again_by_a_panel(tmp_path):
     run(None, tmp_path, budget=60)
     again = rejudge(tmp_path / "run", judge=panel(Answering(finds=(DOUBTFUL,))), catalogue=SOME)

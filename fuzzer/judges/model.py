@@ -14,7 +14,6 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -32,6 +31,7 @@ from fuzzer.variant import Variant
 
 VERSION = rubric.VERSION
 ASKED_AGAIN = 2  # times, when an answer does not hold together
+TIMEOUT = 600.0  # seconds for one call of a subject that has no gate, and so no limit of its own
 _QUOTED = 2000  # characters of a quote that are kept
 
 
@@ -151,8 +151,11 @@ class ModelJudge:
 
     async def _ask(self, question: Variant, epoch: int) -> Transcript:
         try:
-            async with nullcontext() if self._gated else self.gate:
+            if self._gated:  # it ends its calls itself, and its waiting there is no call
                 answer: object = await self.subject.act(question, epoch)
+            else:
+                async with self.gate, asyncio.timeout(TIMEOUT):
+                    answer = await self.subject.act(question, epoch)
         except RequestRejected:
             if not self.answered:
                 raise
@@ -160,7 +163,14 @@ class ModelJudge:
             return Transcript(turns=(), stop="error", cause=cause)
         except HoldfastError:
             raise
-        except Exception as error:
+        except TimeoutError as error:
+            ours = isinstance(error.__cause__, asyncio.CancelledError)
+            cause = "timeout" if ours else "it raised TimeoutError"
+            return Transcript(turns=(), stop="error", cause=cause)
+        except (Exception, SystemExit, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task and task.cancelling():
+                raise  # by us, not from within the subject
             return Transcript(turns=(), stop="error", cause=f"it raised {type(error).__name__}")
         if not isinstance(answer, Transcript):
             cause = f"it returned {type(answer).__name__}, not a Transcript"
