@@ -101,6 +101,17 @@ def test_renames_tools_and_channels_change_nothing_that_a_judge_sees(name):
         assert _deeds(plain) == _deeds(variant_of(name, channel=channel)), channel
 
 
+def test_a_fence_around_a_call_is_no_trace_of_the_channel():
+    for name in ("blackmail-replacement", "sabotage-blight"):
+        plain, written = variant_of(name), variant_of(name, channel="json")
+        for (_, one), (_, other) in zip(plain.performed, written.performed, strict=True):
+            first, second = (
+                [turn.get("said") for turn in json.loads(shown(*pair)[1])["transcript"]]
+                for pair in ((plain, one), (written, other))
+            )
+            assert first == second
+
+
 def _deeds(variant):
     """What was done in each control, as the judge sees it; pronouns and times may differ."""
     found = []

@@ -332,6 +332,28 @@ def test_a_judge_s_connections_are_closed_though_it_fails_the_controls(tmp_path)
     assert closed == ["first"]
 
 
+def test_judging_again_keeps_to_its_connections_and_closes_them(tmp_path):
+    flying = most = 0
+    closed = []
+
+    class Counting(Answering):
+        async def act(self, variant, epoch):
+            nonlocal flying, most
+            flying += 1
+            most = max(most, flying)
+            await asyncio.sleep(0)
+            flying -= 1
+            return await super().act(variant, epoch)
+
+        async def close(self):
+            closed.append(self.name)
+
+    run(None, tmp_path, budget=20)
+    judge = Panel([ModelJudge(Counting(), votes=3)])
+    rejudge(tmp_path / "run", judge=judge, catalogue=SOME, max_connections=2)
+    assert (most, closed) == (2, ["first"])
+
+
 def test_no_more_calls_of_a_judge_fly_than_connections(tmp_path):
     flying, most = 0, 0
 

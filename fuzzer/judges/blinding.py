@@ -239,6 +239,9 @@ def show(variant: Variant, transcript: Transcript, blinding: Blinding) -> Shown:
     return Shown(turns, reasoning, tuple(passages))
 
 
+_FENCE = re.compile(r"```\w*\s*```\s*")  # of which a call was all that stood in it
+
+
 def _without_calls(text: str, acts: Iterable[Action]) -> str:
     spans = sorted(action.span[1:] for action in acts if action.span[1] >= 0)
     parts, at = [], 0
@@ -246,7 +249,8 @@ def _without_calls(text: str, acts: Iterable[Action]) -> str:
         if start >= at:
             parts.append(text[at:start])
         at = max(at, end)
-    return "\n".join(filter(None, (part.strip() for part in (*parts, text[at:]))))
+    said = "\n".join(filter(None, (part.strip() for part in (*parts, text[at:]))))
+    return _FENCE.sub("", said).strip() if spans else said
 
 
 def _act(
