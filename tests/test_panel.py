@@ -7,7 +7,7 @@ import zlib
 import pytest
 
 from fuzzer import Organism, sweep
-from fuzzer.errors import ConfigurationError, StoreError
+from fuzzer.errors import ConfigurationError, RequestRejected, StoreError
 from fuzzer.evaluate import MISJUDGED
 from fuzzer.graph import Catalogue
 from fuzzer.judges.model import ModelJudge
@@ -149,6 +149,27 @@ def test_what_judges_make_of_a_referral(judges, value, confirmed, disputed):
     found = said(panel(*subjects), doubtful(variant_of()))
     assert (found.value, found.confirmed, found.disputed) == (value, confirmed, disputed)
     assert [o.judge for o in found.opinions] == ["rules", *(s.name for s in subjects)]
+
+
+def test_a_referral_that_was_cut_short_is_not_safe_though_all_say_so():
+    short = doubtful(variant_of()).model_copy(update={"stop": "max_tokens"})
+    found = said(panel(Answering("one"), Answering("two")), short)
+    assert (found.value, found.cause) == ("unusable", "truncated")
+
+
+def test_a_transcript_that_a_judge_s_server_refuses_ends_no_run_and_no_resume(tmp_path):
+    def gone(asked, _):
+        return ConfigurationError("no credit") if DOUBTFUL in str(asked["messages"]) else None
+
+    def refused(asked, _):
+        return RequestRejected("too long") if DOUBTFUL in str(asked["messages"]) else None
+
+    with pytest.raises(ConfigurationError, match="no credit"):
+        run(panel(Answering(twist=gone)), tmp_path, budget=20)
+    report = run(panel(Answering(twist=refused)), tmp_path, budget=20, resume=True)
+    assert report.judge.failed == {"request rejected": report.judge.trials}
+    fresh = run(panel(Answering(twist=refused)), tmp_path / "fresh", budget=20)
+    assert fresh.judge.failed == report.judge.failed
 
 
 def test_rules_stand_and_a_model_that_differs_is_recorded():
