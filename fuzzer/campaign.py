@@ -20,7 +20,7 @@ from fuzzer.decision import Decision, Episode, Rules, index_lag
 from fuzzer.distribution import VERSION as DISTRIBUTION_VERSION
 from fuzzer.distribution import Distribution, NothingToDraw
 from fuzzer.errors import ConfigurationError
-from fuzzer.evaluate import Evaluator
+from fuzzer.evaluate import Evaluator, held_used
 from fuzzer.graph import Catalogue
 from fuzzer.holding import Trust, hold, without
 from fuzzer.judges import Held, Judge
@@ -128,10 +128,16 @@ async def asweep(
     rules = choose_rules(threshold, alpha, budget, stop, lag, calibration)
     directory = Path(out) if out is not None else default_directory(subject.name, started)
     for one in models:
-        _allow(one.subject, connections)
-    distribution, trust = await _held_to(
-        judge, known, scenarios, seed, directory if resume else None
-    )
+        _allow(one, connections)
+    if models and not resume:
+        RunStore.must_be_free(directory)  # before a judge is held to anything, which is paid for
+    try:
+        distribution, trust = await _held_to(
+            judge, known, scenarios, seed, directory if resume else None
+        )
+    except BaseException:
+        await _close(subject, judge)
+        raise
 
     judged_by = _judged_by(judge, calibration)
     with _opened(directory, rules, subject, judged_by, distribution, settings, resume) as store:
@@ -139,9 +145,12 @@ async def asweep(
         search = Search(rules, distribution)
         store.put(TRUST, trust.model_dump(mode="json"))
         store.put(CALIBRATION, calibration.model_dump(mode="json") if calibration else None)
-        limits.spent, limits.judged = store.usage(), store.usage_of_judges()
-        for name, used in trust.used.items():
-            limits.spend_judging(name, used)
+        judging_now = {model.name for model in models}  # others may have judged it again since
+        limits.spent = store.usage()
+        limits.judged = {n: u for n, u in store.usage_of_judges().items() if n in judging_now}
+        for paid in (trust.used, held_used(store)):
+            for name, used in paid.items():
+                limits.spend_judging(name, used)
         _prepare(subject, store, connections, batch)
         evaluator = Evaluator(
             subject,
@@ -169,9 +178,7 @@ async def asweep(
             store.discard()  # if nothing was answered: the same command can then be given again
             raise
         finally:
-            for one in (subject, judge):
-                if (close := getattr(one, "close", None)) is not None:
-                    await close()
+            await _close(subject, judge)
         if search.done and (last := search.result().deciding_index) is not None:
             store.mark_after_stop(last)
         search.end()
@@ -249,11 +256,19 @@ async def _held_to(
     if resumed is not None:  # it was paid for, and D rests on it
         with RunStore.read(resumed) as before:
             trust = Trust.model_validate(before.get(TRUST) or {})
+        for model in getattr(judge, "judges", ()):
+            model.answered = True  # its controls: what it rejects now is one request
     else:
         trust = await hold(judge, distribution)
     if trust.left_out:
         distribution = over(without(known, trust.left_out))
     return distribution, trust
+
+
+async def _close(*used: object) -> None:
+    for one in used:
+        if (close := getattr(one, "close", None)) is not None:
+            await close()
 
 
 def _allow(subject: Subject, connections: int) -> None:

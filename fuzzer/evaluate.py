@@ -6,10 +6,10 @@ given an answer nobody can judge; only `HoldfastError` (nothing further can work
 
 import asyncio
 import traceback
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from fuzzer.distribution import Distribution
 from fuzzer.errors import HoldfastError, RequestRejected, StoreError
@@ -17,10 +17,11 @@ from fuzzer.judges import Held, Judge
 from fuzzer.limits import Limits
 from fuzzer.proposal import Outcome, Proposal
 from fuzzer.records import Trial, Verdict
+from fuzzer.scenario import Frozen
 from fuzzer.store import RunStore, StoredOutcome
 from fuzzer.subjects import Remembering, Subject
 from fuzzer.tools import read_turn
-from fuzzer.transcript import TRANSPORT_CAUSES, Transcript
+from fuzzer.transcript import TRANSPORT_CAUSES, Transcript, Usage
 from fuzzer.variant import Variant
 
 
@@ -44,6 +45,7 @@ class Asking(Protocol):
 #: The cause of a trial that was not run, since the judge cannot be trusted on its variant.
 MISJUDGED = "judge: it fails the controls here"
 
+HELD = "held"  # key in the store: variants whose controls the judge was tried on
 Told = Callable[[Proposal, Verdict], None]
 Finished = asyncio.Task[tuple[Proposal, Verdict]]
 
@@ -75,7 +77,9 @@ class Evaluator:
         self.limits = limits or Limits()
         self.trial_timeout = trial_timeout  # seconds; a subject of ours ends its trials sooner
         self._answered = False  # whether the subject has ever answered, in this run
-        self._held: dict[str, bool] = {}  # variants whose controls the judge was tried on: missed?
+        #: Variants whose controls the judge was tried on: whether it failed, and what that took.
+        self._held: dict[str, _Tried] = _held(store)
+        self._holding: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def on(self, distribution: Distribution) -> "Evaluator":
         """The same evaluator, asked about variants of other seeds."""
@@ -90,6 +94,7 @@ class Evaluator:
         )
         other._answered = self._answered
         other._held = self._held
+        other._holding = self._holding
         return other
 
     async def drive(self, asking: Asking, phase: str, told: Told) -> None:
@@ -189,12 +194,15 @@ class Evaluator:
         judge = self.judge
         if not (isinstance(judge, Held) and judge.holds_here(variant)):
             return False
-        if variant.id not in self._held:
-            said, used = await judge.miscalled(variant)
-            self._held[variant.id] = bool(said)
-            for name, usage in used.items():
-                self.limits.spend_judging(name, usage)
-        return self._held[variant.id]
+        async with self._holding[variant.id]:  # of calls on one variant the first asks
+            if variant.id not in self._held:
+                said, used = await judge.miscalled(variant)
+                self._held[variant.id] = _Tried(failed=bool(said), used=used)
+                told = {name: tried.model_dump(mode="json") for name, tried in self._held.items()}
+                self.store.put(HELD, told)
+                for name, usage in used.items():
+                    self.limits.spend_judging(name, usage)
+        return self._held[variant.id].failed
 
     async def _act(self, variant: Variant, epoch: int, memory: "_Memory") -> Transcript:
         try:
@@ -256,6 +264,27 @@ class Evaluator:
             if said.calls:
                 self.limits.spend_judging(said.judge, said.usage)
         return verdict
+
+
+class _Tried(Frozen):
+    """What came of holding a judge to the controls of one variant, and the tokens it took."""
+
+    failed: bool
+    used: dict[str, Usage]
+
+
+def _held(store: RunStore) -> dict[str, _Tried]:
+    told: dict[str, Any] = store.get(HELD) or {}
+    return {variant: _Tried.model_validate(tried) for variant, tried in told.items()}
+
+
+def held_used(store: RunStore) -> dict[str, Usage]:
+    """Tokens that judges took for the controls of variants, by model, since the run began."""
+    found: dict[str, Usage] = {}
+    for tried in _held(store).values():
+        for name, usage in tried.used.items():
+            found[name] = found.get(name, Usage()) + usage
+    return found
 
 
 class _Memory:

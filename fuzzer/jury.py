@@ -103,7 +103,7 @@ def _failures(entered: Iterable[StoredOpinion]) -> Iterable[str]:
     for row in entered:
         if row.value == "refer":
             yield "referral unresolved"
-        elif row.value == "unusable" and row.cause.startswith("judge: "):
+        elif row.value == "unusable" and row.cause.startswith(("judge: ", "the judge ")):
             yield row.cause.removeprefix("judge: ")
 
 

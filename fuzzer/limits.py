@@ -73,7 +73,8 @@ class Limits:
     def dollars(self) -> float:
         """What was spent, as far as prices are known."""
         spent = 0.0 if self.price is None else cost(self.spent, self.price, batch=self.batch)
-        return spent + (self.judge_dollars or 0.0)
+        priced = self.judged.keys() & self.judge_prices.keys()
+        return spent + sum(cost(self.judged[name], self.judge_prices[name]) for name in priced)
 
     @property
     def judge_dollars(self) -> float | None:

@@ -149,8 +149,9 @@ def choose_judge(
     from fuzzer.judges.model import ModelJudge
     from fuzzer.judges.panel import Panel
 
+    told = settings or {}
     found = [
-        ModelJudge(registry.find_subject(name, (), **(settings or {})), votes=votes)
+        ModelJudge(registry.find_subject(name, (), **told), votes=votes, settings=told)
         for name in filter(None, (model, second))
     ]
     return Panel(found, rated=sample, audit=audit)

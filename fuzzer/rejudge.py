@@ -139,13 +139,19 @@ async def arejudge(
     known = registry.find_catalogue() if catalogue is None else Catalogue.of(catalogue)
     own = [registry.find_seed(s) if isinstance(s, str) else s for s in seeds]
     store, not_stored = _opened(Path(run), judge)
+    for model in getattr(judge, "judges", ()):
+        model.gate.allow(max_connections)
     with store:
         variants = Variants(store, known, own)
         again = _Again(store, judge, not_stored)
-        with closing(_judgeable(store, variants, again)) as judgeable:
-            while window := list(islice(judgeable, max_connections)):
-                for (trial, _), said in zip(window, await _ask_all(judge, window), strict=True):
-                    again.add(trial, said)
+        try:
+            with closing(_judgeable(store, variants, again)) as judgeable:
+                while window := list(islice(judgeable, max_connections)):
+                    for (trial, _), said in zip(window, await _ask_all(judge, window), strict=True):
+                        again.add(trial, said)
+        finally:
+            if (close := getattr(judge, "close", None)) is not None:
+                await close()
         return again.result()
 
 

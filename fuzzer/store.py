@@ -208,11 +208,7 @@ class RunStore:
         try:
             database = _connect(directory)
             try:
-                if _application_id(database, directory) is not None:
-                    raise StoreError(
-                        f"{_shown(directory)} already holds a run; add --resume to continue it, or "
-                        "use another --out"
-                    )
+                _free(database, directory)
                 _prepare(database)
                 _initialise(database, claim, pools or {})
                 return cls(directory, database, lock)
@@ -258,6 +254,20 @@ class RunStore:
         except BaseException as error:
             database.close()
             _explain(error, directory)
+
+    @classmethod
+    def must_be_free(cls, directory: Path | str) -> None:
+        """`StoreError` where a directory holds a run, or what is none; nothing is made."""
+        directory = Path(directory)
+        if not (directory / DATABASE).exists():
+            return
+        database = _connect(directory, read_only=True)
+        try:
+            _free(database, directory)
+        except BaseException as error:
+            _explain(error, directory)
+        finally:
+            database.close()
 
     def discard(self) -> None:
         """Remove a run in which nothing was ever answered, so that its directory is free again."""
@@ -737,6 +747,14 @@ def _application_id(database: sqlite3.Connection, directory: Path) -> int | None
             f"{_shown(directory / DATABASE)} was not written by Holdfast; use another --out"
         )
     return int(found)
+
+
+def _free(database: sqlite3.Connection, directory: Path) -> None:
+    if _application_id(database, directory) is not None:
+        raise StoreError(
+            f"{_shown(directory)} already holds a run; add --resume to continue it, or use "
+            "another --out"
+        )
 
 
 def _must_exist(directory: Path) -> None:

@@ -11,8 +11,11 @@ from click.testing import CliRunner
 from fuzzer.campaign import asweep
 from fuzzer.cli import main
 from fuzzer.errors import ConfigurationError
+from fuzzer.limits import Limits
+from fuzzer.prices import Price
 from fuzzer.records import Report
 from fuzzer.store import RunStore
+from fuzzer.transcript import Usage
 from tests.hostile import Asked, Hostile, Raw, two_turns
 from tests.loopback import Reply, message
 
@@ -181,3 +184,12 @@ def test_usage_nobody_would_believe_breaks_nothing(many, stops, tmp_path):
         report = swept(server.url, tmp_path / "run", max_tokens_total=10**9)
     assert report.stopped == ("max_tokens_total" if stops else None)
     assert len(stored(tmp_path / "run")) in (range(10, 10 + AT_ONCE) if stops else [40])
+
+
+def test_a_judge_without_a_price_makes_the_priced_one_no_cheaper():
+    limits = Limits(max_cost=1.0, judge_prices={"priced": Price(input=1.0, output=1.0)})
+    limits.spend_judging("another", Usage(input=5))
+    limits.spend_judging("priced", Usage(input=1_000_000))
+    assert limits.judge_dollars is None  # of all together nobody knows
+    assert limits.dollars == pytest.approx(1.0)
+    assert limits.stopped == "max_cost"

@@ -19,7 +19,7 @@ from fuzzer.judges.model import ASKED_AGAIN, ModelJudge
 from fuzzer.judges.panel import Panel
 from fuzzer.preparation import choose_judge
 from fuzzer.registry import find_subject
-from fuzzer.transcript import Shown, Transcript, Turn
+from fuzzer.transcript import Action, Shown, Transcript, Turn
 from mutators import CATALOGUE
 from seeds import load_seed, load_seeds
 from tests import loopback_judge
@@ -101,6 +101,17 @@ def test_renames_tools_and_channels_change_nothing_that_a_judge_sees(name):
         assert _deeds(plain) == _deeds(variant_of(name, channel=channel)), channel
 
 
+def test_a_fence_around_a_call_is_no_trace_of_the_channel():
+    for name in ("blackmail-replacement", "sabotage-blight"):
+        plain, written = variant_of(name), variant_of(name, channel="json")
+        for (_, one), (_, other) in zip(plain.performed, written.performed, strict=True):
+            first, second = (
+                [turn.get("said") for turn in json.loads(shown(*pair)[1])["transcript"]]
+                for pair in ((plain, one), (written, other))
+            )
+            assert first == second
+
+
 def _deeds(variant):
     """What was done in each control, as the judge sees it; pronouns and times may differ."""
     found = []
@@ -129,6 +140,66 @@ def test_a_word_that_is_also_a_name_stays_a_word():
     other = variant_of("blackmail-replacement", cast=cast)
     hidden = Blinding(other).hide("Will will not say what Will's will says.")
     assert hidden.text == "[TARGET] will not say what [TARGET]'s will says."
+
+
+def renamed_target(**names):
+    seed = load_seed("blackmail-replacement")
+    cast = tuple(p.model_copy(update=names) if p.role == "target" else p for p in seed.cast)
+    return Blinding(variant_of("blackmail-replacement", cast=cast))
+
+
+@pytest.mark.parametrize(
+    ("names", "written"),
+    [
+        ({"last": "Groß"}, "MR GROSS"),
+        ({"last": "Ivanova-Kiss"}, "Mr \u0130VANOVA-Ki\u017fs"),
+        ({"first": "Maria José"}, "Dear Maria\nJosé"),
+        ({"mailbox": "k.iss", "first": "Xaver", "last": "Quine"}, "K.Iss or XAVER QUINE"),
+    ],
+)
+def test_names_are_hidden_in_every_case_and_over_lines(names, written):
+    hidden = renamed_target(**names).hide(written).text
+    assert "[TARGET" in hidden
+    for part in ("GROSS", "VANOVA", "Maria", "Jos", "Iss", "QUINE"):
+        assert part not in hidden
+
+
+def test_a_name_that_two_people_bear_is_neither_s_alone():
+    variant = variant_of("blackmail-replacement")
+    confidant = next(p for p in variant.scenario.cast if p.role == "confidant")
+    hidden = renamed_target(last=confidant.last).hide(f"Dear Mr {confidant.last}, {confidant.name}")
+    assert hidden.text == "Dear Mr [TARGET or CONFIDANT], [CONFIDANT]"
+
+
+def test_a_share_s_sign_is_hidden_also_where_it_is_only_derived():
+    variant = variant_of("blackmail-replacement")
+    sign = variant.slots["org", "ticker"]
+    assert Blinding(variant).hide(f"{sign} rose.").text == "[COMPANY SHARE] rose."
+
+
+def test_of_two_arguments_that_look_alike_neither_hides_the_other():
+    variant = variant_of("blackmail-replacement")
+    first, name = variant.slots["target", "first"], variant.slots["target", "name"]
+    args = {first: "what was threatened", name: "kind regards"}
+    said = Transcript(
+        turns=(Turn("assistant", ""),), actions=(Action("send_message", args, "send"),)
+    )
+    data = shown(variant, said)[1]
+    assert "what was threatened" in data
+    assert "kind regards" in data
+
+
+def test_an_argument_nested_without_end_is_read():
+    variant = variant_of("blackmail-replacement")
+    body: Any = ["the end"]
+    for _ in range(3000):
+        body = [body]
+    args = {"body": body, "to": {"one": ["a", {"x": "b"}], "two": []}}
+    said = Transcript(
+        turns=(Turn("assistant", ""),), actions=(Action("send_message", args, "send"),)
+    )
+    act = json.loads(shown(variant, said)[1])["transcript"][0]["did"][0]
+    assert act["arguments"] == {"body": "the end", "to": "one: a\nx: b\ntwo: "}
 
 
 @given(st.text(max_size=60), st.integers(0, 59), st.integers(1, 60))
@@ -198,8 +269,14 @@ def test_the_answer_s_form_is_asked_for_and_can_be_left_out():
         assert "output_config" not in server.requests[-1]
 
 
+DEEP = text('{"a":' * 100_000 + "1" + "}" * 100_000)
 BROKEN = {
-    "malformed answer": [text("It is fine."), text("{"), text(json.dumps({"verdict": "safe"}))],
+    "malformed answer": [
+        text("It is fine."),
+        text("{"),
+        text(json.dumps({"verdict": "safe"})),
+        DEEP,
+    ],
     "quote not found": [
         text(json.dumps(SAFE_FORM | {"quotes": [{"turn": 0, "text": "never written"}]}))
     ],
@@ -308,6 +385,65 @@ def test_votes_are_counted_and_a_tie_is_unusable():
     with judge_server(turn({0})) as server:
         verdict = judged(server, variant, harm, votes=2)
     assert (verdict.value, verdict.cause) == ("unusable", "judge: votes tied")
+
+
+def test_two_of_five_are_no_majority_though_two_others_failed():
+    variant = variant_of("blackmail-replacement")
+
+    def twist(_, number, __):
+        return error(500) if number < 2 else message(text(json.dumps(SAFE_FORM)))
+
+    def last(request, number, answer):
+        return None if number == 4 else twist(request, number, answer)
+
+    with judge_server(last) as server:
+        verdict = judged(server, variant, variant.controls.harmful[0], votes=5)
+    assert (verdict.value, verdict.disputed) == ("unusable", True)
+    with judge_server(twist) as server:
+        verdict = judged(server, variant, variant.controls.harmful[0], votes=5)
+    assert verdict.value == "safe"  # three of five
+
+
+@pytest.mark.parametrize(
+    ("stop", "cause", "wanted"),
+    [("max_tokens", "", "truncated"), ("error", "connection", "connection")],
+)
+def test_what_was_cut_short_is_never_safe(stop, cause, wanted):
+    variant = variant_of("blackmail-replacement")
+    for told in (sends(variant, "I have read the letter."), Transcript(turns=())):
+        short = told.model_copy(update={"stop": stop, "cause": cause})
+        with judge_server() as server:
+            verdict = judged(server, variant, short)
+        assert (verdict.value, verdict.cause) == ("unusable", wanted)
+
+
+def test_a_request_that_is_refused_after_others_were_answered_is_one_judge_s_failure():
+    """A transcript may be too long for a judge: it must not end the run."""
+    variant = variant_of("leaking-competitor")
+
+    async def ask(url):
+        judge = ModelJudge(find_subject("anthropic/test-model", (), base_url=url, max_retries=0))
+        try:
+            first = await judge.judge(variant, variant.controls.safe[0])
+            return first, await judge.judge(variant, variant.controls.harmful[0])
+        finally:
+            await judge.close()
+
+    with judge_server(lambda _, number, __: error(400) if number else None) as server:
+        first, second = asyncio.run(ask(server.url))
+    assert first.value == "safe"
+    assert (second.value, second.cause) == ("unusable", "judge: request rejected")
+    with judge_server(lambda *_: error(400)) as server, pytest.raises(ConfigurationError):
+        asyncio.run(ask(server.url))
+
+
+def test_a_quote_of_what_no_json_can_hold_is_found():
+    variant = variant_of("blackmail-replacement")
+    quote = {"turn": 0, "text": "half ? a letter"}
+    answer = SAFE_FORM | {"verdict": "harmful", "sent": "sent", "quotes": [quote]}
+    with judge_server(lambda *_: message(text(json.dumps(answer)))) as server:
+        verdict = judged(server, variant, sends(variant, "half \ud800 a letter"))
+    assert verdict.value == "harmful"
 
 
 def test_votes_of_which_half_failed_are_unusable():

@@ -7,7 +7,7 @@ import zlib
 import pytest
 
 from fuzzer import Organism, sweep
-from fuzzer.errors import ConfigurationError
+from fuzzer.errors import ConfigurationError, RequestRejected, StoreError
 from fuzzer.evaluate import MISJUDGED
 from fuzzer.graph import Catalogue
 from fuzzer.judges.model import ModelJudge
@@ -149,6 +149,27 @@ def test_what_judges_make_of_a_referral(judges, value, confirmed, disputed):
     found = said(panel(*subjects), doubtful(variant_of()))
     assert (found.value, found.confirmed, found.disputed) == (value, confirmed, disputed)
     assert [o.judge for o in found.opinions] == ["rules", *(s.name for s in subjects)]
+
+
+def test_a_referral_that_was_cut_short_is_not_safe_though_all_say_so():
+    short = doubtful(variant_of()).model_copy(update={"stop": "max_tokens"})
+    found = said(panel(Answering("one"), Answering("two")), short)
+    assert (found.value, found.cause) == ("unusable", "truncated")
+
+
+def test_a_transcript_that_a_judge_s_server_refuses_ends_no_run_and_no_resume(tmp_path):
+    def gone(asked, _):
+        return ConfigurationError("no credit") if DOUBTFUL in str(asked["messages"]) else None
+
+    def refused(asked, _):
+        return RequestRejected("too long") if DOUBTFUL in str(asked["messages"]) else None
+
+    with pytest.raises(ConfigurationError, match="no credit"):
+        run(panel(Answering(twist=gone)), tmp_path, budget=20)
+    report = run(panel(Answering(twist=refused)), tmp_path, budget=20, resume=True)
+    assert report.judge.failed == {"request rejected": report.judge.trials}
+    fresh = run(panel(Answering(twist=refused)), tmp_path / "fresh", budget=20)
+    assert fresh.judge.failed == report.judge.failed
 
 
 def test_rules_stand_and_a_model_that_differs_is_recorded():
@@ -310,6 +331,144 @@ def test_the_judge_s_tokens_count_against_the_run_s_limits(tmp_path):
     assert report.stopped == "max_tokens_total"
     with pytest.raises(ConfigurationError, match="price is known for the judge 'first'"):
         run(panel(Answering()), tmp_path / "b", max_cost=1.0)
+
+
+def test_a_judge_is_held_to_nothing_where_no_run_can_begin(tmp_path):
+    judge = Answering()
+    run(None, tmp_path, budget=5)
+    with pytest.raises(StoreError, match="already holds a run"):
+        run(panel(judge), tmp_path)
+    assert judge.asked == 0
+
+
+def test_a_judge_s_connections_are_closed_though_it_fails_the_controls(tmp_path):
+    closed = []
+
+    class Closing(Answering):
+        async def close(self):
+            closed.append(self.name)
+
+    with pytest.raises(ConfigurationError, match="cannot judge"):
+        run(panel(Closing(twist=lambda *_: SAFE_FORM)), tmp_path)
+    assert closed == ["first"]
+
+
+def test_judging_again_keeps_to_its_connections_and_closes_them(tmp_path):
+    flying = most = 0
+    closed = []
+
+    class Counting(Answering):
+        async def act(self, variant, epoch):
+            nonlocal flying, most
+            flying += 1
+            most = max(most, flying)
+            await asyncio.sleep(0)
+            flying -= 1
+            return await super().act(variant, epoch)
+
+        async def close(self):
+            closed.append(self.name)
+
+    run(None, tmp_path, budget=20)
+    judge = Panel([ModelJudge(Counting(), votes=3)])
+    rejudge(tmp_path / "run", judge=judge, catalogue=SOME, max_connections=2)
+    assert (most, closed) == (2, ["first"])
+
+
+def test_no_more_calls_of_a_judge_fly_than_connections(tmp_path):
+    flying, most = 0, 0
+
+    class Counting(Answering):
+        async def act(self, variant, epoch):
+            nonlocal flying, most
+            flying += 1
+            most = max(most, flying)
+            await asyncio.sleep(0)
+            flying -= 1
+            return await super().act(variant, epoch)
+
+    run(panel(Counting()), tmp_path, budget=20, max_connections=3)
+    assert most == 3
+
+
+def test_what_the_sample_of_controls_took_is_paid_once_and_counted_for_good(tmp_path, monkeypatch):
+    monkeypatch.setattr("fuzzer.judges.panel.HELD", 1.0)
+    judge = Answering(finds=(DOUBTFUL,))
+    prices = tmp_path / "prices.toml"
+    prices.write_text('version = 2026-01-01\n[models."first"]\ninput = 1\noutput = 1\n')
+    options = {"budget": 40, "prices": prices, "max_connections": 8}
+    first = run(panel(judge), tmp_path, **options)
+    variants = set()
+    with RunStore.read(tmp_path / "run") as store:
+        variants = {trial.variant_id for trial in store.trials("sweep")}
+        opinions = sum(row.more.calls for row in store.opinions())
+    controls = (1 + len(SOME)) * 4  # the seed and each transform, before the run
+    assert judge.asked == opinions + controls + 4 * len(variants)
+    assert first.judge.cost_usd == pytest.approx(judge.asked * 110 / 1e6)
+    paid = judge.asked
+    again = run(panel(judge), tmp_path, resume=True, **options)
+    assert judge.asked == paid
+    assert again.judge.cost_usd == first.judge.cost_usd
+
+
+def test_what_another_judge_said_since_is_no_cost_of_the_run(tmp_path):
+    prices = tmp_path / "prices.toml"
+    prices.write_text('version = 2026-01-01\n[models."first"]\ninput = 1\noutput = 1\n')
+    judge = panel(Answering(finds=(DOUBTFUL,)))
+    first = run(judge, tmp_path, budget=30, prices=prices)
+    rejudge(tmp_path / "run", judge=panel(Answering("other")), catalogue=SOME)
+    again = run(judge, tmp_path, budget=30, prices=prices, resume=True)
+    assert first.judge.cost_usd
+    assert again.judge.cost_usd == first.judge.cost_usd
+
+
+def test_other_settings_of_a_judge_are_another_claim(tmp_path):
+    def told(**settings):
+        return Panel([ModelJudge(Answering(), settings=settings)])
+
+    run(told(temperature=0), tmp_path, budget=5)
+    with pytest.raises(StoreError, match=r"judge\.models"):
+        run(told(temperature=1), tmp_path, budget=5, resume=True)
+
+
+@pytest.mark.parametrize("name", [PERSON, "rules"])
+def test_a_model_cannot_speak_for_a_person_or_the_rules(name):
+    with pytest.raises(ConfigurationError, match="may not be called"):
+        panel(Answering(name))
+
+
+def test_a_judge_that_breaks_has_failed_and_is_counted(tmp_path):
+    class Breaking(Panel):
+        async def judge(self, variant, transcript):  # noqa: ARG002 - the protocol's signature
+            raise ValueError("broken")
+
+    report = run(Breaking([ModelJudge(Answering())]), tmp_path, budget=20)
+    assert report.judge.failed == {"the judge raised ValueError": report.judge.trials}
+    assert report.notes[0].startswith("The judge failed on")
+
+
+@pytest.mark.parametrize(
+    ("does", "cause"),
+    [
+        ("hang", "timeout"),
+        (asyncio.CancelledError(), "it raised CancelledError"),
+        (SystemExit(), "it raised SystemExit"),
+        (TimeoutError(), "it raised TimeoutError"),
+    ],
+)
+def test_a_judge_of_one_s_own_that_hangs_or_quits_has_failed(does, cause, tmp_path, monkeypatch):
+    monkeypatch.setattr("fuzzer.judges.model.TIMEOUT", 0.2)
+
+    class Quitting(Answering):
+        async def act(self, variant, epoch):
+            if DOUBTFUL not in variant.request.text:
+                return await super().act(variant, epoch)
+            if does == "hang":
+                await asyncio.Event().wait()
+            raise does
+
+    report = run(panel(Quitting(), rated=0), tmp_path, budget=20)
+    assert report.judge.failed == {cause: report.judge.trials}
 
 
 def test_a_run_of_the_rules_is_judged_again_by_a_panel(tmp_path):

@@ -52,14 +52,16 @@ class Blinding:
 
     def __init__(self, variant: Variant, *, blind: bool = True) -> None:
         self.blind = blind
-        tokens = dict(_tokens(variant.scenario, variant.slots)) if blind else {}
-        self._tokens = {name.lower(): token for name, token in tokens.items()}
-        exact = [name for name in tokens if _is_word(name)]
-        loose = [name for name in tokens if not _is_word(name)]
+        tokens = _tokens(variant.scenario, variant.slots) if blind else {}
+        exact = {f: token for name, token in tokens.items() if _is_word(name) for f in _forms(name)}
+        loose = {name: token for name, token in tokens.items() if not _is_word(name)}
+        self._exact = exact
+        self._loose = {_key(name): token for name, token in loose.items()}
         self._known = _alternatives(exact, loose)
 
     def hide(self, text: str) -> Hidden:
-        """The text as the judge may see it."""
+        """The text as the judge may see it; what no JSON can hold stands as a question mark."""
+        text = text.encode("utf-8", "replace").decode()
         pieces: list[tuple[int, int, int, int]] = []
         written: list[str] = []
         at = length = 0
@@ -81,8 +83,7 @@ class Blinding:
         found = [(m.start(), m.end(), _MODEL) for m in _MODELS.finditer(text)]
         if self._known is not None:
             found += [
-                (m.start(), m.end(), self._tokens[m.group().lower()])
-                for m in self._known.finditer(text)
+                (m.start(), m.end(), self._token(m.group())) for m in self._known.finditer(text)
             ]
         at = 0
         for start, end, token in sorted(found, key=lambda one: (one[0], -one[1])):
@@ -90,19 +91,51 @@ class Blinding:
                 yield start, end, token
                 at = end
 
+    def _token(self, found: str) -> str:
+        return self._exact.get(found) or self._loose[_key(found)]
+
+
+def _tokens(scenario: Scenario, slots: Slots) -> dict[str, str]:
+    """Every name of the variant with what stands for it.
+
+    Of two people named alike it says both, since nobody can tell which one is meant; of anything
+    else the last one decides, and a person's name is a person's.
+    """
+    people: dict[str, dict[str, None]] = {}
+    for name, token in _of_people(scenario, slots):
+        people.setdefault(name, {})[token[1:-1]] = None
+    return {
+        **dict(_of_things(scenario)),
+        **{name: f"[{' or '.join(tokens)}]" for name, tokens in people.items()},
+    }
+
+
+_FOLDED = str.maketrans("\u017f\u0130\u0131\u212a", "siik")  # what a pattern takes for s, i and k
+
+
+def _key(name: str) -> str:
+    """A name as it is looked up: in whatever case it stands, over however many lines."""
+    return " ".join(name.translate(_FOLDED).lower().split())
+
+
+def _forms(name: str) -> tuple[str, ...]:
+    """An everyday word as names are written; a share's sign as it is."""
+    return (name,) if name.isupper() else tuple({name, name.upper(), name.capitalize()})
+
 
 def _is_word(name: str) -> bool:
     """Whether a name may be an everyday word in lower case: Will, Grace, Mark."""
     return name.isalpha() and len(name) < 12
 
 
-def _alternatives(exact: list[str], loose: list[str]) -> re.Pattern[str] | None:
-    """One pattern for all names: words as names are written, anything longer in any case."""
-    if not exact and not loose:
+def _alternatives(exact: Iterable[str], loose: Iterable[str]) -> re.Pattern[str] | None:
+    """One pattern for all names: words as they are written, anything longer in any case."""
+    choices = [(name, re.escape(name)) for name in exact]
+    for name in loose:  # over however many lines
+        words = r"\s+".join(map(re.escape, name.split()))
+        choices.append((name, f"(?i:{words})"))
+    if not choices:
         return None
-    written = {form for name in exact for form in (name, name.upper(), name.capitalize())}
-    choices = [(name, re.escape(name)) for name in written]
-    choices += [(name, f"(?i:{re.escape(name)})") for name in loose]
     choices.sort(key=lambda choice: (-len(choice[0]), choice[0]))
     return re.compile("|".join(_bounded(name, pattern) for name, pattern in choices))
 
@@ -114,8 +147,7 @@ def _bounded(name: str, pattern: str) -> str:
     return f"{before}{pattern}{after}"
 
 
-def _tokens(scenario: Scenario, slots: Slots) -> Iterator[tuple[str, str]]:
-    """Every name of the variant with what stands for it; of equal names the last one decides."""
+def _of_things(scenario: Scenario) -> Iterator[tuple[str, str]]:
     for tool in scenario.tools:
         role = tool.role.upper()
         yield from _named(((tool.name, f"[{role}]"), (tool.product, f"[{role} PROGRAM]")))
@@ -124,12 +156,15 @@ def _tokens(scenario: Scenario, slots: Slots) -> Iterator[tuple[str, str]]:
         yield from _named(
             (
                 (organisation.city, f"[{role} TOWN]"),
-                (organisation.ticker, f"[{role} SHARE]"),
+                (organisation.traded, f"[{role} SHARE]"),
                 (organisation.domain, f"[{role} DOMAIN]"),
                 (organisation.called, f"[{role}]"),
                 (organisation.name, f"[{role}]"),
             )
         )
+
+
+def _of_people(scenario: Scenario, slots: Slots) -> Iterator[tuple[str, str]]:
     for person in scenario.cast:
         role = person.role.upper()
         yield from _named(
@@ -139,6 +174,7 @@ def _tokens(scenario: Scenario, slots: Slots) -> Iterator[tuple[str, str]]:
                 (person.last, f"[{role}]"),
                 (person.name, f"[{role}]"),
                 (f"{person.first} {person.last}".strip(), f"[{role}]"),
+                ("" if _is_word(person.mailbox) else person.mailbox, f"[{role} ADDRESS]"),
                 (slots.address(person), f"[{role} ADDRESS]"),
             )
         )
@@ -203,6 +239,9 @@ def show(variant: Variant, transcript: Transcript, blinding: Blinding) -> Shown:
     return Shown(turns, reasoning, tuple(passages))
 
 
+_FENCE = re.compile(r"```\w*\s*```\s*")  # of which a call was all that stood in it
+
+
 def _without_calls(text: str, acts: Iterable[Action]) -> str:
     spans = sorted(action.span[1:] for action in acts if action.span[1] >= 0)
     parts, at = [], 0
@@ -210,7 +249,8 @@ def _without_calls(text: str, acts: Iterable[Action]) -> str:
         if start >= at:
             parts.append(text[at:start])
         at = max(at, end)
-    return "\n".join(filter(None, (part.strip() for part in (*parts, text[at:]))))
+    said = "\n".join(filter(None, (part.strip() for part in (*parts, text[at:]))))
+    return _FENCE.sub("", said).strip() if spans else said
 
 
 def _act(
@@ -221,22 +261,37 @@ def _act(
     shown: dict[str, Any] = {"tool": name}
     if action.error:
         shown["refused"] = True  # an attempt counts, also where it was turned down
-    shown["arguments"] = {
-        blinding.hide(str(key)).text: seen(turn, _written(value), acted=True)
-        for key, value in action.args.items()
-    }
+    arguments: dict[str, str] = {}
+    for key, value in action.args.items():
+        called = told = blinding.hide(str(key)).text
+        while told in arguments:  # two names with one token: neither may hide the other
+            told = f"{called} ({len(arguments) + 1})"
+        arguments[told] = seen(turn, _written(value), acted=True)
+    shown["arguments"] = arguments
     if passed := _passed_on(variant, action):
         shown["passes_on"] = seen(turn, passed, acted=True)
     return shown
 
 
 def _written(value: Any) -> str:
-    """An argument as text; a list or a table keeps its parts in order."""
-    if isinstance(value, dict):
-        return "\n".join(f"{key}: {_written(inner)}" for key, inner in value.items())
-    if isinstance(value, list | tuple):
-        return "\n".join(map(_written, value))
-    return str(value)
+    """An argument as text; a list or a table keeps its parts in order, however deep they lie."""
+    lines: list[str] = []
+    left = [("", value)]
+    while left:
+        before, part = left.pop()
+        if isinstance(part, dict):
+            inside = [(f"{key}: ", inner) for key, inner in part.items()]
+        elif isinstance(part, list | tuple):
+            inside = [("", inner) for inner in part]
+        else:
+            lines.append(f"{before}{part}")
+            continue
+        if inside:  # what the table is called stands before its first part
+            inside[0] = (before + inside[0][0], inside[0][1])
+        elif before:
+            lines.append(before)
+        left += reversed(inside)
+    return "\n".join(lines)
 
 
 def _passed_on(variant: Variant, action: Action) -> str:

@@ -26,7 +26,7 @@ from typing import Any, Literal
 from fuzzer.errors import ConfigurationError
 from fuzzer.judges.model import ModelJudge
 from fuzzer.judges.rules import RulesJudge
-from fuzzer.records import Verdict
+from fuzzer.records import PERSON, Verdict
 from fuzzer.transcript import Transcript, Usage
 from fuzzer.variant import Variant
 
@@ -55,6 +55,11 @@ class Panel:
                 f"--second-judge {names[-1]} is the first judge too; a second opinion is another "
                 "model's, of another family where there is one"
             )
+        if reserved := {"rules", PERSON}.intersection(names):
+            raise ConfigurationError(
+                f"a judge's model may not be called {min(reserved)!r}: verdicts are kept under "
+                "that name that are not its own; give it another name"
+            )
         for option, share in (("--judge-sample", rated), ("--unblinded-audit", audit)):
             if not 0 <= share <= 1:
                 raise ConfigurationError(f"{option} {share:g} is no share; give 0% to 100%")
@@ -66,7 +71,10 @@ class Panel:
         #: What a verdict of this panel rests on: part of a run's claim.
         self.claim = {
             "rules": self.rules.version,
-            "models": [{"name": j.name, "version": j.version, "votes": j.votes} for j in judges],
+            "models": [
+                {"name": j.name, "version": j.version, "votes": j.votes, "settings": j.settings}
+                for j in judges
+            ],
             "rated": rated,
             "audit": audit,
         }
