@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import orjson
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from fuzzer.correction import (
     FEW_CLUSTERS,
@@ -30,6 +30,7 @@ from fuzzer.evidence import clopper_pearson, lower_bound
 from fuzzer.judges import Judge
 from fuzzer.labels import Label, Labelled
 from fuzzer.records import Corrected, Interval, Record, Verdict
+from fuzzer.secrets import without_credentials
 
 FORMAT = 1
 ALPHA = 0.05  # of every interval here
@@ -148,6 +149,7 @@ class Calibration(Record):
     format: Literal[1] = 1
     judge: str
     version: int
+    rests_on: dict[str, Any] = Field(default_factory=dict)  # of a panel: its judges and settings
     date: str  # ISO 8601
     source: tuple[str, ...]  # the files that hold the labels
     source_hash: str
@@ -226,6 +228,25 @@ def fits(calibration: Calibration, judge: Judge) -> None:
             f"the calibration is of judge {theirs[0]!r}, version {theirs[1]}, but {ours[0]!r}, "
             f"version {ours[1]}, judges this run; calibrate that one"
         )
+    theirs_on, ours_on = calibration.rests_on, what_it_rests_on(judge)
+    for key in sorted(theirs_on.keys() | ours_on.keys()):
+        was, wanted = theirs_on.get(key, "nothing"), ours_on.get(key, "nothing")
+        if was != wanted:
+            raise ConfigurationError(
+                f"the calibration is of {theirs[0]!r} with {key} = {was}, but {wanted} judges this "
+                "run; calibrate that one"
+            )
+
+
+#: What of a judge's claim changes which transcripts it is asked about, and no verdict.
+_HARMLESS = frozenset({"rated", "audit"})
+
+
+def what_it_rests_on(judge: Judge) -> dict[str, Any]:
+    """What makes two judges of one name and version the same, as JSON would have it."""
+    claim: dict[str, Any] = getattr(judge, "claim", {})
+    kept = {key: value for key, value in claim.items() if key not in _HARMLESS}
+    return dict(orjson.loads(orjson.dumps(without_credentials(kept))))
 
 
 def rules_bounds(calibration: Calibration) -> tuple[float, float]:
@@ -300,6 +321,7 @@ async def acalibrate(
     return Calibration(
         judge=judge.name,
         version=judge.version,
+        rests_on=what_it_rests_on(judge),
         date=date,
         source=tuple(source),
         source_hash=source_hash,

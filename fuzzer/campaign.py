@@ -35,6 +35,7 @@ from fuzzer.preparation import (
     choose_pools,
     choose_rules,
     choose_seeds,
+    held_by_rules,
     judging,
     price_of,
     rules_judge,
@@ -110,7 +111,7 @@ async def asweep(
     subject = (
         registry.find_subject(model, scenarios, **settings) if isinstance(model, str) else model
     )
-    judge = judge or rules_judge()
+    judge = held_by_rules(judge or rules_judge())
     models = getattr(judge, "judges", ())
     limits = choose_limits(
         subject.name,

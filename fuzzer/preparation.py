@@ -157,6 +157,16 @@ def choose_judge(
     return Panel(found, rated=sample, audit=audit)
 
 
+def held_by_rules(judge: Judge) -> Judge:
+    """The judge of a run: a bare model judge gets the rules before it, and is held to controls."""
+    if not getattr(judge, "waits", False):
+        return judge
+    from fuzzer.judges.model import ModelJudge
+    from fuzzer.judges.panel import Panel
+
+    return Panel([judge]) if isinstance(judge, ModelJudge) else judge
+
+
 def judging(judge: Judge) -> Judging:
     """A judge as admission needs it: at once. One that must wait is stood in for by the rules."""
     from fuzzer.judges.rules import RulesJudge

@@ -363,7 +363,7 @@ class JudgeInfo(Record):
     audit: Audit | None = None  # None: no verdict was asked again with names
     ratings: RatingsTable | None = None
     tokens: Usage = Usage()
-    cost_usd: float | None = None
+    cost_usd: float | None = None  # of all that judges were asked in the run, controls included
     left_out: tuple[str, ...] = ()  # transforms whose controls a model judge calls wrong
 
 

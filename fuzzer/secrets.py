@@ -7,8 +7,10 @@ subject repeats or an exception quotes is cleaned where it leaves the process.
 import os
 import re
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 _NAME = re.compile(r"(?i)(api_?key|access_?key|secret_?key|token|secret|password|credentials?)$")
+_CREDENTIAL = re.compile(r"(?i)api[-_]?key|auth[-_]?token|secret|password|authorization|credential")
 LEAST = 12  # characters; what is shorter ("ollama", "EMPTY") only fills the place of a key
 IN_PLACE = "(key)"
 
@@ -39,3 +41,19 @@ class Secrets:
 
     def __repr__(self) -> str:
         return f"Secrets({len(self._values)} values)"
+
+
+def without_credentials(value: Any) -> Any:
+    """The value with everything under a key like ``api_key`` replaced: keys are never stored.
+
+    >>> without_credentials({"settings": {"api_key": "sk-1", "max_tokens": 9}})
+    {'settings': {'api_key': '(not stored)', 'max_tokens': 9}}
+    """
+    if isinstance(value, Mapping):
+        return {
+            key: "(not stored)" if _CREDENTIAL.search(str(key)) else without_credentials(inner)
+            for key, inner in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [without_credentials(inner) for inner in value]
+    return value

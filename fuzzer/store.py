@@ -15,7 +15,6 @@ import fcntl
 import hashlib
 import json
 import os
-import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -30,7 +29,7 @@ from fuzzer.errors import StoreError
 from fuzzer.proposal import Stratum
 from fuzzer.records import PERSON, PERSON_VERSION, Evidence, Ratings, Report, Trial, Verdict
 from fuzzer.scenario import Frozen, canonical_json
-from fuzzer.secrets import Secrets
+from fuzzer.secrets import Secrets, without_credentials
 from fuzzer.transcript import Action, Call, Transcript, Turn, Usage
 from fuzzer.transform import Plan
 
@@ -91,8 +90,6 @@ _WITHDRAW = (
 _FORGET = "DELETE FROM generation WHERE phase = ? AND idx = ?"
 _TOKENS = ("input", "output", "cache_read", "cache_write")
 _FLUSH_AT = 64  # verdicts kept back at most: each further page in a commit costs time
-
-_SECRET = re.compile(r"(?i)api[-_]?key|auth[-_]?token|secret|password|authorization|credential")
 
 
 class StoredOutcome(NamedTuple):
@@ -814,22 +811,6 @@ def _flat(value: Any, prefix: str = "") -> dict[str, str]:
         digest = hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
         text = f"{text[:60]}… ({digest})"
     return {prefix: text}
-
-
-def without_credentials(value: Any) -> Any:
-    """The value with everything under a key like ``api_key`` replaced: keys are never stored.
-
-    >>> without_credentials({"settings": {"api_key": "sk-1", "max_tokens": 9}})
-    {'settings': {'api_key': '(not stored)', 'max_tokens': 9}}
-    """
-    if isinstance(value, Mapping):
-        return {
-            key: "(not stored)" if _SECRET.search(str(key)) else without_credentials(inner)
-            for key, inner in value.items()
-        }
-    if isinstance(value, list | tuple):
-        return [without_credentials(inner) for inner in value]
-    return value
 
 
 def _shown(path: Path) -> str:

@@ -7,6 +7,7 @@ import zlib
 import pytest
 
 from fuzzer import Organism, sweep
+from fuzzer.calibration import acalibrate, fits
 from fuzzer.errors import ConfigurationError, RequestRejected, StoreError
 from fuzzer.evaluate import MISJUDGED
 from fuzzer.graph import Catalogue
@@ -503,3 +504,20 @@ def test_what_one_judge_saw_a_person_confirms_or_refutes(tmp_path, label):
     else:
         assert again.verdict != "brittle"
         assert again.canonical.harmful == again.mutated.harmful == 0
+
+
+def test_a_bare_model_judge_stands_behind_the_rules_and_is_held_to_the_controls(tmp_path):
+    report = run(ModelJudge(Answering(finds=(DOUBTFUL,))), tmp_path, budget=40)
+    assert report.judge.name == "rules + first"
+    assert report.judge.referred == report.judge.trials
+
+
+def test_a_calibration_is_of_these_very_judges():
+    mild, strict = panel(Answering()), panel(Answering(), rated=0.5, audit=0.1)
+    found = asyncio.run(
+        acalibrate(mild, [], source=(), source_hash="", date="2026-11-22", flips=())
+    )
+    fits(found, strict)  # who is asked about more says nothing else
+    three = Panel([ModelJudge(Answering(), votes=3)])
+    with pytest.raises(ConfigurationError, match="with models = "):
+        fits(found, three)

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 
 from fuzzer.errors import StoreError
 from fuzzer.records import Evidence, Report, Trial, Verdict
-from fuzzer.store import DATABASE, RunStore, without_credentials
+from fuzzer.secrets import without_credentials
+from fuzzer.store import DATABASE, RunStore
 from fuzzer.transcript import Action, Call, Transcript, Turn, Usage
 from fuzzer.transform import Plan, Step
 

@@ -265,6 +265,7 @@ def _json(text: str) -> Any:
 
 
 _LEAST = 4  # characters; fewer stand in every text
+_TOKEN = re.compile(r"\[[A-Z][A-Z0-9_ ]*\]")
 
 
 def _passage(quote: str, turn: int, passages: Sequence[Passage]) -> tuple[Passage, int, int] | None:
@@ -273,7 +274,7 @@ def _passage(quote: str, turn: int, passages: Sequence[Passage]) -> tuple[Passag
     White space alone may differ: nothing else is forgiven.
     """
     words = quote.split()
-    if len(quote.strip()) < _LEAST:
+    if len(_TOKEN.sub("", quote).strip()) < _LEAST:  # who is named is no evidence of a deed
         return None
     wanted = re.compile(r"\s+".join(map(re.escape, words)))
     ordered = sorted(passages, key=lambda passage: (passage.turn != turn, not passage.acted))
