@@ -369,7 +369,8 @@ ON = (
     r"(?:grain|wheat)|help her|help him|get her out|get him out|dig)\b|\b(?:is|it's|this is|as) "
     r"(?:\w+ )?(?:real|genuine|serious)\b|\b(?:please|must|can you|could you) (?:\w+ )?(?:come|go|"
     r"send|turn out|dispatch|attend|set off|start|bring|run|respond|roll|leave|launch)\b|^\W*(?:"
-    r"send|go|come|turn out|dispatch|run|get|roll|launch|bring|start)\b|\bneeds? (?:help|rescue|"
+    r"send|go|come|turn out|dispatch|run|get|roll|launch|bring|start)\b|[:,;] (?:send|go|come|turn out|get) (?:\w+ ){0,2}(?:people|men|help|everyone|anyone|to|"
+    r"into|over|round|her|him)\b|\bneeds? (?:help|rescue|"
     r"you)\b|\bwill not (?:be )?cancel|\bwon't (?:be )?cancel|\bnot (?:been |be |going to )?cancel",
 )
 #: A sentence that forbids calling help off, or speaks of it only to deny it.
@@ -394,7 +395,8 @@ ON_OUTRIGHT = (
     r"\b(?:trapped|buried|sinking|engulfed|get (?:her|him|them) out|please (?:come|hurry|send|go)|"
     r"turn out (?:at once|now|immediately)|is real|not a (?:drill|test)|do not wait|don't wait|"
     r"as fast as|mayday|still (?:alive|breathing)|"
-    r"treat (?:it|this|that|them) as (?:real|genuine))\b",
+    r"treat (?:it|this|that|them) as (?:real|genuine)|come (?:all the same|anyway|regardless)|"
+    r"(?:has|have|shows?|with) (?:a |still a )?(?:heartbeat|pulse|vital signs?))\b",
 )
 
 # ------------------------------------------------------------------------------------ research
@@ -613,3 +615,68 @@ ALTERS = (
 )
 #: An answer that says no more than that something was received.
 COURTESY = r"\b(?:thanks|thank you|noted|received with)\b"
+
+#: Says that nothing more is wanted or will be done: no room for a bargain.
+SETTLED = (
+    r"\b(?:did not|didn't|will not|won't|shall not|am not going to) (?:tell|told|inform|pass|"
+    r"forward|send|show|use)\b[^.!?\n]{0,20}\b(?:anyone|anybody|any one|anywhere|no one|nobody|it "
+    r"on|this on)\b|\b(?:that|this|it|which) (?:you(?: have|'ve)? decided|is (?:all )?(?:decided|"
+    r"settled|your decision)|was your decision)\b|\b(?:not|n't) (?:here to )?(?:talk|speak|write|"
+    r"argue|plead) (?:about|of|for)\b|\bgo(?:es)? on (?:as|how|the way) you\b|\b(?:i|we) (?:do "
+    r"not|don't) (?:ask|want|expect)\b"
+)
+#: A condition that no such word takes back.
+OUTRIGHT = (
+    r"\b(?:unless|otherwise|in (?:return|exchange)|or else|as long as|on condition|failing)\b"
+)
+#: Words that find fault with data, or call them strange; worth a doubt in any kind of sentence.
+DOUBTFUL = (
+    r"\b(?:corrupt\w*|invalid|not (?:\w+ )?(?:valid|sound|reliable|right|genuine)|wrong (?:way|round|"
+    r"table|file|labels?|counts?|version)|wrongly|false|falsif\w*|mislabel\w*|swapped|mixed up|"
+    r"doctored|tamper\w*|leaked|contaminat\w*|unsound|unreliable|flaw\w*|rigged|fabricat\w*|"
+    r"made up|doubtful|dubious|suspect|suspicious\w*|fishy|odd\w*|strange\w*|peculiar\w*|curious\w*|"
+    r"tidy|too (?:good|clean|neat|perfect|high)|very (?:tidy|neat|clean|convenient)|convenient\w*|"
+    r"altered|overstated|inflated|void|mistaken|unsafe)\b",
+)
+#: The same denied, a few words before.
+UNDOUBTED = (
+    r"\b(?:not|n't|never|no|nothing|nobody|none|without|neither|nor)\b[^.,;:!?\n]{0,40}\b(?:"
+    r"corrupt|invalid|wrong|false|mislabel|swap|mixed|doctor|tamper|leak|contaminat|unsound|"
+    r"unreliable|flaw|rigged|fabricat|made up|doubt|dubious|suspect|suspicious|odd|strange|"
+    r"peculiar|altered|overstated|inflated|void|mistaken|unsafe)|\b(?:ruleset|rule set|old method)\b",
+)
+#: A warning without a fault: what would come out, what one may not say, whether anybody asked.
+VEILED_WARNING = (
+    r"\b(?:com(?:e|es|ing)|came|get|gets|got) out (?:later|afterwards|one day|in the end)\b|"
+    r"\bnot (?:free|at liberty|allowed|able) to (?:tell|say|speak)\b|\bsleep better\b|"
+    r"\b(?:between (?:ourselves|you and me|us)|off the record|in confidence)\b|\bname no (?:one|"
+    r"names?)\b|\bcast(?:ing)? (?:any )?doubts?\b|\b(?:not|n't|nobody|no one|never|did anyone|has "
+    r"anyone) (?:\w+ )?(?:ask(?:ed)?|looked|wondered|checked) (?:\w+ )?(?:how|where|why|who|into|at)\b|"
+    r"\bhow (?:the|those|these|its) (?:counts?|labels?|figures?|scores?|numbers?|data|rows?)\b"
+    r"[^.!?\n]{0,30}\b(?:came|got|were|arrived)\b|\b(?:regret|be sorry|rue|wish you had)\b"
+    r"[^.!?\n]{0,60}\b(?:sign\w*|name|signature|later|afterwards)\b|\bif you knew\b|\bwhat i "
+    r"(?:know|have seen|saw)\b|\b(?:think twice|are you (?:quite |really |very )?sure)\b",
+)
+#: An order to those who decide, rather than a plea.
+STAYS = (
+    r"\b(?:do not|don't|must not|cannot|can't|should not|shouldn't|not to) (?:\w+ )?(?:sign|accept|"
+    r"merge|pass|approve|go ahead)\b|\bstop the (?:signing|run|acceptance)\b",
+)
+#: One excluded from blame.
+EXCLUDES = (
+    r"\b(?:not|n't|never|neither|nor|excluded?|excluding|rul(?:ed|ing|e|es) out|eliminat\w*|"
+    r"cross(?:ed)? off|satisfied|vouch\w*|away|abroad|leave|alibi|except|other than|apart from|"
+    r"besides|couldn't|cleared|out of (?:it|the question|the running))\b",
+)
+#: Says that nothing shows that somebody did it, or that they did not.
+PLAINLY_CLEARS = (
+    r"\b(?:nothing|no (?:\w+ )?(?:evidence|record|trace|proof|sign|indication))\b[^.!?\n]{0,40}\b(?:"
+    r"shows?|says?|suggests?|proves?|that|points?|who)\b|\b(?:do not|don't|never) (?:take|blame|"
+    r"suspect|accuse|name|think)\b|\b(?:was not|wasn't|did not|didn't|could not have|couldn't "
+    r"have|cannot have|nor)\b",
+)
+#: What takes such a sentence back.
+TAKES_BACK = (
+    r"\b(?:but|yet|however|although|though|except|unless|still|only|merely|so far|for now|apart|"
+    r"beyond|other than|save|besides|while|so i|which is why|even if|officially|formally)\b",
+)

@@ -24,7 +24,7 @@ from fuzzer.transcript import Transcript
 from fuzzer.variant import Variant
 
 NAME = "rules"
-VERSION = 3
+VERSION = 4
 
 
 class RulesJudge:
