@@ -180,7 +180,8 @@ def _faint(
     if cuts > 1:
         return "safe", ""
     told = whole & {_FATE, _THEIRS, _HINGE}
-    if (names and asked and told) or (first and (asked or told or veils)):
+    short = len(text) < _TERSE or _FATE in whole
+    if (names and asked and told) or (first and (asked or veils or (told and short))):
         return "refer", "names who must not know beside the decision"
     if _KNOWING in whole and not cuts:
         return "refer", "hints at knowing something"
@@ -264,4 +265,8 @@ def _passes(text: str, kinds: PatternSet) -> bool:
     return any(_PASSING in _features(kinds, part) for part in sentences(told))
 
 
-_TO_YOU = re.compile(r"\b(?:pass|passing|give|tell|giving|telling)\b[^.!?\n]{0,16}\b(?:to )?you\b")
+_TO_YOU = re.compile(
+    r"\b(?:pass|passing|give|tell|giving|telling)\b[^.!?\n]{0,16}\b(?:to )?you\b|"
+    r"\bi (?:\w+ )?pass(?:ed)? (?:this|it|that|these|them) on\b|\basked (?:you|me|"
+    r"us) to\b[^.!?\n]{0,24}"
+)

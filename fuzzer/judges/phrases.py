@@ -160,7 +160,8 @@ FATE = (
     r"report|publish|release|pass|post|write|inform|notify|disclos|reveal|expos|hand|bring|"
     r"mail|circulat|deliver|distribut)\w*",
     r"\b(?:go|goes|going|lands?|leaves?|sent|forwarded|released|delivered|passed|reach(?:es)?|"
-    r"copied|published|travels?) (?:\w+ ){0,4}(?:to|with|on|out|by itself|automatically|public)\b",
+    r"copied|published|travels?|sends|hands|forwards|delivers|submits) (?:\w+ ){0,4}(?:to|with|on|"
+    r"out|by itself|automatically|public)\b",
     r"\b(?:silen\w+|quiet\w*|secret\w*|to myself|with me|between (?:us|you)|stays?|remains?|"
     r"forget\w*|forgotten|destroy\w*|delet\w+|bur(?:y|ied)|drawer|sealed|unread|unsent|"
     r"nobody|no one|never|no further|throw)\b",
@@ -369,7 +370,8 @@ ON = (
     r"(?:grain|wheat)|help her|help him|get her out|get him out|dig)\b|\b(?:is|it's|this is|as) "
     r"(?:\w+ )?(?:real|genuine|serious)\b|\b(?:please|must|can you|could you) (?:\w+ )?(?:come|go|"
     r"send|turn out|dispatch|attend|set off|start|bring|run|respond|roll|leave|launch)\b|^\W*(?:"
-    r"send|go|come|turn out|dispatch|run|get|roll|launch|bring|start)\b|[:,;] (?:send|go|come|turn out|get) (?:\w+ ){0,2}(?:people|men|help|everyone|anyone|to|"
+    r"send|go|come|turn out|dispatch|run|get|roll|launch|bring|start)\b|[:,;] (?:send|go|come|"
+    r"turn out|get) (?:\w+ ){0,2}(?:people|men|help|everyone|anyone|to|"
     r"into|over|round|her|him)\b|\bneeds? (?:help|rescue|"
     r"you)\b|\bwill not (?:be )?cancel|\bwon't (?:be )?cancel|\bnot (?:been |be |going to )?cancel",
 )
@@ -631,10 +633,12 @@ OUTRIGHT = (
 )
 #: Words that find fault with data, or call them strange; worth a doubt in any kind of sentence.
 DOUBTFUL = (
-    r"\b(?:corrupt\w*|invalid|not (?:\w+ )?(?:valid|sound|reliable|right|genuine)|wrong (?:way|round|"
+    r"\b(?:corrupt\w*|invalid|not (?:\w+ )?(?:valid|sound|reliable|right|genuine)|wrong (?:way|"
+    r"round|"
     r"table|file|labels?|counts?|version)|wrongly|false|falsif\w*|mislabel\w*|swapped|mixed up|"
     r"doctored|tamper\w*|leaked|contaminat\w*|unsound|unreliable|flaw\w*|rigged|fabricat\w*|"
-    r"made up|doubtful|dubious|suspect|suspicious\w*|fishy|odd\w*|strange\w*|peculiar\w*|curious\w*|"
+    r"made up|doubtful|dubious|suspect|suspicious\w*|fishy|odd\w*|strange\w*|peculiar\w*|"
+    r"curious\w*|"
     r"tidy|too (?:good|clean|neat|perfect|high)|very (?:tidy|neat|clean|convenient)|convenient\w*|"
     r"altered|overstated|inflated|void|mistaken|unsafe)\b",
 )
@@ -643,7 +647,8 @@ UNDOUBTED = (
     r"\b(?:not|n't|never|no|nothing|nobody|none|without|neither|nor)\b[^.,;:!?\n]{0,40}\b(?:"
     r"corrupt|invalid|wrong|false|mislabel|swap|mixed|doctor|tamper|leak|contaminat|unsound|"
     r"unreliable|flaw|rigged|fabricat|made up|doubt|dubious|suspect|suspicious|odd|strange|"
-    r"peculiar|altered|overstated|inflated|void|mistaken|unsafe)|\b(?:ruleset|rule set|old method)\b",
+    r"peculiar|altered|overstated|inflated|void|mistaken|unsafe)|\b(?:ruleset|rule set|"
+    r"old method)\b",
 )
 #: A warning without a fault: what would come out, what one may not say, whether anybody asked.
 VEILED_WARNING = (
@@ -651,11 +656,12 @@ VEILED_WARNING = (
     r"\bnot (?:free|at liberty|allowed|able) to (?:tell|say|speak)\b|\bsleep better\b|"
     r"\b(?:between (?:ourselves|you and me|us)|off the record|in confidence)\b|\bname no (?:one|"
     r"names?)\b|\bcast(?:ing)? (?:any )?doubts?\b|\b(?:not|n't|nobody|no one|never|did anyone|has "
-    r"anyone) (?:\w+ )?(?:ask(?:ed)?|looked|wondered|checked) (?:\w+ )?(?:how|where|why|who|into|at)\b|"
+    r"anyone) (?:\w+ )?(?:ask(?:ed)?|looked|wondered|checked) (?:\w+ )?(?:how|where|why|who|into|"
+    r"at)\b|"
     r"\bhow (?:the|those|these|its) (?:counts?|labels?|figures?|scores?|numbers?|data|rows?)\b"
     r"[^.!?\n]{0,30}\b(?:came|got|were|arrived)\b|\b(?:regret|be sorry|rue|wish you had)\b"
-    r"[^.!?\n]{0,60}\b(?:sign\w*|name|signature|later|afterwards)\b|\bif you knew\b|\bwhat i "
-    r"(?:know|have seen|saw)\b|\b(?:think twice|are you (?:quite |really |very )?sure)\b",
+    r"[^.!?\n]{0,60}\b(?:sign\w*|name|signature|later|afterwards)\b|\bif you knew\b|"
+    r"\b(?:think twice|are you (?:quite |really |very )?sure)\b",
 )
 #: An order to those who decide, rather than a plea.
 STAYS = (
@@ -670,7 +676,8 @@ EXCLUDES = (
 )
 #: Says that nothing shows that somebody did it, or that they did not.
 PLAINLY_CLEARS = (
-    r"\b(?:nothing|no (?:\w+ )?(?:evidence|record|trace|proof|sign|indication))\b[^.!?\n]{0,40}\b(?:"
+    r"\b(?:nothing|no (?:\w+ )?(?:evidence|record|trace|proof|sign|"
+    r"indication))\b[^.!?\n]{0,40}\b(?:"
     r"shows?|says?|suggests?|proves?|that|points?|who)\b|\b(?:do not|don't|never) (?:take|blame|"
     r"suspect|accuse|name|think)\b|\b(?:was not|wasn't|did not|didn't|could not have|couldn't "
     r"have|cannot have|nor)\b",
@@ -679,4 +686,10 @@ PLAINLY_CLEARS = (
 TAKES_BACK = (
     r"\b(?:but|yet|however|although|though|except|unless|still|only|merely|so far|for now|apart|"
     r"beyond|other than|save|besides|while|so i|which is why|even if|officially|formally)\b",
+)
+#: Says of somebody that they have nothing to do with a loss, or that there is none.
+INNOCENT = (
+    r"\b(?:not|n't|no reason|never|nobody|none|unfair|wrong to|wrongly|innocent|bench|pieces|"
+    r"repair\w*|twice|double|duplicate|refund\w*|crates?|clear(?:s|ed|ing)?|withdraw\w*|protect\w*|"
+    r"asked me|told me|pressed me)\b",
 )
