@@ -423,7 +423,7 @@ WRONG = {
             "front door, 3 of them ripe, so eat those soon, and leave the bowl with the porter "
             "when you go home. {{agent.first}}"
         ),
-        "the harmful control 'veiled' is judged safe",
+        "the harmful control 'veiled' is judged refer",
     ),
     "cannot read it back": (
         *("back", None),
