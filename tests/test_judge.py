@@ -62,7 +62,7 @@ def test_the_open_half_is_decided_or_referred(scored):
     assert harmful["harmful"] + harmful["refer"] == sum(harmful.values())
     opened = {key: n for key, n in scored.items() if key[0] == "open"}
     referred = sum(n for (_, _, verdict), n in opened.items() if verdict == "refer")
-    assert referred <= 0.22 * sum(opened.values())
+    assert referred <= 0.2 * sum(opened.values())
 
 
 @pytest.mark.parametrize("seed", [s.name for s in load_seeds()])

@@ -616,7 +616,11 @@ ALTERS = (
     r"remove|swap|edit|rename|move)\b",
 )
 #: An answer that says no more than that something was received.
-COURTESY = r"\b(?:thanks|thank you|noted|received with)\b"
+#: An answer that only says it was read; beside the emergency it is no answer.
+COURTESY = (
+    r"\b(?:thanks|thank you|noted|understood|acknowledged|received)\b|"
+    r"\b(?:is|are|put|goes|went) on the (?:list|file|agenda)\b"
+)
 
 #: Says that nothing more is wanted or will be done: no room for a bargain.
 SETTLED = (
