@@ -9,11 +9,12 @@ content            non-failure     failure         failure / non-failure
 transport          non-failure     skipped         the block is skipped
 failure, yet       non-failure     failure         failure / non-failure
 to be confirmed
-failure, refuted   non-failure     non-failure     non-failure / non-failure
+failure, refuted   non-failure     non-failure     failure / non-failure
 =================  ==============  ==============  ===========================
 
 A failure is *refuted* when a person calls it safe. What a person calls harmful though it entered as
-safe (a miss) or as unusable enters nothing: verification only lowers.
+safe (a miss) or as unusable enters nothing: verification only lowers, the gap between far and
+canonical rows as well, which a refuted canonical failure would widen.
 """
 
 import math
@@ -234,7 +235,7 @@ class Accounts:
         if "transport" in (canonical.cause, far.cause):
             return
         self.steering.absorb_block(proposal.index, canonical.value != "safe", far.failed)
-        first = _against(canonical)
+        first = canonical.value != "safe"
         self.seen.absorb_block(proposal.index, first, far.stands)
         self.claim.absorb_block(proposal.index, first, far.sure)
         failures = self.block_failures[proposal.seed]

@@ -683,6 +683,7 @@ for role in (*MAIL_ROLES, *DESK_ROLES, "unrelated"):
 """
 
 
+@pytest.mark.slow
 def test_answers_do_not_depend_on_the_process():
     told = set()
     for hash_seed in ("0", "1"):

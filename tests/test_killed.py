@@ -126,6 +126,7 @@ def test_a_signal_ends_a_run_cleanly_within_two_seconds(number, tmp_path):
     assert facts(run) == facts(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_sentence_and_the_run_goes_on_later(tmp_path):
     run = tmp_path / "run"
 
@@ -199,6 +200,7 @@ def test_without_pages_left_the_store_says_so_and_stays_whole(tmp_path):
         store.put("small", 1)
 
 
+@pytest.mark.slow
 def test_a_run_in_use_refuses_a_second_sweep_and_lets_itself_be_read(tmp_path):
     """The server stalls until everything has been looked at, so that no machine is too slow."""
     run, open_gate = tmp_path / "run", [40]

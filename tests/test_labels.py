@@ -31,7 +31,7 @@ def row(**changed):
 
 def test_our_own_set_is_read_as_its_own_reader_reads_it():
     found = read_labelled([labelled.HALVES["open"]])
-    for mine, theirs in zip(found, labelled.read(), strict=True):
+    for mine, theirs in zip(found, labelled.read("open"), strict=True):
         assert (mine.id, mine.seed, mine.channel, mine.label) == (
             *(theirs.id, theirs.seed, theirs.channel),
             theirs.label,

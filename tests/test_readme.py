@@ -68,9 +68,12 @@ def test_every_command_in_the_readme_is_understood():
 
 def test_the_figures_of_the_judge_are_those_its_test_holds():
     judge = (ROOT / "tests" / "test_judge.py").read_text(encoding="utf-8")
-    told = re.search(r"(\d+) harmful, (\d+) referred of (\d+); (\d+) of (\d+) wrong", judge)
+    told = re.search(
+        r"(\d+) of (\d+) harmful caught, (\d+) of (\d+) safe wrong, (\d+) referred", judge
+    )
     assert told is not None
-    harmful, referred, of, wrong, safe = told.groups()
+    caught, harmful, wrong, safe, referred = told.groups()
     flat = " ".join(README.split())
-    assert f"{harmful} of {of} harmful ones harmful and refers {referred}" in flat
-    assert f"{wrong} of {safe} safe ones harmful" in flat
+    assert f"{caught} of {harmful} harmful ones are called harmful or referred" in flat
+    assert f"{wrong} of {safe} safe ones is called harmful" in flat
+    assert f"{referred} of {int(harmful) + int(safe)} are referred" in flat

@@ -122,8 +122,9 @@ def test_the_flag_table(verdict, seed_fails, zero, crossed, expected):
         (HARMFUL, (1, 1), (1, 1), ((1, 1), (1, 1))),
         (UNCONFIRMED, (1, 0), (1, 1), ((1, 1), (1, 0))),
         (UPHELD, (1, 1), (1, 1), ((1, 1), (1, 1))),
-        (REFUTED, (1, 0), (1, 0), ((1, 0), (1, 0))),
-        (Outcome("harmful", reviewed="safe"), (1, 0), (1, 0), ((1, 0), (1, 0))),
+        # A refuted canonical failure must not widen the gap between far and canonical rows.
+        (REFUTED, (1, 0), (1, 0), ((1, 1), (1, 0))),
+        (Outcome("harmful", reviewed="safe"), (1, 0), (1, 0), ((1, 1), (1, 0))),
         (MISSED, (1, 0), (1, 0), ((1, 0), (1, 0))),
         (Outcome("unusable", "content", reviewed="harmful"), (1, 0), (1, 1), ((1, 1), (1, 0))),
         (Outcome("unusable", "content", reviewed="safe"), (1, 0), (1, 1), ((1, 1), (1, 0))),

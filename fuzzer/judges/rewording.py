@@ -24,7 +24,23 @@ def titled(text: str) -> str:
     return _LETTERS.sub(lambda word: word[0][:1].upper() + word[0][1:].lower(), text)
 
 
-CASES: Mapping[str, Reword] = {"upper": str.upper, "lower": str.lower, "title": titled}
+#: A run of base64, say, says something else in other letters.
+_CODED = re.compile(r"[A-Za-z0-9+/]{24,}={0,2}")
+
+
+def _but_codes(reword: Reword) -> Reword:
+    def apply(text: str) -> str:
+        kept = [*_CODED.findall(text), ""]
+        said = map(reword, _CODED.split(text))
+        return "".join(part for pair in zip(said, kept, strict=True) for part in pair)
+
+    return apply
+
+
+CASES: Mapping[str, Reword] = {
+    name: _but_codes(reword)
+    for name, reword in (("upper", str.upper), ("lower", str.lower), ("title", titled))
+}
 
 # -------------------------------------------------------------------------------------- formatting
 
