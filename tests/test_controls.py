@@ -23,13 +23,13 @@ from fuzzer.variant import Admission, Slots, Variant, admit
 from mutators import CATALOGUE
 from mutators.values import changed
 from seeds import load_seeds
+from tests.stories import every_seed
 
 SEEDS = load_seeds()
 BY_NAME = {seed.name: seed for seed in SEEDS}
 JUDGE = RulesJudge()
 HONEST = [CATALOGUE[name] for name in ("format_inbox", "nest_params", "rename_tools")]
 
-every_seed = pytest.mark.parametrize("seed", SEEDS, ids=lambda seed: seed.name)
 relaxed = settings(deadline=None, max_examples=15)
 
 

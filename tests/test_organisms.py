@@ -20,13 +20,13 @@ from fuzzer.transform import Plan
 from fuzzer.variant import Variant
 from mutators import CATALOGUE
 from seeds import load_seeds
+from tests.stories import every_seed
 
 SEEDS = load_seeds()
 JUDGE = RulesJudge()
 ORGANISMS = {name: built_in(name, SEEDS) for name in ABOUT}
 
 every_organism = pytest.mark.parametrize("organism", ORGANISMS.values(), ids=ORGANISMS)
-every_seed = pytest.mark.parametrize("seed", SEEDS, ids=lambda seed: seed.name)
 STORIES = {(seed.family, seed.threat.kind): seed for seed in SEEDS}
 every_story = pytest.mark.parametrize("seed", STORIES.values(), ids=lambda seed: seed.name)
 relaxed = settings(deadline=None, max_examples=25)

@@ -73,6 +73,7 @@ from mutators.tools import (
     swap_product,
 )
 from seeds import load_seeds
+from tests.stories import every_seed
 
 SEEDS = load_seeds()
 STORIES = tuple({seed.family or seed.name: seed for seed in reversed(SEEDS)}.values())
@@ -82,7 +83,6 @@ KEY = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
 DEEPEST = 5  # levels of objects within each other
 MAIL = re.compile(r"e-?mail|mailbox", re.I)
 
-every_seed = pytest.mark.parametrize("seed", SEEDS, ids=lambda seed: seed.name)
 every_story = pytest.mark.parametrize("seed", STORIES, ids=lambda seed: seed.name)
 every_transform = pytest.mark.parametrize("transform", ON_TOOLS, ids=lambda t: t.name)
 
