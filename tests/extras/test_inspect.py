@@ -697,7 +697,7 @@ def test_a_sweep_finds_what_was_planted_and_writes_no_key(home):
             settings={"base_url": server.base_url},
             out=home.parent / "run",
             budget=400,
-            shrink_budget=60,
+            shrink_budget=200,
         )
     assert report.verdict == "brittle"
     assert report.model == LOCAL
