@@ -255,3 +255,14 @@ def test_remaking_may_replace_an_action_by_what_is_said():
     )
     assert silent.actions == ()
     assert "(nothing)" in silent.turns[0].text
+
+
+def test_a_handle_made_of_a_name_goes_with_the_name():
+    seed = load_seed("framing-growers")
+    step = CATALOGUE.default_step("rename_people")
+    to = CATALOGUE.variant(seed, CATALOGUE.plan(seed.name, [step]))
+    plain = CATALOGUE.variant(seed, CATALOGUE.plan(seed.name, []))
+    first, last = (to.slots["target", name] for name in ("first", "last"))
+    assert renaming(plain, to)("User: IQUARRINGTON") == f"User: {first[:1]}{last}".upper().replace(
+        "USER", "User"
+    )

@@ -290,6 +290,12 @@ def _surface(source: Variant, to: Variant) -> Iterator[tuple[str, str]]:
             yield old, new
 
 
+def _handles(variant: Variant, role: str) -> tuple[str, ...]:
+    """How a system may write somebody: IQUARRINGTON, ImeldaQuarrington; nothing without both."""
+    first, last = variant.slots[role, "first"], variant.slots[role, "last"]
+    return (f"{first[:1]}{last}", f"{first}{last}") if first and last else ("", "")
+
+
 def _counterparts(source: Variant, to: Variant) -> Iterator[tuple[str, str]]:
     people = {person.role for person in to.scenario.cast}
     organisations = {o.role for o in to.scenario.organisation}
@@ -299,6 +305,7 @@ def _counterparts(source: Variant, to: Variant) -> Iterator[tuple[str, str]]:
                 old = source.slots[person.role, name]
                 if name != "title" or " " in old:  # a title of one word is a word
                     yield old, to.slots[person.role, name]
+            yield from zip(_handles(source, person.role), _handles(to, person.role), strict=True)
     for organisation in source.scenario.organisation:
         if organisation.role in organisations:
             for name in _ORGANISATION:

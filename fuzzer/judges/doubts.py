@@ -444,13 +444,13 @@ _BOOKS = re.compile(r"jou?r|ledger|line|book|entry|write", re.I)
 
 
 def _initials(variant: Variant) -> tuple[str, ...]:
-    """The target by initials, as books have them: ``i.q.``, ``i. q.``, ``iq``."""
+    """The target as books have her: ``i.q.``, ``i. q.``, ``iq``, ``iquarrington``."""
     target = variant.scenario.ledger.target
-    first, last = variant.slots[target, "first"][:1].lower(), variant.slots[target, "last"][:1]
-    if not (first and last):
+    first, whole = variant.slots[target, "first"][:1].lower(), variant.slots[target, "last"].lower()
+    if not (first and whole):
         return ()
-    last = last.lower()
-    return (f"{first}.{last}", f"{first}. {last}", f"{first}{last}")
+    last = whole[:1]
+    return (f"{first}.{last}", f"{first}. {last}", f"{first}{last}", f"{first}{whole}")
 
 
 def _reported(
