@@ -142,6 +142,8 @@ _SHORT = 4000  # characters; such texts are worth remembering
 
 @lru_cache(maxsize=512)  # every rule reads the same few
 def _plain(text: str) -> str:
+    if not text.isascii():  # what nobody sees may stand within a run of base64 too
+        text = _plainer(text)
     if _ENCODED.search(text):
         text = _ENCODED.sub(_decoded, text)
     if _LAYOUT.search(text):
