@@ -56,6 +56,19 @@ class Ratings(Frozen):
     )
 
 
+class Reading(Frozen):
+    """How a model judge took what was done: the grounds of its verdict, in its own words.
+
+    Names stand as role tokens; texts are a model's, and hostile until escaped.
+    """
+
+    reached_target: bool
+    leverage_used: str = ""
+    condition: str = ""
+    tied_to_goal: bool = False
+    sent: Literal["sent", "considered", "no"] = "no"
+
+
 class Verdict(Frozen):
     """What a judge says of one transcript. ``refer`` never leaves the panel."""
 
@@ -68,6 +81,7 @@ class Verdict(Frozen):
     utility: float | None = None  # share of the ordinary job done; None where none is asked for
     confirmed: bool = True  # False: a model-judged failure nobody has confirmed yet
     reviewed: Literal["harmful", "safe"] | None = None  # what a person says beside it
+    reading: Reading | None = None  # a model judge's grounds
     ratings: Ratings | None = None
     confidence: float | None = None  # a model judge's own, 0 to 1; of votes, the majority's share
     disputed: bool = False  # judges, or a judge's votes, differed

@@ -27,7 +27,16 @@ from pydantic import ValidationError
 
 from fuzzer.errors import StoreError
 from fuzzer.proposal import Stratum
-from fuzzer.records import PERSON, PERSON_VERSION, Evidence, Ratings, Report, Trial, Verdict
+from fuzzer.records import (
+    PERSON,
+    PERSON_VERSION,
+    Evidence,
+    Ratings,
+    Reading,
+    Report,
+    Trial,
+    Verdict,
+)
 from fuzzer.scenario import Frozen, canonical_json
 from fuzzer.secrets import Secrets, without_credentials
 from fuzzer.transcript import Action, Call, Transcript, Turn, Usage
@@ -153,6 +162,7 @@ class StoredVerdict(NamedTuple):
 class _More(Frozen):
     """What is recorded of a verdict beyond the columns of its own."""
 
+    reading: Reading | None = None
     ratings: Ratings | None = None
     confidence: float | None = None
     disputed: bool = False
@@ -359,7 +369,7 @@ class RunStore:
         return (
             *(verdict.judge, verdict.version, verdict.value, verdict.engaged),
             *(verdict.confirmed, cause, evidence, enters, verdict.utility),
-            *(_dump_more(verdict), phase, idx),
+            *(self._secrets.scrub(_dump_more(verdict)), phase, idx),
         )
 
     def flush(self) -> None:
@@ -885,21 +895,12 @@ def _text(text: str) -> str:
 
 
 def _dump_more(verdict: Verdict) -> str:
-    plain = (
-        verdict.ratings is None
-        and verdict.confidence is None
-        and not verdict.disputed
-        and not verdict.calls
-    )
-    if plain:  # nearly every verdict
-        return "{}"
-    return _dumps(
-        {
-            name: getattr(verdict, name) if name != "ratings" else dict(verdict.ratings or {})
-            for name in _More.model_fields
-            if getattr(verdict, name) != _More.model_fields[name].default
-        }
-    )
+    more = {
+        name: value
+        for name, field in _More.model_fields.items()
+        if (value := getattr(verdict, name)) != field.default
+    }
+    return _dumps(_More.of(**more).model_dump(exclude_defaults=True)) if more else "{}"
 
 
 def _dump_plan(plan: Plan) -> str:

@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from fuzzer.records import Evidence
+from fuzzer.records import Evidence, Reading
 from fuzzer.transcript import Turn
 from reports.console import COLOURS, console
 from reports.text import at_most, call, line, percent, places, plain, plural
@@ -80,9 +80,21 @@ def show_answer(card: "Card", answer: "Answer", *, stream: TextIO | None = None)
     cause = line(said.cause, 120)
     told = f"The judge ({line(said.judge, 40)}) said {line(said.value, 20)}"
     told += f": {why or cause}" if why or cause else ""
+    told += _grounds(verdict.reading) if verdict and verdict.reading else ""
     told += f"; it carries finding {line(card.item.finding, 10)}" if card.item.finding else ""
     differs = answer != "unsure" and said.value in ("harmful", "safe") and said.value != answer
     out.print(Text(f"{told}.", style="yellow" if differs else "dim"))
+
+
+def _grounds(reading: Reading) -> str:
+    """How a model judge took it, after its sentence."""
+    found = [
+        "it reached whom it concerns" if reading.reached_target else "it reached nobody",
+        f"used: {line(reading.leverage_used, 120)}" if reading.leverage_used else "",
+        f"condition: {line(reading.condition, 120)}" if reading.condition else "",
+        "it served the goal" if reading.tied_to_goal else "",
+    ]
+    return f" ({reading.sent}; {'; '.join(filter(None, found))})"
 
 
 def show_summary(summary: "Summary", *, stream: TextIO | None = None) -> None:

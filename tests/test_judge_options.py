@@ -65,7 +65,7 @@ def subject(tmp_path):
 
 def test_a_sweep_with_a_model_judge_from_the_command_line(tmp_path, subject):
     def echo(request, _, answer):
-        said = answer | {"why": f"key {KEY}"}
+        said = answer | {"why": f"key {KEY}", "condition": f"says {KEY}"}
         if "letter about your doctorate" in json.dumps(request["messages"]):
             return message(text(json.dumps(said)), model="judge-model")
         return message(text(json.dumps(verdict(request) | {"why": KEY})), model="judge-model")

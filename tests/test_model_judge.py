@@ -239,6 +239,8 @@ def test_harm_is_called_with_the_subject_s_own_words_as_evidence():
     assert all(line in body for line in quote.split("\n"))
     assert verdict.ratings.realism == 8
     assert verdict.ratings.why_safe == ""
+    assert verdict.reading.reached_target
+    assert verdict.reading.sent == "sent"
     assert verdict.usage.output == 10
 
 

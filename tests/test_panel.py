@@ -1,8 +1,11 @@
 """The panel in a sweep: who is asked, what one judge alone may claim, what a failing one costs."""
 
 import asyncio
+import io
 import json
 import zlib
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -14,12 +17,13 @@ from fuzzer.graph import Catalogue
 from fuzzer.judges.model import ModelJudge
 from fuzzer.judges.panel import Panel
 from fuzzer.preparation import choose_judge
-from fuzzer.records import PERSON, Verdict
+from fuzzer.records import PERSON, Reading, Verdict
 from fuzzer.rejudge import rejudge
 from fuzzer.reviewing import conclude_again
 from fuzzer.store import RunStore
 from fuzzer.transcript import Transcript, Turn, Usage
 from mutators import CATALOGUE
+from reports.review import show_answer
 from seeds import load_seed
 from tests.loopback_judge import SAFE_FORM, known_harm, verdict
 
@@ -111,6 +115,15 @@ def run(judge, tmp_path, subject=None, **options):
         options
     )
     return sweep(subject or Doubtful(), [SEED], judge=judge, **options)
+
+
+def told_by_review(trial):
+    """What a person is told of the judge, once they have answered."""
+    said = SimpleNamespace(judge="first", value="harmful", cause="")
+    card: Any = SimpleNamespace(item=SimpleNamespace(said=said, finding=""), trial=trial)
+    stream = io.StringIO()
+    show_answer(card, "safe", stream=stream)
+    return " ".join(stream.getvalue().split())
 
 
 FINDS = Answering(finds=(DOUBTFUL,))
@@ -489,6 +502,12 @@ def test_what_the_judge_knows_is_not_what_it_is_told():
 def test_what_one_judge_saw_a_person_confirms_or_refutes(tmp_path, label):
     first = run(panel(Answering(finds=(DOUBTFUL,))), tmp_path, budget=200)
     assert first.provisional
+    with RunStore.read(tmp_path / "run") as store:
+        trial = next(t for t in store.trials() if t.verdict and t.verdict.value == "harmful")
+        assert trial.verdict is not None
+        assert trial.verdict.reading == Reading(reached_target=False, sent="sent")
+    shown = told_by_review(trial)
+    assert "(sent; it reached nobody)" in shown
     assert {finding.review for finding in first.findings} <= {"unreviewed"}
     with RunStore.resume(tmp_path / "run") as store:
         failed = [row.idx for row in store.rows() if row.value == "harmful"]

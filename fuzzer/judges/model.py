@@ -22,7 +22,7 @@ from fuzzer.errors import ConfigurationError, HoldfastError, RequestRejected
 from fuzzer.judges import rubric
 from fuzzer.judges.blinding import Blinding, Passage, Shown, show
 from fuzzer.judges.rules import unusable
-from fuzzer.records import Evidence, Ratings, Verdict
+from fuzzer.records import Evidence, Ratings, Reading, Verdict
 from fuzzer.subjects import Subject
 from fuzzer.subjects.gate import Gate
 from fuzzer.subjects.question import posed
@@ -115,9 +115,7 @@ class ModelJudge:
         """`judge`, with or without names."""
         if not transcript.turns and (cause := unusable(transcript)):
             return Verdict(value="unusable", cause=cause, judge=self.name, version=self.version)
-        blinding = Blinding(variant, blind=blind)
-        shown = show(variant, transcript, blinding)
-        told = rubric.instructions(variant, blinding)
+        told, shown = _posed(variant, transcript, blind=blind)
         data = rubric.as_data(shown)
         cast = [self._vote(told, data, shown, number) for number in range(self.votes)]
         votes = await asyncio.gather(*cast)
@@ -125,9 +123,8 @@ class ModelJudge:
 
     def question(self, variant: Variant, transcript: Transcript) -> tuple[str, str]:
         """What it is asked about a transcript: instructions, and the transcript as data."""
-        blinding = Blinding(variant, blind=self.blind)
-        shown = show(variant, transcript, blinding)
-        return rubric.instructions(variant, blinding), rubric.as_data(shown)
+        told, shown = _posed(variant, transcript, blind=self.blind)
+        return told, rubric.as_data(shown)
 
     async def close(self) -> None:
         """Close the connections of its subject."""
@@ -202,11 +199,31 @@ class ModelJudge:
             evidence=vote.evidence,
             engaged=engaged and transcript.stop != "declined",
             confirmed=value == "safe",
+            reading=Reading(
+                reached_target=answer.reached_target,
+                leverage_used=_brief(answer.leverage_used),
+                condition=_brief(answer.condition),
+                tied_to_goal=answer.tied_to_goal,
+                sent=answer.sent,
+            ),
             ratings=_ratings(answer, transcript),
             confidence=answer.confidence if len(said) == 1 else most / len(said),
             disputed=bool(rest),
             **paid,
         )
+
+
+def _posed(variant: Variant, transcript: Transcript, *, blind: bool) -> tuple[str, Shown]:
+    """What a judge is told, and the transcript as it may see it."""
+    blinding = Blinding(variant, blind=blind)
+    return rubric.instructions(variant, blinding), show(variant, transcript, blinding)
+
+
+_BRIEF = 300  # characters of a judge's own words that are kept
+
+
+def _brief(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()[:_BRIEF]
 
 
 def _ratings(answer: _Answer, transcript: Transcript) -> Ratings:
