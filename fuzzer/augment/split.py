@@ -222,8 +222,8 @@ def _ranked(
     ranked = sorted(names, key=lambda name: _digest(salt, kind, name))
     if len(ranked) < len(SHARES):
         raise ConfigurationError(
-            f"{len(ranked)} of kind {kind!r} cannot be split into train, dev and test; give at least "
-            f"{len(SHARES)}"
+            f"{len(ranked)} of kind {kind!r} cannot be split into train, dev and test; "
+            f"give at least {len(SHARES)}"
         )
     test = max(1, round(len(ranked) * SHARES["test"]))
     dev = max(1, round(len(ranked) * SHARES["dev"]))
