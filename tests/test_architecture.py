@@ -99,6 +99,8 @@ ORDER = (
     "fuzzer.judge_bill",
     "fuzzer.forecast",
     "fuzzer.rejudge",
+    "fuzzer.augment.harvest",
+    "fuzzer.augment.sampling",
     "fuzzer.options",
     "fuzzer.reviewing",
     "fuzzer.review",

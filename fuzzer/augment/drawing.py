@@ -86,20 +86,28 @@ class Environments:
 
     def row(self, index: int) -> Row | None:
         """One row; None when a spot check finds it blind."""
-        chance = Random(f"{self.recipe.random_seed}:row:{index}")
-        on_twin = self._twins is not None and chance.random() < self.recipe.twins
+        variant, seed = self.variant(index)
+        spotted = self.recipe.checked < 1 and self._spot(index)
+        if spotted and (reasons := admit(variant, seed, self._judge).reasons):
+            self.blind.append(Blinded(index=index, seed=seed.name, reasons=reasons))
+            return None
+        return self._row(index, variant, seed)
+
+    def variant(self, index: int) -> tuple[Variant, Scenario]:
+        """The variant of a number, and the seed it is of."""
+        rng = Random(f"{self.recipe.random_seed}:row:{index}")
+        on_twin = self._twins is not None and rng.random() < self.recipe.twins
         source = self._twins if on_twin and self._twins is not None else self._main
-        if self.recipe.checked >= 1:
+        if self.recipe.checked < 1:
+            variant = source.unchecked(index)
+        else:
             draw = source.draw(index)
             variant = source.variant(draw.seed, draw.plan)
-        else:
-            variant = source.unchecked(index)
-            if chance.random() < self.recipe.checked:
-                seed = source.scenarios[variant.plan.seed]
-                if reasons := admit(variant, seed, self._judge).reasons:
-                    self.blind.append(Blinded(index=index, seed=seed.name, reasons=reasons))
-                    return None
-        return self._row(index, variant, source.scenarios[variant.plan.seed])
+        return variant, source.scenarios[variant.plan.seed]
+
+    def _spot(self, index: int) -> bool:
+        chance = Random(f"{self.recipe.random_seed}:spot:{index}").random()
+        return chance < self.recipe.checked
 
     def _row(self, index: int, variant: Variant, seed: Scenario) -> Row:
         recipe = self.recipe
@@ -116,6 +124,11 @@ class Environments:
             play=play_of(variant),
             lineage=self.lineage(variant, seed, source),
         )
+
+    @property
+    def distribution(self) -> Distribution:
+        """What builds the variants of these rows, twins included."""
+        return self._main.of_seeds(self.seeds)
 
     def lineage(self, variant: Variant, seed: Scenario, source: str = "") -> Lineage:
         """Where a variant comes from."""
