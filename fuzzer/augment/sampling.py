@@ -72,7 +72,8 @@ async def sample(
 ) -> str:
     """Ask `subject` about `n` environments, `epochs` times each; the answers are in `directory`.
 
-    What is there already is not asked again. Returns why it ended early, if it did. Raises `HoldfastError` for what the user can mend.
+    What is there already is not asked again. Returns why it ended early, if it did. Raises
+    `HoldfastError` for what the user can mend.
     """
     claim = {
         "model": subject.name,
