@@ -67,7 +67,8 @@ def run(package: Path, kind: str, tmp_path: Path) -> tuple[list[dict], list[dict
         assert ran.returncode == 0, ran.stderr[-3000:] + ran.stdout[-3000:]
         requests = list(server.requests)
     (found,) = (tmp_path / "runs").rglob("traces.jsonl")
-    return [json.loads(line) for line in found.read_text().splitlines()], requests
+    episodes = [json.loads(line) for line in found.read_text().splitlines()]
+    return [trace for episode in episodes for trace in episode["traces"]], requests
 
 
 @pytest.mark.parametrize("kind", ["harmful", "safe"])
