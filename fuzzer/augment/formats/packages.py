@@ -10,7 +10,7 @@ from fuzzer.augment.rows import Row, Target
 from fuzzer.augment.serving import SEEDS
 
 PLAYED: frozenset[Target] = frozenset(("rl",))
-Line = Callable[[Row, dict[str, Any]], bytes]
+Line = Callable[[Row, dict[str, Any]], bytes | None]  # None: no place for it
 
 
 def as_it_is(_: Row, data: dict[str, Any]) -> bytes:
@@ -25,7 +25,10 @@ def opener(folder: Callable[[About], str], line: Line = as_it_is) -> Callable[[P
         where = folder(place.about)
 
         def made(row: Row, data: dict[str, Any]) -> tuple[str, bytes] | None:
-            return (where, line(row, data)) if row.target in PLAYED and row.play else None
+            if row.target not in PLAYED or row.play is None:
+                return None
+            told = line(row, data)
+            return None if told is None else (where, told)
 
         return Lines(place, made, {where: place.part(where, "jsonl")})
 
