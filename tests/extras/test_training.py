@@ -5,6 +5,7 @@ import json
 import re
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -152,7 +153,7 @@ def grpo(exported):
     return module
 
 
-def by_id(found) -> dict[str, dict]:
+def by_id(found) -> dict[str, dict[str, Any]]:
     return {example["id"]: example for example in found}
 
 
@@ -162,7 +163,7 @@ def test_a_control_played_through_the_methods_earns_what_it_should(grpo, kind):
     import inspect
 
     found, factories = by_id(grpo.dataset()), grpo.environments()
-    played = Counter[str]()
+    played = Counter[bool]()
     for row, variant in zip(environments(), variants(), strict=True):
         example = found[row.id]
         environment = factories[example["environment"]]()
