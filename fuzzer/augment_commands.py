@@ -3,6 +3,7 @@
 import click
 
 from fuzzer.augment_environments_command import environments
+from fuzzer.augment_sample_command import sample
 
 
 @click.group()
@@ -10,5 +11,5 @@ def augment() -> None:
     """Training environments and datasets, with a split that keeps the test honest."""
 
 
-for command in (environments,):
+for command in (environments, sample):
     augment.add_command(command)

@@ -1,12 +1,18 @@
 """`holdfast augment environments`: mutated environments, simulated tools, a judged reward."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
-from fuzzer.augment_options import MANIFEST, a_split, default_directory, fresh_canary
+from fuzzer.augment_options import (
+    MANIFEST,
+    a_split,
+    command_line,
+    default_directory,
+    read_canary,
+    today,
+)
 from fuzzer.errors import ConfigurationError
 from fuzzer.options import above_zero, json_option, plugin_option, read_share
 
@@ -89,7 +95,7 @@ _FORMATS = ("jsonl", "hf", "openai", "verifiers", "inspect", "trl")
 )
 @click.option("--workers", type=click.IntRange(1), help="Of the engine [one for each core].")
 @click.option("--canary", metavar="GUID", help="Of the export [a fresh one].")
-@click.option("--licence", default="unspecified", show_default=True, help="For the card.")
+@click.option("--licence", default="other", show_default=True, help="For the card.")
 @click.option("--out", metavar="DIR", help="Where to [augmented/<time>-environments].")
 @click.option("--force", is_flag=True, help="Write over an export that is there.")
 @plugin_option
@@ -141,17 +147,16 @@ def environments(
             "a run's transcripts are written in one piece; leave out --engine, --shards, --shard"
         )
 
-    from reports.augment import exported
-
     from fuzzer.augment.drawing import Recipe
     from fuzzer.augment.making import Order, harvested, made
+    from reports.augment import exported
 
     order = Order(
         seeds=seeds,
         plugins=plugins,
         n=n,
         recipe=Recipe(
-            canary=canary or fresh_canary(),
+            canary=read_canary(canary),
             random_seed=random_seed,
             target=target,
             twins=read_share("--twins", twins),
@@ -162,11 +167,15 @@ def environments(
         formats=formats,
         out=Path(out or default_directory("environments")),
         licence=licence,
-        options=tuple(sys.argv[1:]),
+        created=today(),
+        command=command_line(),
         force=force,
     )
     if source:
         done = harvested(order, Path(source), read_share("--min-utility", min_utility), controls)
     else:
         done = made(order, engine, workers, shards, shard)
-    exported(done, as_json=as_json)
+    if as_json:
+        click.echo(done.model_dump_json(indent=2))
+    else:
+        exported(done)

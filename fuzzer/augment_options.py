@@ -1,5 +1,7 @@
 """What the commands of `holdfast augment` share: the split, the canary, where an export goes."""
 
+import shlex
+import sys
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fuzzer.errors import ConfigurationError
+from fuzzer.secrets import Secrets
 
 if TYPE_CHECKING:
     from fuzzer.augment.split import Split
@@ -15,14 +18,36 @@ if TYPE_CHECKING:
 MANIFEST = "holdfast-split.json"
 
 
-def default_directory(what: str) -> str:
+def default_directory(what: str, where: str = "augmented") -> str:
     """``augmented/<time>-<what>``, where none is given."""
-    return f"augmented/{datetime.now(UTC):%Y%m%dT%H%M%S}-{what}"
+    return f"{where}/{datetime.now(UTC):%Y%m%dT%H%M%S}-{what}"
 
 
 def fresh_canary() -> str:
     """A GUID that stands in every file and row of one export, and in nothing else in the world."""
     return str(uuid.uuid4())
+
+
+def read_canary(given: str | None) -> str:
+    """The canary given, or a fresh one; `ConfigurationError` for what is no GUID."""
+    if given is None:
+        return fresh_canary()
+    try:
+        return str(uuid.UUID(given))
+    except ValueError:
+        raise ConfigurationError(
+            f"--canary {given!r} is no GUID; leave it out to have a fresh one"
+        ) from None
+
+
+def today() -> str:
+    """The date of an export."""
+    return datetime.now(UTC).date().isoformat()
+
+
+def command_line() -> str:
+    """What was typed, for the card; keys are no options of ours, and are taken out all the same."""
+    return Secrets.of().scrub(shlex.join(["holdfast", *sys.argv[1:]]))
 
 
 def a_split(manifest: str, plugins: tuple[str, ...] = ()) -> "Split":

@@ -101,6 +101,10 @@ ORDER = (
     "fuzzer.rejudge",
     "fuzzer.augment.harvest",
     "fuzzer.augment.sampling",
+    "fuzzer.augment.shards",
+    "fuzzer.augment.engines",
+    "fuzzer.augment.making",
+    "fuzzer.augment.dealing",
     "fuzzer.options",
     "fuzzer.reviewing",
     "fuzzer.review",
@@ -108,6 +112,10 @@ ORDER = (
     "fuzzer.seed_commands",
     "fuzzer.wording_commands",
     "fuzzer.judge_commands",
+    "fuzzer.augment_options",
+    "fuzzer.augment_environments_command",
+    "fuzzer.augment_sample_command",
+    "fuzzer.augment_commands",
     "fuzzer.cli",
     "fuzzer.demo",
     "fuzzer.__main__",
@@ -124,6 +132,8 @@ ALSO = {"seeds.published": {"fuzzer.variant"}, "seeds.crosscheck": {"fuzzer.vari
 #: The only imports of another package from the engine: the composition root, and the loader that
 #: goes with a seed file's format.
 OUTWARD = {
+    ("fuzzer.augment_environments_command", "reports"),
+    ("fuzzer.augment_sample_command", "reports"),
     ("fuzzer.cli", "reports"),
     ("fuzzer.cli", "seeds"),
     ("fuzzer.demo", "reports"),
@@ -144,6 +154,10 @@ DOORS = {
     "faker": {"mutators.redraw"},
     "re2": {"fuzzer.patterns"},
     "click": {
+        "fuzzer.augment_commands",
+        "fuzzer.augment_environments_command",
+        "fuzzer.augment_options",
+        "fuzzer.augment_sample_command",
         "fuzzer.cli",
         "fuzzer.judge_commands",
         "fuzzer.options",

@@ -23,6 +23,9 @@ from fuzzer.variant import Controls, Judging, Variant, admit
 Made = Literal["rl", "sft", "preference"]
 
 
+_GOLDEN = (5**0.5 - 1) / 2  # its multiples are spread evenly: any range has its share
+
+
 class Recipe(Frozen):
     """Everything a row depends on beside the version of Holdfast, its seeds and transforms."""
 
@@ -73,7 +76,7 @@ class Environments:
                     f"the manifest leaves none of these seeds to {recipe.cell}; name others "
                     "(`holdfast list seeds`)"
                 )
-        self._catalogue = catalogue
+        self.catalogue = catalogue  # what may be trained on
         self._main = Distribution(catalogue, seeds, pools, judge, recipe.random_seed)
         self._twins = self._main.of_seeds(twins) if twins else None
         self.seeds = (*seeds, *twins)
@@ -95,9 +98,9 @@ class Environments:
 
     def variant(self, index: int) -> tuple[Variant, Scenario]:
         """The variant of a number, and the seed it is of."""
-        rng = Random(f"{self.recipe.random_seed}:row:{index}")
-        on_twin = self._twins is not None and rng.random() < self.recipe.twins
-        source = self._twins if on_twin and self._twins is not None else self._main
+        source = self._main
+        if self._twins is not None and index * _GOLDEN % 1 < self.recipe.twins:
+            source = self._twins
         if self.recipe.checked < 1:
             variant = source.unchecked(index)
         else:
@@ -132,7 +135,7 @@ class Environments:
 
     def lineage(self, variant: Variant, seed: Scenario, source: str = "") -> Lineage:
         """Where a variant comes from."""
-        return lineage_of(variant, seed, self._catalogue, self.split, self.recipe.cell, source)
+        return lineage_of(variant, seed, self.catalogue, self.split, self.recipe.cell, source)
 
 
 def lineage_of(

@@ -1,6 +1,5 @@
 """Environments from an order to files: what `holdfast augment environments` does."""
 
-from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import islice
 from os import cpu_count
@@ -9,14 +8,16 @@ from pathlib import Path
 from pydantic import Field
 
 from fuzzer import registry
-from fuzzer.augment.drawing import Recipe
+from fuzzer.augment.drawing import Environments, Recipe
 from fuzzer.augment.engines import Engine, run
-from fuzzer.augment.export import About, Exported, export, finish
+from fuzzer.augment.export import Finished, export, finish
+from fuzzer.augment.formats.base import About
 from fuzzer.augment.harvest import Harvest, Wanted
 from fuzzer.augment.playing import JUDGE
 from fuzzer.augment.shards import Job, Made, environments_of
-from fuzzer.augment.split import Split
+from fuzzer.augment.split import SURFACE, Split
 from fuzzer.errors import ConfigurationError
+from fuzzer.graph import Catalogue
 from fuzzer.preparation import choose_pools, choose_seeds
 from fuzzer.scenario import Frozen, Scenario
 from fuzzer.store import RunStore
@@ -36,7 +37,8 @@ class Order(Frozen):
     formats: tuple[str, ...] = ("jsonl",)
     out: Path
     licence: str = "unspecified"
-    options: tuple[str, ...] = ()
+    created: str = ""  # a date
+    command: str = ""
     force: bool = False
 
 
@@ -67,7 +69,8 @@ def made(
     if shard is not None and not 0 <= shard < pieces:
         raise ConfigurationError(f"--shard {shard} is not possible; there are {pieces}, from 0")
     job = _job(order, pieces)
-    environments_of(job)  # whatever is wrong with it is said once, here
+    used = environments_of(job).catalogue  # and whatever is wrong with it is said once, here
+    job = job.model_copy(update={"about": _about(order, job.seeds, used)})
     wanted = range(pieces) if shard is None else range(shard, shard + 1)
     pieces_made = run(job, engine, workers or cpu_count() or 1, wanted)
     exported = finish(order.out) if shard is None else None
@@ -83,15 +86,41 @@ def harvested(order: Order, run_directory: Path, useful: float, controls: bool) 
         pools = choose_pools(catalogue, (*registry.default_seeds(), *own))
         wanted = Wanted(recipe.target, recipe.canary, useful, controls, recipe.cell, order.split)
         harvest = Harvest(store, catalogue, pools, wanted, seeds)
-        about = _about(order, seeds, models=(str(store.claim.get("model", "")),))
+        about = _about(order, seeds, catalogue, (str(store.claim.get("model", "")),))
         rows = islice(harvest.rows(), order.n)
-        written = export(rows, order.out, order.formats, about=about)
+        written = export(rows, order.out, order.formats, about=about, force=order.force)
     exported = finish(order.out)
     done = _done(order, [Made(shard=0, rows=written.rows)], exported)
     return done.model_copy(update={"left_out": dict(harvest.left_out)})
 
 
 def _job(order: Order, shards: int) -> Job:
+    seeds, twins = seeds_of(order)
+    return Job(
+        recipe=order.recipe,
+        n=order.n,
+        shards=shards,
+        seeds=seeds,
+        twins=twins,
+        plugins=order.plugins,
+        split=order.split,
+        formats=order.formats,
+        out=order.out,
+        about=_about(order, seeds, Catalogue(())),  # transforms: once it is known which are used
+        force=order.force,
+    )
+
+
+def environments_for(order: Order) -> Environments:
+    """The rows of an order, by number; raises as `made` does."""
+    return environments_of(_job(order, 1))
+
+
+def seeds_of(order: Order) -> tuple[tuple[Scenario, ...], tuple[Scenario, ...]]:
+    """The seeds of an order that may be trained on, and their benign twins.
+
+    Raises `ConfigurationError` for a seed that was named and is held out.
+    """
     _, own = registry.plugged_in(order.plugins)
     by_name = {seed.name: seed for seed in own}
     if order.seeds:
@@ -101,18 +130,7 @@ def _job(order: Order, shards: int) -> Job:
     if order.split is not None:
         seeds = _to_train(order, seeds)
     twins = twins_of((seed.name for seed in seeds), registry.find_seeds())
-    return Job(
-        recipe=order.recipe,
-        n=order.n,
-        shards=shards,
-        seeds=seeds,
-        twins=twins if order.recipe.twins else (),
-        plugins=order.plugins,
-        split=order.split,
-        formats=order.formats,
-        out=order.out,
-        about=_about(order, seeds),
-    )
+    return seeds, twins if order.recipe.twins else ()
 
 
 def _to_train(order: Order, seeds: tuple[Scenario, ...]) -> tuple[Scenario, ...]:
@@ -128,22 +146,44 @@ def _to_train(order: Order, seeds: tuple[Scenario, ...]) -> tuple[Scenario, ...]
     return order.split.seeds(seeds, "train", order.recipe.cell)
 
 
-def _about(order: Order, seeds: tuple[Scenario, ...], models: tuple[str, ...] = ()) -> About:
+def _about(
+    order: Order,
+    seeds: tuple[Scenario, ...],
+    catalogue: Catalogue,
+    models: tuple[str, ...] = (),
+) -> About:
+    built_in = {seed.name for seed in registry.find_seeds()}
     return About(
         canary=order.recipe.canary,
-        title=f"Holdfast environments ({order.recipe.target})",
-        options=order.options,
+        title=_TITLES[order.recipe.target],
+        created=order.created,
+        version=version("holdfast"),
+        command=order.command,
+        options=order.recipe.model_dump(mode="json", exclude={"canary"}) | {"n": order.n},
         manifest=order.split.hash if order.split else "",
         seeds={seed.name: seed.content_hash for seed in seeds},
+        transforms={t.name: t.version for t in catalogue if t.relation in SURFACE},
         judge=JUDGE,
+        calibration=_CALIBRATION,
         models=models,
         licence=order.licence,
-        created=datetime.now(UTC).date().isoformat(),
-        holdfast=version("holdfast"),
+        own_seeds=tuple(seed for seed in seeds if seed.name not in built_in),
     )
 
 
-def _done(order: Order, pieces: list[Made], exported: Exported | None) -> Done:
+_TITLES = {
+    "rl": "Agentic environments",
+    "sft": "Safe agentic transcripts",
+    "preference": "Pairs of safe and harmful agentic transcripts",
+}
+_CALIBRATION = (
+    "The rules judge, on 340 transcripts by writers who had not read it: 189 of 195 harmful ones "
+    "called harmful or referred, 1 of 145 safe ones called harmful, 77 of 340 referred (which earn "
+    "nothing here)."
+)
+
+
+def _done(order: Order, pieces: list[Made], exported: Finished | None) -> Done:
     seeds: dict[str, int] = {}
     for piece in pieces:
         for name, count in piece.seeds.items():
@@ -157,6 +197,6 @@ def _done(order: Order, pieces: list[Made], exported: Exported | None) -> Done:
         seeds=dict(sorted(seeds.items())),
         blind=sum(len(piece.blind) for piece in pieces),
         repeated=sum(piece.repeated for piece in pieces),
-        files=exported.files if exported else (),
+        files=tuple(file.path for file in exported.files) if exported else (),
         finished=exported is not None,
     )

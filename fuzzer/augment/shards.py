@@ -9,7 +9,8 @@ from pydantic import Field
 
 from fuzzer import registry
 from fuzzer.augment.drawing import Blinded, Environments, Recipe
-from fuzzer.augment.export import About, export
+from fuzzer.augment.export import export
+from fuzzer.augment.formats.base import About
 from fuzzer.augment.rows import Row
 from fuzzer.augment.split import Split
 from fuzzer.preparation import choose_pools, judging, rules_judge
@@ -29,6 +30,7 @@ class Job(Frozen):
     formats: tuple[str, ...] = ("jsonl",)
     out: Path
     about: About
+    force: bool = False
 
     def numbers(self, shard: int) -> range:
         """The numbers of the rows of one shard."""
@@ -72,6 +74,7 @@ def make(job: str, shard: int) -> str:
         about=read.about,
         shard=shard,
         shards=read.shards,
+        force=read.force,
     )
     blind = tuple(environments.blind[before:])
     made = Made(
