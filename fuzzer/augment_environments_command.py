@@ -74,6 +74,13 @@ _FORMATS = ("jsonl", "hf", "openai", "verifiers", "inspect", "trl")
     show_default=True,
     help="Held to its controls first; a judge that would be blind there rewards nothing.",
 )
+@click.option(
+    "--siblings",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Rows that share names, tools and mails: faster, and less varied.",
+)
 @click.option("--seed", "random_seed", default=0, show_default=True, help="Random seed.")
 @click.option(
     "--format",
@@ -113,6 +120,7 @@ def environments(
     cell: "Literal['train', 'dev']",
     twins: str,
     checked: str,
+    siblings: int,
     random_seed: int,
     formats: tuple[str, ...],
     shards: int | None,
@@ -161,6 +169,7 @@ def environments(
             target=target,
             twins=read_share("--twins", twins),
             checked=read_share("--check", checked),
+            siblings=siblings,
             cell=cell,
         ),
         split=None if no_split else a_split(manifest, plugins),

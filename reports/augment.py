@@ -26,7 +26,7 @@ def exported(done: "Done", *, stream: TextIO | None = None) -> None:
         out.print()
     left = {
         "word for word a row before it": done.repeated,
-        "blind (spot checks)": done.blind,
+        "blind": done.blind,
         **done.left_out,
     }
     told = "; ".join(f"{count:,} {line(why, 80)}" for why, count in left.items() if count)

@@ -88,6 +88,7 @@ ORDER = (
     "fuzzer.augment.split",
     "fuzzer.augment.talk",
     "fuzzer.augment.playing",
+    "fuzzer.augment.siblings",
     "fuzzer.augment.drawing",
     "fuzzer.augment.diversity",
     "fuzzer.augment.formats",

@@ -51,7 +51,7 @@ class Done(Frozen):
     target: str
     rows: int
     seeds: dict[str, int] = Field(default_factory=dict)
-    blind: int = 0  # left out, of those spot-checked
+    blind: int = 0  # left out, of those looked at
     repeated: int = 0  # left out: word for word a row before it in its shard
     left_out: dict[str, int] = Field(default_factory=dict)  # of a run's trials, by reason
     files: tuple[str, ...] = ()
