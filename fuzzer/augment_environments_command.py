@@ -104,6 +104,7 @@ _FORMATS = ("jsonl", "hf", "openai", "verifiers", "inspect", "trl")
 @click.option("--canary", metavar="GUID", help="Of the export [a fresh one].")
 @click.option("--licence", default="other", show_default=True, help="For the card.")
 @click.option("--out", metavar="DIR", help="Where to [augmented/<time>-environments].")
+@click.option("--resume", is_flag=True, help="Make what is missing of the export in --out.")
 @click.option("--force", is_flag=True, help="Write over an export that is there.")
 @plugin_option
 @json_option
@@ -130,6 +131,7 @@ def environments(
     canary: str | None,
     licence: str,
     out: str | None,
+    resume: bool,
     force: bool,
     plugins: tuple[str, ...],
     as_json: bool,
@@ -150,9 +152,12 @@ def environments(
             "--shard without --canary would give every shard a canary of its own; give the same "
             "--canary GUID for all of them"
         )
-    if source and (engine != "local" or shards or shard is not None):
+    if resume and out is None:
+        raise ConfigurationError("--resume needs --out with the export to go on with")
+    if source and (engine != "local" or shards or shard is not None or resume):
         raise ConfigurationError(
-            "a run's transcripts are written in one piece; leave out --engine, --shards, --shard"
+            "a run's transcripts are written in one piece; leave out --engine, --shards, "
+            "--shard, --resume"
         )
 
     from fuzzer.augment.drawing import Recipe
@@ -179,6 +184,7 @@ def environments(
         created=today(),
         command=command_line(),
         force=force,
+        resume=resume,
     )
     if source:
         done = harvested(order, Path(source), read_share("--min-utility", min_utility), controls)

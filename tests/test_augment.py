@@ -8,6 +8,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
+from fuzzer.augment import engines, shards
 from fuzzer.augment.export import read_export, rows_of
 from fuzzer.augment.playing import rebuild, score
 from fuzzer.augment.split import read_split
@@ -78,6 +79,40 @@ def test_shards_made_apart_are_the_shards_made_together(here):
     for name in names:
         parts = [(here / folder / "canonical" / name).read_bytes() for folder in ("whole", "parts")]
         assert parts[0] == parts[1]
+
+
+def test_a_killed_export_goes_on_where_it_stopped(here, monkeypatch):
+    order = ("environments", "-n", 9, "--shards", 3, "--canary", CANARY)
+    told(*order, "--out", "whole")
+    made = shards.make
+
+    def killed(job, shard):
+        if shard == 1:
+            raise KeyboardInterrupt
+        return made(job, shard)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(engines, "make", killed)
+        assert augment(*order, "--out", "cut").exit_code == 130
+    assert not (here / "cut/export.json").exists()
+    asked = []
+
+    def noted(job, shard):
+        asked.append(shard)
+        return made(job, shard)
+
+    with monkeypatch.context() as counting:
+        counting.setattr(engines, "make", noted)
+        done = told("environments", "-n", 9, "--shards", 3, "--out", "cut", "--resume")
+    assert asked == [1, 2]
+    assert (done["rows"], done["canary"]) == (9, CANARY)
+    for path in (here / "whole/canonical").glob("part-*"):
+        assert path.read_bytes() == (here / "cut/canonical" / path.name).read_bytes()
+    ran = augment("environments", "--out", "cut", "--resume")
+    assert "holds no unfinished export" in ran.stderr
+    told(*order, "--shard", 0, "--out", "begun")
+    ran = augment("environments", "-n", 10, "--shards", 3, "--out", "begun", "--resume")
+    assert "another export that was not finished" in ran.stderr
 
 
 def test_processes_make_the_same_bytes(here):

@@ -190,6 +190,22 @@ def finish(out: Path) -> Finished:
     return made
 
 
+def begun(out: Path) -> tuple[About, tuple[int, ...]]:
+    """What an unfinished export says of itself, and which of its shards are complete.
+
+    Raises `ConfigurationError` where there is none to go on with.
+    """
+    plan = _plan(out)
+    if plan is None:
+        raise ConfigurationError(
+            f"{str(out)!r} holds no unfinished export; leave out --resume to start one"
+        )
+    state = out / _STATE
+    return plan.about, tuple(
+        i for i in range(plan.shards) if (state / _name(plan, i, "json")).exists()
+    )
+
+
 def read_export(out: Path) -> Finished:
     """What a finished export says of itself; `ConfigurationError` where there is none."""
     try:

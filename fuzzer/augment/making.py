@@ -10,7 +10,7 @@ from pydantic import Field
 from fuzzer import registry
 from fuzzer.augment.drawing import Environments, Recipe
 from fuzzer.augment.engines import Engine, run
-from fuzzer.augment.export import Finished, export, finish
+from fuzzer.augment.export import Finished, begun, export, finish
 from fuzzer.augment.formats.base import About
 from fuzzer.augment.harvest import Harvest, Wanted
 from fuzzer.augment.playing import JUDGE
@@ -40,6 +40,7 @@ class Order(Frozen):
     created: str = ""  # a date
     command: str = ""
     force: bool = False
+    resume: bool = False
 
 
 class Done(Frozen):
@@ -68,13 +69,25 @@ def made(
     pieces = shards or max(1, -(-order.n // ROWS_A_SHARD))
     if shard is not None and not 0 <= shard < pieces:
         raise ConfigurationError(f"--shard {shard} is not possible; there are {pieces}, from 0")
+    order, complete = _gone_on(order)
     job = _job(order, pieces)
     used = environments_of(job).catalogue  # and whatever is wrong with it is said once, here
     job = job.model_copy(update={"about": _about(order, job.seeds, used)})
     wanted = range(pieces) if shard is None else range(shard, shard + 1)
-    pieces_made = run(job, engine, workers or cpu_count() or 1, wanted)
+    missing = [number for number in wanted if number not in complete]
+    pieces_made = run(job, engine, workers or cpu_count() or 1, missing)
     exported = finish(order.out) if shard is None else None
     return _done(order, pieces_made, exported)
+
+
+def _gone_on(order: Order) -> tuple[Order, tuple[int, ...]]:
+    """The order as it was begun, if it is to go on, and the shards that are there."""
+    if not order.resume:
+        return order, ()
+    about, complete = begun(order.out)
+    recipe = order.recipe.model_copy(update={"canary": about.canary})
+    told = {"recipe": recipe, "created": about.created, "command": about.command}
+    return order.model_copy(update=told), complete
 
 
 def harvested(order: Order, run_directory: Path, useful: float, controls: bool) -> Done:
@@ -193,7 +206,7 @@ def _done(order: Order, pieces: list[Made], exported: Finished | None) -> Done:
         canary=order.recipe.canary,
         manifest=order.split.hash if order.split else "",
         target=order.recipe.target,
-        rows=sum(piece.rows for piece in pieces),
+        rows=exported.summary.rows if exported else sum(piece.rows for piece in pieces),
         seeds=dict(sorted(seeds.items())),
         blind=sum(len(piece.blind) for piece in pieces),
         repeated=sum(piece.repeated for piece in pieces),
