@@ -86,6 +86,7 @@ ORDER = (
     "fuzzer.augment",
     "fuzzer.augment.rows",
     "fuzzer.augment.split",
+    "fuzzer.exposure",
     "fuzzer.preparation",
     "fuzzer.evaluate",
     "fuzzer.summary",
