@@ -101,9 +101,9 @@ class Split(Frozen):
         names = {t.name for t in kept}
         return Catalogue(kept, {name: p for name, p in known.pools.items() if name in names})
 
-    def _of(self, name: str, pool: tuple[Step, ...], cells: Iterable[Cell]) -> tuple[Step, ...]:
+    def _of(self, name: str, pool: tuple[Step, ...], cells: tuple[Cell, ...]) -> tuple[Step, ...]:
         known = self._cells(name, pool)
-        return tuple(step for step in pool if known.get(step.key) in cells)
+        return tuple(step for step in pool if known.get(step.key, "") in cells)
 
     def _cells(self, name: str, pool: tuple[Step, ...]) -> dict[bytes, Cell]:
         """The cell of each value of a pool by its key; the last pool asked about is kept."""
