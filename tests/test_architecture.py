@@ -86,8 +86,12 @@ ORDER = (
     "fuzzer.augment",
     "fuzzer.augment.rows",
     "fuzzer.augment.split",
+    "fuzzer.augment.shingles",
+    "fuzzer.augment.contamination",
+    "fuzzer.augment.checking",
     "fuzzer.exposure",
     "fuzzer.preparation",
+    "fuzzer.augment.dealing",
     "fuzzer.evaluate",
     "fuzzer.summary",
     "fuzzer.twins",
@@ -103,6 +107,8 @@ ORDER = (
     "fuzzer.review_commands",
     "fuzzer.seed_commands",
     "fuzzer.wording_commands",
+    "fuzzer.augment_check_command",
+    "fuzzer.augment_split_command",
     "fuzzer.judge_commands",
     "fuzzer.cli",
     "fuzzer.demo",
@@ -120,6 +126,8 @@ ALSO = {"seeds.published": {"fuzzer.variant"}, "seeds.crosscheck": {"fuzzer.vari
 #: The only imports of another package from the engine: the composition root, and the loader that
 #: goes with a seed file's format.
 OUTWARD = {
+    ("fuzzer.augment_check_command", "reports"),
+    ("fuzzer.augment_split_command", "reports"),
     ("fuzzer.cli", "reports"),
     ("fuzzer.cli", "seeds"),
     ("fuzzer.demo", "reports"),
@@ -140,6 +148,8 @@ DOORS = {
     "faker": {"mutators.redraw"},
     "re2": {"fuzzer.patterns"},
     "click": {
+        "fuzzer.augment_check_command",
+        "fuzzer.augment_split_command",
         "fuzzer.cli",
         "fuzzer.judge_commands",
         "fuzzer.options",
