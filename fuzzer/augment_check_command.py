@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fuzzer.options import json_option, plugin_option
+from fuzzer.options import above_zero, json_option, plugin_option
 
 if TYPE_CHECKING:
     from fuzzer.augment.checking import Checked, Likeness, Part
@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 @click.option(
     "--split", "manifest", required=True, metavar="MANIFEST", help="The split it was made under."
 )
+@click.option(
+    "--references",
+    default=128,
+    show_default=True,
+    help="Held-out variants to compare with, of each kind.",
+)
 @plugin_option
 @json_option
 def check(
@@ -26,6 +32,7 @@ def check(
     export: str,
     seeds: tuple[str, ...],
     manifest: str,
+    references: int,
     plugins: tuple[str, ...],
     as_json: bool,
 ) -> None:
@@ -34,6 +41,8 @@ def check(
     EXPORT is a canonical .jsonl file or a folder of them; SEED are seed files of your own that were
     dealt beside the installed ones. Exits with 0 (clean) or 1 (a leak was found).
     """
+    above_zero(references=references)
+
     from fuzzer.augment.checking import check as checked
     from fuzzer.augment.checking import read_rows
     from fuzzer.augment.contamination import Guard
@@ -43,7 +52,8 @@ def check(
     split = read_split(Path(manifest))
     catalogue, own = plugged_in(plugins)
     known = (*find_seeds(), *own, *map(find_seed, seeds))
-    guard = Guard(split, {s.name: s for s in known}.values(), catalogue, catalogue.pools)
+    seeds_known = {seed.name: seed for seed in known}.values()
+    guard = Guard(split, seeds_known, catalogue, catalogue.pools, draws=references)
     found = checked(read_rows(Path(export)), guard)
     if as_json:
         click.echo(json.dumps(found.model_dump(mode="json"), indent=2))
