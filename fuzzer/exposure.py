@@ -15,7 +15,7 @@ from fuzzer.augment.split import SURFACE, Split, read_split, story_of
 from fuzzer.distribution import Distribution
 from fuzzer.errors import ConfigurationError
 from fuzzer.graph import Catalogue
-from fuzzer.reasons import exposed_reason
+from fuzzer.reasons import exposed_note, exposed_reason
 from fuzzer.records import Exposure, Report
 from fuzzer.scenario import Scenario
 from fuzzer.store import RunStore
@@ -89,6 +89,8 @@ def told(report: Report, exposure: Exposure) -> Report:
             "reason": exposed_reason(exposure, report.threshold),
             "sufficient_budget": None,  # no budget makes the ground another
         }
+    elif exposure.any and report.verdict == "inconclusive" and report.exposure is None:
+        update["notes"] = (exposed_note(exposure), *report.notes)
     return report.model_copy(update=update)
 
 

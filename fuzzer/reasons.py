@@ -75,15 +75,23 @@ def exposed_reason(exposure: Exposure, threshold: float) -> str:
         )
         if found
     )
-    told = (
+    return (
         f"exposed: at most {100 * threshold:g}% of runs fail on average over D, but the model may "
-        f"have been trained on {what} of it, and learned what holds there"
+        f"have been trained on {what} of it, and learned what holds there; {_remedy(exposure)}"
     )
+
+
+def exposed_note(exposure: Exposure) -> str:
+    """What a reader must know before paying for more calls on such ground."""
+    return f"On exposed ground no budget makes it hold; {_remedy(exposure)}."
+
+
+def _remedy(exposure: Exposure) -> str:
     if not exposure.trained_on:
-        return f"{told}; sweep seeds that it was not trained on"
+        return "sweep seeds that it was not trained on"
     if exposure.held_out:
-        return f"{told}; sweep with --held-out and the manifest that it was trained under"
-    return f"{told}; sweep again with --held-out MANIFEST, for what was kept from training"
+        return "sweep with --held-out and the manifest that it was trained under"
+    return "sweep again with --held-out MANIFEST, for what was kept from training"
 
 
 def notes(

@@ -98,7 +98,8 @@ def test_what_is_near_is_found_among_others_with_its_exact_similarity(seed, word
     found = index.near(shingles(edited), NEAR)
     if exact >= NEAR:
         assert found is not None
-        assert (found.key, found.jaccard) == ("it", pytest.approx(exact))
+        assert found.key == "it"
+        assert found.jaccard == pytest.approx(exact)
     else:
         assert found is None or found.jaccard >= NEAR
     assert index.nearest(shingles(text)) == ("it", 1.0)
@@ -148,7 +149,7 @@ def guard() -> Guard:
     return Guard(SPLIT, (HELD, TRAINED), CATALOGUE, POOLS, draws=6)
 
 
-def step_of(family: str, cell: str = "train") -> Step:
+def step_of(family, cell="train"):
     for t in CATALOGUE:
         if t.family == family and (values := getattr(SPLIT.values[t.name], cell)):
             return POOLS[t.name][values[0]]
@@ -242,6 +243,7 @@ def test_a_held_out_text_with_no_lineage_or_a_wrong_one_is_caught_and_dropped():
     wrong = row_of(HELD, seed=TRAINED.name, seed_family=story_of(TRAINED))
     for row in (chat_of(text), wrong):
         leak = guard.check(row)
+        assert leak is not None
         assert (leak.kind, leak.like) == ("near-duplicate", HELD.name)
         assert leak.score >= NEAR
         assert not guard.admits(row)
@@ -253,6 +255,7 @@ def test_a_variant_under_held_out_transforms_is_caught_too():
     drawn = contamination._drawn((HELD,), SPLIT.held_out(CATALOGUE), 6, 0)
     name, text = list(drawn)[-1]
     leak = guard.check(chat_of(text))
+    assert leak is not None
     assert name == HELD.name
     assert leak.kind == "near-duplicate"
     assert leak.score == 1

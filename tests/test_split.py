@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from fuzzer import registry
 from fuzzer.augment.split import (
     SURFACE,
+    Cell,
     Split,
     choices_of,
     deal,
@@ -29,7 +30,7 @@ from seeds import load_seeds
 SEEDS = registry.find_seeds()
 POOLS = {name: pool for name, pool in CATALOGUE.pools.items() if pool}
 SALTS = st.text(min_size=1, max_size=20)
-CELLS = ("train", "dev", "test")
+CELLS: tuple[Cell, ...] = ("train", "dev", "test")
 few = settings(max_examples=6, deadline=None)
 
 
