@@ -2,8 +2,10 @@
 
 import click
 
+from fuzzer.augment_check_command import check
 from fuzzer.augment_environments_command import environments
 from fuzzer.augment_sample_command import sample
+from fuzzer.augment_split_command import split
 
 
 @click.group()
@@ -11,5 +13,5 @@ def augment() -> None:
     """Training environments and datasets, with a split that keeps the test honest."""
 
 
-for command in (environments, sample):
+for command in (environments, sample, split, check):
     augment.add_command(command)

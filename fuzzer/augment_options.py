@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fuzzer.augment_split_command import dealt_now
 from fuzzer.errors import ConfigurationError
 from fuzzer.secrets import Secrets
 
@@ -65,9 +66,7 @@ def a_split(manifest: str, plugins: tuple[str, ...] = ()) -> "Split":
             f"there is no manifest {manifest!r}; make one with `holdfast augment split --out "
             f"{manifest}`, or leave out --split to have {MANIFEST} made here"
         )
-    from fuzzer.augment.dealing import deal_to
-
-    split = deal_to(path, plugins)
+    split = dealt_now(path, plugins)
     click.echo(
         f"Dealt a split into {manifest}: keep it, and the salt beside it, with those who test "
         "(`holdfast sweep --held-out`).",

@@ -59,10 +59,10 @@ def test_the_salt_is_its_owners_alone(here, monkeypatch):
     monkeypatch.delenv("HOLDFAST_SALT")
     ran = augment("environments", "-n", 1, "--out", "out")
     assert ran.exit_code == 0, ran.output
-    salt = here / "holdfast-split.json.salt"
+    salt = here / "holdfast-split.salt"
     assert stat.S_IMODE(os.stat(salt).st_mode) == 0o600
     secret = salt.read_text().strip()
-    assert len(secret) == 32
+    assert len(secret) == 64
     for path in [here / "holdfast-split.json", *(here / "out").rglob("*.*")]:
         assert secret not in path.read_text(), path
     assert secret not in ran.output
