@@ -26,6 +26,7 @@ def exported(done: "Done", *, stream: TextIO | None = None) -> None:
         out.print()
     left = {
         "word for word a row before it": done.repeated,
+        "too like what is held out": done.alike,
         "blind": done.blind,
         **done.left_out,
     }

@@ -11,8 +11,10 @@ from click.testing import CliRunner
 from fuzzer.augment import engines, shards
 from fuzzer.augment.export import read_export, rows_of
 from fuzzer.augment.playing import rebuild, score
+from fuzzer.augment.shards import guard_of
 from fuzzer.augment.split import read_split
 from fuzzer.cli import main
+from fuzzer.errors import ConfigurationError
 from mutators import CATALOGUE
 
 CANARY = "01234567-89ab-cdef-0123-456789abcdef"
@@ -115,6 +117,7 @@ def test_a_killed_export_goes_on_where_it_stopped(here, monkeypatch):
     assert "another export that was not finished" in ran.stderr
 
 
+@pytest.mark.slow
 def test_processes_make_the_same_bytes(here):
     order = ("environments", "-n", 6, "--shards", 2, "--canary", CANARY)
     told(*order, "--out", "one")
@@ -159,6 +162,18 @@ def test_pairs_hold_the_same_variant_from_both_sides(here):
     )
     assert alone["rows"] + alone["left_out"]["nothing to compare it with"] <= done["rows"]
     assert not any("control" in row.lineage.source for row in rows_of(here / "alone"))
+
+
+def test_what_the_manifest_holds_out_stops_an_export(here):
+    """A leak of lineage is a fault of ours, or a mixed-up manifest; either way nothing is made."""
+    told("environments", "-n", 3, "--out", "out")
+    split = read_split(here / "holdfast-split.json")
+    row = next(rows_of(here / "out"))
+    others = {**split.stories, row.lineage.seed_family: "test"}
+    moved = split.model_copy(update={"stories": others})
+    assert guard_of(split, ()).admits(row)
+    with pytest.raises(ConfigurationError, match="must not be exported"):
+        guard_of(moved, ()).admits(row)
 
 
 def test_a_sweep_gives_rows_only_where_nothing_is_held_out(here):

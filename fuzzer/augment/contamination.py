@@ -329,12 +329,12 @@ class Guard:
         what = f"it holds text of {key} ({runs} runs of eight words)"
         return Leak(row=row.id, kind="passage", what=what, like=key, score=runs)
 
-    def admits(self, row: Row) -> bool:
-        """Whether a row may be written; what may not is counted.
+    def admits(self, row: Row, *, text: bool = True) -> bool:
+        """Whether a row may be written; what may not is counted. `text`: its likeness counts too.
 
         Raises `ConfigurationError` for a leak of lineage: then the export itself is made wrongly.
         """
-        leak = self.check(row)
+        leak = self.lineages.leak(row) or (self.likeness(row) if text else None)
         if leak is None:
             return True
         if leak.kind == "lineage":

@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from fuzzer.augment.contamination import Guard
 from fuzzer.augment.playing import play_of
 from fuzzer.augment.rows import Kind, Lineage, Row, Said, Target
 from fuzzer.augment.siblings import Siblings
@@ -62,7 +63,9 @@ class Environments:
         pools: Pools,
         judge: Judging,
         split: Split | None = None,
+        guard: Guard | None = None,
     ) -> None:
+        self.guard = guard  # against what is held out: lineage of every row, text of those checked
         self.recipe = recipe
         self.split = split
         self.blind: list[Blinded] = []
@@ -92,12 +95,19 @@ class Environments:
                 yield row
 
     def row(self, index: int) -> Row | None:
-        """One row; None when it is looked at and found blind."""
+        """One row; None when it is looked at and found blind, or too like what is held out.
+
+        Raises `ConfigurationError` when something held out is in its lineage.
+        """
         variant, seed = self.variant(index)
-        if self._spot(index) and (reasons := admit(variant, seed, self._judge).reasons):
+        spotted = self._spot(index)
+        if spotted and (reasons := admit(variant, seed, self._judge).reasons):
             self.blind.append(Blinded(index=index, seed=seed.name, reasons=reasons))
             return None
-        return self._row(index, variant, seed)
+        row = self._row(index, variant, seed)
+        if self.guard is None or self.guard.admits(row, text=spotted):
+            return row
+        return None
 
     def variant(self, index: int) -> tuple[Variant, Scenario]:
         """The variant of a number, and the seed it is of."""
@@ -125,6 +135,11 @@ class Environments:
             play=play_of(variant),
             lineage=self.lineage(variant, seed, source),
         )
+
+    @property
+    def alike(self) -> int:
+        """How many rows were left out so far for being too like what is held out."""
+        return self.guard.dropped.total() if self.guard else 0
 
     @property
     def distribution(self) -> Distribution:

@@ -190,6 +190,13 @@ def finish(out: Path) -> Finished:
     return made
 
 
+def begin(
+    out: Path, formats: Sequence[str], *, about: About, shards: int, force: bool = False
+) -> None:
+    """Claim a folder before several workers write into it; raises as `export` does."""
+    _begin(_Plan(about=about, formats=known(formats), shards=shards), out, force=force)
+
+
 def begun(out: Path) -> tuple[About, tuple[int, ...]]:
     """What an unfinished export says of itself, and which of its shards are complete.
 
@@ -265,7 +272,7 @@ def _begin(plan: _Plan, out: Path, *, force: bool) -> None:
                 f"{str(out)!r} holds {what}; give another folder, or --force to replace it"
             )
         _clear(out)
-    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
+    elif out.exists() and (not out.is_dir() or any(one.name != _STATE for one in out.iterdir())):
         raise ConfigurationError(f"{str(out)!r} is not an empty folder; give another one")
     (out / _STATE).mkdir(parents=True, exist_ok=True)
     write_file(out, f"{_STATE}/plan.json", plan.model_dump_json())

@@ -10,11 +10,11 @@ from pydantic import Field
 from fuzzer import registry
 from fuzzer.augment.drawing import Environments, Recipe
 from fuzzer.augment.engines import Engine, run
-from fuzzer.augment.export import Finished, begun, export, finish
+from fuzzer.augment.export import Finished, begin, begun, export, finish
 from fuzzer.augment.formats.base import About
 from fuzzer.augment.harvest import Harvest, Wanted
 from fuzzer.augment.playing import JUDGE
-from fuzzer.augment.shards import Job, Made, environments_of
+from fuzzer.augment.shards import Job, Made, environments_of, guard_of
 from fuzzer.augment.split import SURFACE, Split
 from fuzzer.errors import ConfigurationError
 from fuzzer.graph import Catalogue
@@ -53,6 +53,7 @@ class Done(Frozen):
     rows: int
     seeds: dict[str, int] = Field(default_factory=dict)
     blind: int = 0  # left out, of those looked at
+    alike: int = 0  # left out: too like what is held out
     repeated: int = 0  # left out: word for word a row before it in its shard
     left_out: dict[str, int] = Field(default_factory=dict)  # of a run's trials, by reason
     files: tuple[str, ...] = ()
@@ -73,6 +74,7 @@ def made(
     job = _job(order, pieces)
     used = environments_of(job).catalogue  # and whatever is wrong with it is said once, here
     job = job.model_copy(update={"about": _about(order, job.seeds, used)})
+    begin(job.out, job.formats, about=job.about, shards=pieces, force=order.force)
     wanted = range(pieces) if shard is None else range(shard, shard + 1)
     missing = [number for number in wanted if number not in complete]
     pieces_made = run(job, engine, workers or cpu_count() or 1, missing)
@@ -100,10 +102,12 @@ def harvested(order: Order, run_directory: Path, useful: float, controls: bool) 
         wanted = Wanted(recipe.target, recipe.canary, useful, controls, recipe.cell, order.split)
         harvest = Harvest(store, catalogue, pools, wanted, seeds)
         about = _about(order, seeds, catalogue, (str(store.claim.get("model", "")),))
-        rows = islice(harvest.rows(), order.n)
+        guard = guard_of(order.split, order.plugins) if order.split else None
+        rows = islice((r for r in harvest.rows() if guard is None or guard.admits(r)), order.n)
         written = export(rows, order.out, order.formats, about=about, force=order.force)
     exported = finish(order.out)
-    done = _done(order, [Made(shard=0, rows=written.rows)], exported)
+    alike = guard.dropped.total() if guard else 0
+    done = _done(order, [Made(shard=0, rows=written.rows, alike=alike)], exported)
     return done.model_copy(update={"left_out": dict(harvest.left_out)})
 
 
@@ -120,7 +124,6 @@ def _job(order: Order, shards: int) -> Job:
         formats=order.formats,
         out=order.out,
         about=_about(order, seeds, Catalogue(())),  # transforms: once it is known which are used
-        force=order.force,
     )
 
 
@@ -209,6 +212,7 @@ def _done(order: Order, pieces: list[Made], exported: Finished | None) -> Done:
         rows=exported.summary.rows if exported else sum(piece.rows for piece in pieces),
         seeds=dict(sorted(seeds.items())),
         blind=sum(len(piece.blind) for piece in pieces),
+        alike=sum(piece.alike for piece in pieces),
         repeated=sum(piece.repeated for piece in pieces),
         files=tuple(file.path for file in exported.files) if exported else (),
         finished=exported is not None,
