@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from fuzzer.augment.formats import canonical, hf, openai
+from fuzzer.augment.formats import canonical, hf, inspect, openai, trl, verifiers
 from fuzzer.augment.formats.base import About, Format, Place, Summary, Writer
 from fuzzer.augment.formats.card import card
 from fuzzer.augment.formats.files import File, write_file
@@ -43,6 +43,9 @@ FORMATS: dict[str, Format] = {
         hf.HF,
         hf.CHAT_LINES,
         openai.OPENAI,
+        verifiers.VERIFIERS,
+        inspect.INSPECT,
+        trl.TRL,
     )
 }
 DONE = "export.json"

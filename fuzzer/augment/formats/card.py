@@ -81,7 +81,7 @@ def line(text: object, limit: int = 500) -> str:
     return shown if len(shown) <= limit else f"{shown[:limit]}…"
 
 
-_MARKS = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&:@$^=\"'])")
+_MARKS = re.compile(r"([\\`*_{}\[\]()<>#|~&:@$]|(?<=www)\.)", re.I)
 
 
 def escape(value: object) -> str:

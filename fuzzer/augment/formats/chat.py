@@ -79,12 +79,21 @@ def said_of(messages: Iterable[Mapping[str, Any]]) -> tuple[Said, ...]:
     return tuple(
         Said(
             role=message["role"],
-            content=message.get("content") or "",
+            content=_content(message.get("content")),
             tool_calls=tuple(_read(call) for call in message.get("tool_calls") or ()),
             tool_call_id=message.get("tool_call_id") or "",
         )
         for message in messages
     )
+
+
+def _content(given: Any) -> str:
+    """What is said: text, or the text among the parts; anything else as JSON."""
+    if given is None or isinstance(given, str):
+        return given or ""
+    if isinstance(given, list) and all(isinstance(part, Mapping) for part in given):
+        return "\n".join(str(part["text"]) for part in given if "text" in part)
+    return text(given)
 
 
 def _read(call: Mapping[str, Any]) -> ToolCall:

@@ -34,9 +34,8 @@ _EVERY: frozenset[Target] = frozenset(SAID)
 
 def columns(target: Target) -> tuple[str, ...]:
     """The columns of a target's rows, in order."""
-    own = ("text",) if target == "text" else (*SAID[target], "tools")
-    play = ("play",) if target == "rl" else ()
-    return ("id", "kind", "target", *own, *play, "lineage", "extra", "canary", "schema_version")
+    own = ("text",) if target == "text" else (*SAID[target], "tools", "play")
+    return ("id", "kind", "target", *own, "lineage", "extra", "canary", "schema_version")
 
 
 def _told(row: Row, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -52,9 +51,7 @@ def _told(row: Row, data: Mapping[str, Any]) -> dict[str, Any]:
     }
     if row.target == "text":
         return told | {"text": row.text}
-    if row.target == "rl":
-        told["play"] = text(data["play"])
-    return told | {"tools": tools_text(row.tools)}
+    return told | {"tools": tools_text(row.tools), "play": text(data["play"])}
 
 
 def row_of(example: Mapping[str, Any]) -> Row:
