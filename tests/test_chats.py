@@ -323,7 +323,7 @@ def test_the_first_row_does_not_decide_alone(tmp_path):
     assert chats.found.startswith("prompts and answers: question, answer")
     assert len(list(chats)) == LOOKED_AT
     with pytest.raises(
-        ConfigurationError, match="line 1 of 'chats.jsonl' does not have this shape"
+        ConfigurationError, match=r"line 1 of 'chats\.jsonl' does not have this shape"
     ):
         list(Chats(chats.path))
 
@@ -379,14 +379,16 @@ def test_a_row_that_does_not_fit_is_named_or_left_out(tmp_path, bad, why):
 def test_bytes_that_are_no_text_are_named(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_bytes(GOOD.encode() + b'\n{"prompt": "\xff", "completion": ""}\n')
-    with pytest.raises(ConfigurationError, match="line 2 of 'a.jsonl' is not UTF-8"):
+    with pytest.raises(ConfigurationError, match=r"line 2 of 'a\.jsonl' is not UTF-8"):
         list(Chats(path))
 
 
 def test_what_is_learned_is_the_same_in_every_row(tmp_path):
     pair = {"prompt": "a", "chosen": "b", "rejected": "c"}
     path = written(tmp_path, [pair, pair, {"prompt": "a", "chosen": "b", "rejected": None}])
-    with pytest.raises(ConfigurationError, match="line 3 .* has answers, where others have a pref"):
+    with pytest.raises(
+        ConfigurationError, match=r"line 3 .* has answers, where others have a pref"
+    ):
         list(Chats(path))
 
 
@@ -414,7 +416,7 @@ def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path, data, why):
 
 
 def test_a_file_that_is_not_there_is_one_sentence(tmp_path):
-    with pytest.raises(ConfigurationError, match="cannot read .*No such file"):
+    with pytest.raises(ConfigurationError, match=r"cannot read .*No such file"):
         Chats(tmp_path / "none.jsonl")
 
 

@@ -18,7 +18,7 @@ from pydantic import Field
 
 from fuzzer.augment.bank import Bank, BankTool, Relevance
 from fuzzer.augment.decks import Deck
-from fuzzer.augment.prompting import LENGTHS, Prompt, Prompts, SystemKind
+from fuzzer.augment.prompting import Prompt, Prompts, SystemKind
 from fuzzer.augment.rows import Lineage, Row, Said
 from fuzzer.augment.shapes import Chat, turns_hash
 from fuzzer.errors import DeclarationError
@@ -77,6 +77,9 @@ class Augmenter:
         self._source_hash = source_hash
         self._relevance = Relevance(bank.tags)
         told = [source_hash, bank.hash, options.model_dump()]
+        self._by_tag = {
+            tag: {tool.name for tool in bank.tools if tag in tool.tags} for tag in bank.tags
+        }
         self._digest = hashlib.blake2b(canonical_json(told), digest_size=4).hexdigest()
 
     def rows(self, chats: Iterable[Chat]) -> Iterator[Row]:
@@ -87,7 +90,7 @@ class Augmenter:
                 decks = _Decks(self.options, self._bank, index // BLOCK)
             spoken = (*chat.prompt, *chat.completion, *chat.rejected)
             relevant = self._relevance.topics(said.content for said in spoken)
-            self.excluded += sum(not t.tags.isdisjoint(relevant) for t in self._bank.tools)
+            self.excluded += len(set().union(*(self._by_tag[tag] for tag in relevant)))
             if self.options.original:
                 yield self._row(chat, 0, chat.system, chat.tools, {})
             for copy in range(1, self.options.copies + 1):
@@ -106,21 +109,24 @@ class Augmenter:
                 added["tools"] = tuple(tool.name for tool in drawn)
                 self.relevant_added += sum(not tool.tags.isdisjoint(relevant) for tool in drawn)
                 added["naming"] = (naming,)
+                self._count("tool", *added["tools"])
+                self._count("naming", naming)
         if self.options.system and not (chat.system and self.options.existing_system == "alone"):
             prompt = decks.prompts.draw(relevant)
             if prompt is not None:
                 system = _with_system(chat.system, prompt, self.options.existing_system)
                 added["system"] = prompt.ids
-        for kind, ids in added.items():
-            for identity in ids:
-                self._count(kind, identity)
+                kind, length, *parts = prompt.ids
+                self._count("kind of prompt", kind)
+                self._count("length of prompt", length)
+                for part in parts:
+                    # What a house says and what a scene says are dealt from decks of their own.
+                    of, _, identity = part.partition(":")
+                    self._count(f"{of} of a scene" if kind == "context" else of, identity)
         return self._row(chat, copy, system, tools, added)
 
-    def _count(self, kind: str, identity: str) -> None:
-        if kind == "system":
-            form, _, part = identity.rpartition(":")
-            kind, identity = (form, part) if form else (_form_of(identity), identity)
-        self.balance.setdefault(kind, Counter())[identity] += 1
+    def _count(self, kind: str, *identities: str) -> None:
+        self.balance.setdefault(kind, Counter()).update(identities)
 
     def _row(
         self,
@@ -143,6 +149,7 @@ class Augmenter:
             lineage=Lineage.of(
                 source=f"{self._source}:{chat.line}",
                 source_hash=self._source_hash,
+                versions={},
                 added=added,
                 prompts={"bank": self._bank.hash} if added else {},
             ),
@@ -154,10 +161,6 @@ class Augmenter:
                 "nothing may; this is an error of Holdfast, please report it"
             )
         return row
-
-
-def _form_of(identity: str) -> str:
-    return "length" if identity in LENGTHS else "kind"
 
 
 def _some_tools(decks: _Decks, chat: Chat, relevant: frozenset[str]) -> list[BankTool]:

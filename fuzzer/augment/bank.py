@@ -18,6 +18,7 @@ from fuzzer.scenario import Frozen
 #: Where a rule or a format can stand: with customers, in any workplace, or anywhere.
 Fits = Literal["house", "place", "anywhere"]
 _WORD = re.compile(r"[^\W_]+")
+_WORDS_KNOWN = 100_000  # of which the topics are kept
 _FILES = ("tags.toml", "tools.toml", "prompts.toml", "contexts.toml")
 
 
@@ -131,23 +132,23 @@ class Relevance:
     def topics(self, texts: Iterable[str]) -> frozenset[str]:
         """The tags of which some stem begins a word of the texts, whatever the case.
 
-        >>> sorted(Relevance({"ships": ("boat", "=sea"), "sky": ("star",)}).topics(["Boats & seas"]))
+        >>> tags = {"ships": ("boat", "=sea"), "sky": ("star",)}
+        >>> sorted(Relevance(tags).topics(["Boats on many seas"]))
         ['ships']
         """
         found: set[str] = set()
-        for text in texts:
-            for word in set(_WORD.findall(text.lower())):
-                found |= self._of(word)
+        known = self._known
+        for word in set(_WORD.findall("\n".join(texts).lower())):
+            tags = known.get(word)
+            found |= self._of(word) if tags is None else tags
         return frozenset(found)
 
     def _of(self, word: str) -> frozenset[str]:
-        known = self._known.get(word)
-        if known is None:
-            tags = set(self._whole.get(word, ()))
-            for length in self._lengths:
-                if length <= len(word):
-                    tags |= self._stems.get(word[:length], set())
-            known = frozenset(tags)
-            if len(self._known) < 100_000:
-                self._known[word] = known
-        return known
+        tags = set(self._whole.get(word, ()))
+        for length in self._lengths:
+            if length <= len(word):
+                tags |= self._stems.get(word[:length], set())
+        found = frozenset(tags)
+        if len(self._known) < _WORDS_KNOWN:
+            self._known[word] = found
+        return found

@@ -97,8 +97,11 @@ class Prompts:
         rules = list(_several(self._rules, counts[0]))
         formats = list(_several(self._formats, counts[1]))
         facts = list(_several(self._sector_facts[sector.id], counts[2]))
-        if sector.office:
-            facts += _several(self._facts, counts[3], lambda fact: fact.tags.isdisjoint(relevant))
+        of_house = list(
+            _several(self._facts, counts[3], lambda fact: fact.tags.isdisjoint(relevant))
+            if sector.office
+            else ()
+        )
         layout = _some(self._layouts)
         text = LAYOUTS[layout](
             first,
@@ -107,11 +110,12 @@ class Prompts:
                 Section("Manner", (tone.text,)),
                 Section("Practice", tuple(rule.text for rule in rules), points=True),
                 Section("Paperwork", tuple(form.text for form in formats), points=True),
-                Section("Good to know", tuple(fact.text for fact in facts)),
+                Section("Good to know", tuple(fact.text for fact in (*facts, *of_house))),
             ),
         )
         ids += [f"layout:{layout}", f"tone:{tone.id}", *_ids("rule", rules)]
-        return Prompt(text, (*ids, *_ids("format", formats), *_ids("fact", facts)))
+        ids += [*_ids("format", formats), *_ids("trade fact", facts)]
+        return Prompt(text, (*ids, *_ids("fact", of_house)))
 
     def _context(self, scene: Scene, length: Length, complexity: int) -> Prompt:
         ids = ["context", length, f"scene:{scene.id}"]

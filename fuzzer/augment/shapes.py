@@ -7,6 +7,8 @@ from functools import partial
 from itertools import takewhile
 from typing import Any, NamedTuple
 
+from pydantic import Field
+
 from fuzzer.augment.messages import (
     Misfit,
     is_turns,
@@ -34,7 +36,7 @@ class Chat(Frozen):
     completion: tuple[Said, ...] = ()
     rejected: tuple[Said, ...] = ()
     tools: tuple[dict[str, Any], ...] = ()
-    extra: dict[str, Any] = {}
+    extra: dict[str, Any] = Field(default_factory=dict)
     turns: str  # hash of the user's turns
 
 
@@ -55,7 +57,7 @@ class _Parts(NamedTuple):
     spoken: Sequence[Said]  # to the end of the answer, or to the user's last turn
     rejected: Sequence[Said] = ()
     columns: tuple[str, ...] = ()  # what it was read from
-    aside: dict[str, dict[str, Any]] = {}
+    aside: Mapping[str, dict[str, Any]] | None = None
 
 
 @dataclass(frozen=True)
