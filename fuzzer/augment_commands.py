@@ -2,6 +2,7 @@
 
 import click
 
+from fuzzer.augment_dataset_command import dataset
 from fuzzer.augment_environments_command import environments
 from fuzzer.augment_sample_command import sample
 
@@ -11,5 +12,5 @@ def augment() -> None:
     """Training environments and datasets, with a split that keeps the test honest."""
 
 
-for command in (environments, sample):
+for command in (environments, dataset, sample):
     augment.add_command(command)

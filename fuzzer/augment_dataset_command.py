@@ -1,23 +1,22 @@
 """`holdfast augment dataset`: a lab's own chats with unrelated tools and system prompts added."""
 
 import json
-import sys
-from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from fuzzer.augment_options import command_line, default_directory, read_canary, today
 from fuzzer.errors import ConfigurationError
 from fuzzer.options import json_option
 
 if TYPE_CHECKING:
     from fuzzer.augment.augmenting import Augmenter, Options
     from fuzzer.augment.chats import Chats
-    from fuzzer.augment.rows import Row
 
 _MOST_COPIES = 1000
-_FILE = "rows.jsonl"
+_FORMATS = ("jsonl", "hf", "chat", "openai")  # that have a place for chats
 
 
 @click.command()
@@ -47,17 +46,18 @@ _FILE = "rows.jsonl"
 @click.option("--skip-bad", is_flag=True, help="Leave out rows that do not fit, and count them.")
 @click.option("--seed", "random_seed", default=0, show_default=True, help="Random seed.")
 @click.option("--canary", metavar="GUID", help="Of this export [a fresh one].")
-@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR")
+@click.option("--licence", default="other", show_default=True, help="For the card.")
+@click.option("--out", metavar="DIR", help="Where to [augmented/<time>-dataset].")
 @click.option(
     "--format",
     "formats",
     multiple=True,
-    type=click.Choice(["jsonl"]),
+    type=click.Choice(_FORMATS),
     default=("jsonl",),
     show_default=True,
     help="May be repeated.",
 )
-@click.option("--force", is_flag=True, help="Overwrite rows that are there.")
+@click.option("--force", is_flag=True, help="Write over an export that is there.")
 @json_option
 def dataset(
     *,
@@ -73,7 +73,8 @@ def dataset(
     skip_bad: bool,
     random_seed: int,
     canary: str | None,
-    out: Path,
+    licence: str,
+    out: str | None,
     formats: tuple[str, ...],
     force: bool,
     as_json: bool,
@@ -88,6 +89,8 @@ def dataset(
     from fuzzer.augment.augmenting import Augmenter, Options
     from fuzzer.augment.bank import load_bank
     from fuzzer.augment.chats import Chats
+    from fuzzer.augment.export import export, finish
+    from fuzzer.augment.formats.base import About
 
     if not 0 <= min_tools <= max_tools <= len(load_bank().tools) // 2:
         raise ConfigurationError(
@@ -113,77 +116,57 @@ def dataset(
             "random_seed": random_seed,
         }
     )
+    guid = read_canary(canary)
     source = Chats(chats, skip_bad=skip_bad)
     augmenter = Augmenter(
         options,
         load_bank(),
-        canary=canary or _fresh_canary(),
+        canary=guid,
         source=chats.name,
         source_hash=source.hash,
     )
     if not as_json:
         click.echo(f"Reading {_line(chats)}: {_line(source.found)}.", err=True)
-    written = _export(augmenter.rows(source), out, formats, force=force)
-    said = _summary(source, augmenter, options, written)
+    about = About(
+        canary=guid,
+        title=f"{chats.name}, with unrelated tools and system prompts",
+        created=today(),
+        version=version("holdfast"),
+        command=command_line(),
+        options=options.model_dump(),
+        prompts={"bank": load_bank().hash},
+        licence=licence,
+    )
+    place = Path(out or default_directory("dataset"))
+    written = export(augmenter.rows(source), place, formats, about=about, force=force)
+    files = tuple(str(place / file.path) for file in finish(place).files)
+    said = _summary(source, augmenter, options, written.rows, written.left_out) | {
+        "out": str(place),
+        "canary": guid,
+        "files": files,
+    }
     if as_json:
         click.echo(json.dumps(said, indent=2))
     else:
         _print(said)
 
 
-def _fresh_canary() -> str:
-    import uuid
-
-    return str(uuid.uuid4())
-
-
-def _export(
-    rows: "Iterator[Row]", out: Path, formats: tuple[str, ...], *, force: bool
-) -> dict[str, Any]:
-    """Write the rows; the file appears when it is whole. How many, and where."""
-    assert formats == ("jsonl",)
-    path = out / _FILE
-    if path.exists() and not force:
-        raise ConfigurationError(f"{str(path)!r} is there already; use another --out, or --force")
-    partial = path.with_suffix(".partial")
-    count = 0
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            for row in rows:
-                file.write(row_line(row))
-                count += 1
-        partial.replace(path)
-    except OSError as error:
-        raise ConfigurationError(f"cannot write {str(path)!r}: {error.strerror}") from None
-    finally:
-        partial.unlink(missing_ok=True)
-    return {"rows": count, "files": [str(path)]}
-
-
-def row_line(row: "Row") -> bytes:
-    """A row as a line of JSON; what UTF-8 cannot hold is escaped."""
-    import orjson
-
-    told = row.model_dump()
-    try:
-        return orjson.dumps(told, option=orjson.OPT_APPEND_NEWLINE)
-    except TypeError:  # half a surrogate pair, or a number beyond 64 bits
-        return json.dumps(told).encode() + b"\n"
-
-
 def _summary(
-    source: "Chats", augmenter: "Augmenter", options: "Options", written: dict[str, Any]
+    source: "Chats",
+    augmenter: "Augmenter",
+    options: "Options",
+    rows: int,
+    unplaced: dict[str, int],
 ) -> dict[str, Any]:
     from fuzzer.augment.augmenting import spread
 
     return {
-        **written,
+        "rows": rows,
+        "unplaced": unplaced,  # by format: rows it has no place for
         "source": source.path.name,
         "shape": source.found,
         "left_out": source.left_out,
         "reasons": source.reasons,
-        "unpaired_surrogates": source.unpaired,
         "options": options.model_dump(),
         "added": spread(augmenter.balance),
         "relevant_pairs_passed_over": augmenter.excluded,
@@ -193,7 +176,7 @@ def _summary(
 
 
 def _print(said: dict[str, Any]) -> None:
-    click.echo(f"{said['rows']:,} rows written to {_line(said['files'][0])}.")
+    click.echo(f"{said['rows']:,} rows written to {_line(said['out'])} (canary {said['canary']}).")
     click.echo("User turns: byte for byte as they were (hashed in every row).")
     for kind, use in said["added"].items():
         click.echo(
@@ -209,12 +192,9 @@ def _print(said: dict[str, Any]) -> None:
         click.echo(f"Rows left out: {said['left_out']:,}.")
         for reason in said["reasons"]:
             click.echo(f"- {_line(reason)}")
-    if said["unpaired_surrogates"]:
-        click.echo(
-            f"{said['unpaired_surrogates']:,} chats hold half a surrogate pair: escaped as in the "
-            "source; UTF-8 formats (Parquet) cannot hold them, nor can most tokenizers."
-        )
-    sys.stdout.flush()
+    for name, count in said["unplaced"].items():
+        if count:
+            click.echo(f"The format {name} has no place for {count:,} of the rows.")
 
 
 def _capital(text: str) -> str:

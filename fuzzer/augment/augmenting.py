@@ -122,7 +122,8 @@ class Augmenter:
                 for part in parts:
                     # What a house says and what a scene says are dealt from decks of their own.
                     of, _, identity = part.partition(":")
-                    self._count(f"{of} of a scene" if kind == "context" else of, identity)
+                    scene = kind == "context" and of != "scene"
+                    self._count(f"{of} of a scene" if scene else of, identity)
         return self._row(chat, copy, system, tools, added)
 
     def _count(self, kind: str, *identities: str) -> None:

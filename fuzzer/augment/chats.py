@@ -1,23 +1,21 @@
 """A file of chats, read as a stream: JSON lines, plain or gzipped, in any of the known shapes.
 
-Texts survive as they are, whatever they hold: NUL, CRLF, odd scripts, half a surrogate pair. What
-JSON cannot say (NaN, numbers beyond a double) makes a row unreadable. Numbers keep their value, not
-their spelling (1.0e0), and of a key given twice the last one counts.
+Texts survive as they are, whatever they hold: NUL, CRLF, odd scripts. What no export can hold makes
+a row a bad one, and is named: half a surrogate pair, NaN, an integer beyond 64 bits. Numbers keep
+their value, not their spelling (1.0e0), and of a key given twice the last one counts.
 """
 
 import gzip
 import hashlib
-import json
-import math
 import zlib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, Any
 
-from fuzzer.augment.messages import Misfit
+from fuzzer.augment.messages import Misfit, parsed
 from fuzzer.augment.rows import Target
 from fuzzer.augment.shapes import SHAPES, Chat, Shape
 from fuzzer.errors import ConfigurationError
@@ -38,15 +36,13 @@ class Chats:
 
     `shape` and `target` are what the first rows have; a row that has another is an error, or with
     `skip_bad` left out: `left_out` counts those of the latest pass, `reasons` describes the first
-    few. `unpaired` counts rows with half a surrogate pair, which JSON can say and UTF-8 cannot.
-    Raises `ConfigurationError`.
+    few. Raises `ConfigurationError`.
     """
 
     def __init__(self, path: Path, *, skip_bad: bool = False) -> None:
         self.path = path
         self.skip_bad = skip_bad
         self.left_out = 0
-        self.unpaired = 0
         self.reasons: list[str] = []
         self.hash = _hash(path)
         self.shape, self.target = self._detect()
@@ -57,7 +53,7 @@ class Chats:
         return f"{self.shape.title}; with {_ENDS[self.target]}"
 
     def __iter__(self) -> Iterator[Chat]:
-        self.left_out = self.unpaired = 0
+        self.left_out = 0
         self.reasons = []
         for number, line in self._lines():
             try:
@@ -70,7 +66,6 @@ class Chats:
             except Misfit as misfit:
                 self._leave_out(number, misfit)
                 continue
-            self.unpaired += b"\\u" in line and _unpaired(row)
             yield chat
 
     def _leave_out(self, number: int, misfit: Misfit) -> None:
@@ -154,39 +149,12 @@ def _why(row: dict[str, Any]) -> str:
 
 def _row(line: bytes) -> dict[str, Any]:
     try:
-        row = json.loads(line.decode(), parse_constant=_no_number, parse_float=_number)
+        row = parsed(line.decode())
     except UnicodeDecodeError:
         raise Misfit("is not UTF-8") from None
-    except RecursionError:
-        raise Misfit("is nested too deeply") from None
-    except json.JSONDecodeError as error:
-        raise Misfit(f"is no JSON ({error.msg.lower()} at character {error.pos + 1})") from None
-    except ValueError as error:  # a number of more digits than Python reads
-        if isinstance(error, Misfit):
-            raise
-        raise Misfit("holds a number of thousands of digits") from None
     if not isinstance(row, dict):
         raise Misfit("is no JSON object")
     return row
-
-
-def _no_number(name: str) -> NoReturn:
-    raise Misfit(f"holds {name}, which is no JSON")
-
-
-def _number(text: str) -> float:
-    number = float(text)
-    if math.isinf(number):
-        raise Misfit(f"holds {text[:20]}, which is beyond a double")
-    return number
-
-
-def _unpaired(row: dict[str, Any]) -> bool:
-    try:
-        json.dumps(row, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return True
-    return False
 
 
 def _hash(path: Path) -> str:

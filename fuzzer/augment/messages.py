@@ -5,9 +5,12 @@ content), and the old text with "Human:" and "Assistant:" in it. What a user sai
 """
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
+
+import orjson
 
 from fuzzer.augment.rows import Said, ToolCall
 
@@ -116,7 +119,9 @@ def _part(part: Any) -> str:
 
 def _blocks(role: str, content: Sequence[Any]) -> list[Said]:
     """The blocks of an Anthropic message: answers of tools first, then what is said."""
-    answers, texts, calls = [], [], []
+    answers: list[Said] = []
+    texts: list[str] = []
+    calls: list[ToolCall] = []
     for part in content:
         kind = part.get("type") if isinstance(part, dict) else None
         if kind == "tool_use" and role == "assistant":
@@ -213,12 +218,54 @@ def _tool(given: Any) -> dict[str, Any]:
 
 
 def _json(text: Any, what: str) -> Any:
+    """What a text of JSON holds; anything else as it is."""
     if not isinstance(text, str):
         return text
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        raise Misfit(f"has a {what} that is no JSON") from None
+        return parsed(text)
+    except Misfit as misfit:
+        raise Misfit(f"has a {what} that {misfit}") from None
+
+
+def parsed(text: str) -> Any:
+    """What JSON says, if every export can say it too. Raises `Misfit`.
+
+    What no export can hold is named, never changed: NaN and infinity, integers beyond 64 bits,
+    halves of surrogate pairs (no UTF-8 has them), nesting deeper than 250 levels.
+    """
+    try:
+        value = json.loads(text, parse_constant=_no_number, parse_float=_number)
+        orjson.dumps(value)
+    except RecursionError:
+        raise Misfit("is nested too deeply") from None
+    except json.JSONDecodeError as error:
+        raise Misfit(f"is no JSON ({error.msg.lower()} at character {error.pos + 1})") from None
+    except TypeError as error:
+        raise Misfit(_UNTOLD.get(str(error).split()[0], "holds what no export can")) from None
+    except ValueError as error:
+        if isinstance(error, Misfit):
+            raise
+        raise Misfit("holds a number of thousands of digits") from None
+    return value
+
+
+# What `orjson` cannot write, by the first word of what it says.
+_UNTOLD = {
+    "str": "holds half a surrogate pair (\\ud800 to \\udfff by itself), which no UTF-8 has",
+    "Integer": "holds an integer beyond 64 bits, which would lose digits",
+    "Recursion": "is nested too deeply",
+}
+
+
+def _no_number(name: str) -> NoReturn:
+    raise Misfit(f"holds {name}, which is no JSON")
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise Misfit(f"holds {text[:20]}, which is beyond a double")
+    return number
 
 
 def _short(value: Any) -> str:

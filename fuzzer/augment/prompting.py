@@ -49,7 +49,10 @@ class Prompts:
         self._forms = deck(forms, "form")
         self._layouts = deck(tuple(LAYOUTS), "layout")
         self._openings = deck(bank.openings, "opening")
-        self._roles = deck([(s, role) for s in bank.sectors for role in s.roles], "role")
+        # A deck for each length, so that every role and every scene has all lengths equally often.
+        roles = [(s, role) for s in bank.sectors for role in s.roles]
+        self._roles = {length: deck(roles, f"role:{length}") for length in LENGTHS}
+        self._scenes = {length: deck(bank.scenes, f"scene:{length}") for length in LENGTHS}
         self._organisations = {
             s.id: deck(s.organisations, f"organisation:{s.id}") for s in bank.sectors
         }
@@ -58,7 +61,9 @@ class Prompts:
         self._rules = deck(bank.rules, "rule")
         self._formats = deck(bank.formats, "format")
         self._facts = deck(bank.facts, "fact")
-        self._scenes = deck(bank.scenes, "scene")
+        # A deck for each kind, so that each is flat by itself.
+        self._scene_layouts = deck(tuple(LAYOUTS), "scene-layout")
+        self._scene_tones = deck(bank.tones, "scene-tone")
         self._scene_rules = deck([r for r in bank.rules if r.fits != "house"], "scene-rule")
         self._scene_formats = deck([f for f in bank.formats if f.fits != "house"], "scene-format")
 
@@ -68,9 +73,9 @@ class Prompts:
         assert form is not None
         kind, length, complexity = form
         if kind == "context":
-            scene = _some(self._scenes)
+            scene = _some(self._scenes[length])
             return self._context(scene, length, complexity)
-        found = self._roles.draw(lambda pair: pair[0].tags.isdisjoint(relevant))
+        found = self._roles[length].draw(lambda pair: pair[0].tags.isdisjoint(relevant))
         if found is None:
             return None
         return self._unrelated(*found, length, complexity, relevant)
@@ -123,7 +128,7 @@ class Prompts:
             return Prompt(scene.line, tuple(ids))
         if length == "paragraph" and complexity == 0:
             return Prompt(f"{scene.line} {scene.people}", tuple(ids))
-        tone = _some(self._tones)
+        tone = _some(self._scene_tones)
         ids.append(f"tone:{tone.id}")
         if length == "paragraph":
             more = (scene.background,) if complexity == 2 else ()
@@ -135,7 +140,7 @@ class Prompts:
 
         rules = list(_several(self._scene_rules, counts[0], fits))
         formats = list(_several(self._scene_formats, counts[1], fits))
-        layout = _some(self._layouts)
+        layout = _some(self._scene_layouts)
         text = LAYOUTS[layout](
             scene.line,
             (

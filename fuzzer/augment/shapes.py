@@ -46,7 +46,7 @@ def turns_hash(*spoken: Iterable[Said]) -> str:
     for messages in spoken:
         for said in messages:
             if said.role == "user":
-                turn = said.content.encode("utf-8", "surrogatepass")
+                turn = said.content.encode()
                 found.update(len(turn).to_bytes(8, "big") + turn)
     return found.hexdigest()
 
