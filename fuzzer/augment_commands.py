@@ -3,6 +3,7 @@
 import click
 
 from fuzzer.augment_check_command import check
+from fuzzer.augment_dataset_command import dataset
 from fuzzer.augment_environments_command import environments
 from fuzzer.augment_sample_command import sample
 from fuzzer.augment_split_command import split
@@ -13,5 +14,5 @@ def augment() -> None:
     """Training environments and datasets, with a split that keeps the test honest."""
 
 
-for command in (environments, sample, split, check):
+for command in (environments, dataset, sample, split, check):
     augment.add_command(command)
