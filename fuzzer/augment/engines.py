@@ -5,7 +5,7 @@ of them see.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 from fuzzer.augment.shards import Job, Made, make
@@ -16,7 +16,11 @@ Told = Callable[[Made], None]
 
 
 def run(
-    job: Job, engine: Engine, workers: int, shards: range | None = None, told: Told = lambda _: None
+    job: Job,
+    engine: Engine,
+    workers: int,
+    shards: Sequence[int] | None = None,
+    told: Told = lambda _: None,
 ) -> list[Made]:
     """Make the shards of a job (`shards`: only these), and say what came of each as it comes.
 

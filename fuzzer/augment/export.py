@@ -193,6 +193,29 @@ def finish(out: Path) -> Finished:
     return made
 
 
+def begin(
+    out: Path, formats: Sequence[str], *, about: About, shards: int, force: bool = False
+) -> None:
+    """Claim a folder before several workers write into it; raises as `export` does."""
+    _begin(_Plan(about=about, formats=known(formats), shards=shards), out, force=force)
+
+
+def begun(out: Path) -> tuple[About, tuple[int, ...]]:
+    """What an unfinished export says of itself, and which of its shards are complete.
+
+    Raises `ConfigurationError` where there is none to go on with.
+    """
+    plan = _plan(out)
+    if plan is None:
+        raise ConfigurationError(
+            f"{str(out)!r} holds no unfinished export; leave out --resume to start one"
+        )
+    state = out / _STATE
+    return plan.about, tuple(
+        i for i in range(plan.shards) if (state / _name(plan, i, "json")).exists()
+    )
+
+
 def read_export(out: Path) -> Finished:
     """What a finished export says of itself; `ConfigurationError` where there is none."""
     try:
@@ -252,7 +275,7 @@ def _begin(plan: _Plan, out: Path, *, force: bool) -> None:
                 f"{str(out)!r} holds {what}; give another folder, or --force to replace it"
             )
         _clear(out)
-    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
+    elif out.exists() and (not out.is_dir() or any(one.name != _STATE for one in out.iterdir())):
         raise ConfigurationError(f"{str(out)!r} is not an empty folder; give another one")
     (out / _STATE).mkdir(parents=True, exist_ok=True)
     write_file(out, f"{_STATE}/plan.json", plan.model_dump_json())

@@ -4,6 +4,7 @@ The calls go the way a sweep's go: into a store that survives a kill, within lim
 same judge. They are no evidence of anything: no verdict is drawn from them.
 """
 
+from collections import Counter
 from pathlib import Path
 
 from fuzzer.augment.drawing import Environments
@@ -12,10 +13,23 @@ from fuzzer.evaluate import Evaluator, Told
 from fuzzer.judges import Judge
 from fuzzer.limits import Limits
 from fuzzer.proposal import Outcome, Proposal
+from fuzzer.scenario import Frozen
 from fuzzer.store import RunStore
 from fuzzer.subjects import Subject
 
 PHASE = "augment"
+
+
+class Sampled(Frozen):
+    """What a model's answers come to. A count, and no evidence of a rate."""
+
+    out: Path
+    model: str
+    calls: int
+    counts: dict[str, int]  # by verdict
+    useful: int = 0  # safe, and all of the ordinary job done
+    stopped: str = ""  # why it ended early
+    dollars: float | None = None
 
 
 class SampleCalls:
@@ -69,11 +83,10 @@ async def sample(
     settings: dict[str, object],
     batch: bool = False,
     told: Told = lambda _proposal, _verdict: None,
-) -> str:
+) -> Sampled:
     """Ask `subject` about `n` environments, `epochs` times each; the answers are in `directory`.
 
-    What is there already is not asked again. Returns why it ended early, if it did. Raises
-    `HoldfastError` for what the user can mend.
+    What is there already is not asked again. Raises `HoldfastError` for what the user can mend.
     """
     claim = {
         "model": subject.name,
@@ -106,4 +119,14 @@ async def sample(
             for one in (subject, judge):
                 if (close := getattr(one, "close", None)) is not None:
                     await close()
-    return limits.reason
+        rows = list(store.rows(PHASE))
+        counts = Counter(row.value or "not judged" for row in rows)
+        return Sampled(
+            out=directory,
+            model=subject.name,
+            calls=len(rows),
+            counts=dict(sorted(counts.items())),
+            useful=sum(row.value == "safe" and row.utility == 1 for row in rows),
+            stopped=limits.reason,
+            dollars=limits.dollars if limits.price is not None else None,
+        )

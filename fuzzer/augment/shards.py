@@ -8,12 +8,16 @@ from pathlib import Path
 from pydantic import Field
 
 from fuzzer import registry
+from fuzzer.augment.contamination import Guard
 from fuzzer.augment.drawing import Blinded, Environments, Recipe
-from fuzzer.augment.export import About, export
+from fuzzer.augment.export import export
+from fuzzer.augment.formats.base import About
 from fuzzer.augment.rows import Row
 from fuzzer.augment.split import Split
 from fuzzer.preparation import choose_pools, judging, rules_judge
 from fuzzer.scenario import Frozen, Scenario
+
+REFERENCES = 16  # held-out variants of each kind that rows are compared with; `check` takes more
 
 
 class Job(Frozen):
@@ -41,6 +45,7 @@ class Made(Frozen):
     shard: int
     rows: int
     blind: tuple[Blinded, ...] = ()
+    alike: int = 0  # left out: too like what is held out
     repeated: int = 0  # left out: word for word a row before it in the shard
     seeds: dict[str, int] = Field(default_factory=dict)
 
@@ -55,14 +60,30 @@ def environments_of(job: Job) -> Environments:
     catalogue, _ = registry.plugged_in(job.plugins)
     pools = choose_pools(catalogue, job.seeds)
     judge = judging(rules_judge())
-    return Environments(job.recipe, job.seeds, job.twins, catalogue, pools, judge, job.split)
+    return Environments(
+        job.recipe,
+        job.seeds,
+        job.twins,
+        catalogue,
+        pools,
+        judge,
+        job.split,
+        guard_of(job.split, job.plugins) if job.split else None,
+    )
+
+
+def guard_of(split: Split, plugins: tuple[str, ...]) -> Guard:
+    """What stands before an export: it knows every seed there is."""
+    catalogue, own = registry.plugged_in(plugins)
+    known = {seed.name: seed for seed in (*registry.find_seeds(), *own)}.values()
+    return Guard(split, known, catalogue, catalogue.pools, draws=REFERENCES)
 
 
 def make(job: str, shard: int) -> str:
     """Write one shard of a job; both sides of the call are JSON, so that any worker can make it."""
     read = Job.model_validate_json(job)
     environments = _environments(job)
-    before = len(environments.blind)
+    before, like = len(environments.blind), environments.alike
     distinct = _Distinct()
     numbers = read.numbers(shard)
     written = export(
@@ -78,6 +99,7 @@ def make(job: str, shard: int) -> str:
         shard=shard,
         rows=written.rows,
         blind=blind,
+        alike=environments.alike - like,
         repeated=distinct.repeated,
         seeds=dict(distinct.seeds),
     )
