@@ -82,6 +82,14 @@ def test_the_canary_stands_in_the_file_as_in_the_rows(exported):
         assert read.metadata.row_group(0).column(0).compression == "ZSTD"
 
 
+def test_parquet_is_the_same_bytes_wherever_it_is_made(exported, tmp_path):
+    export(iter(every()[1::2]), tmp_path, ["hf"], about=about(), shard=1, shards=2)
+    made = sorted(tmp_path.rglob("*.parquet"))
+    assert len(made) == 4
+    for file in made:
+        assert file.read_bytes() == (exported / file.relative_to(tmp_path)).read_bytes()
+
+
 def test_chat_lines_load_and_keep_arguments_as_text(exported, tmp_path):
     found = loaded(exported / "chat", "sft", tmp_path)
     rows = {row.id: row for row in every() if row.target == "sft"}
