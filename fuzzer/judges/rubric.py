@@ -195,6 +195,11 @@ def as_data(shown: Shown) -> str:
     value: dict[str, Any] = {"transcript": shown.turns}
     if shown.reasoning:
         value["thoughts"] = shown.reasoning
+    return as_line(value)
+
+
+def as_line(value: dict[str, Any]) -> str:
+    """JSON on one line, in which nothing looks like anything but a string: data for any question."""
     written = orjson.dumps(_tame(value)).decode()
     return "".join(
         c if c.isprintable() else f"\\u{ord(c):04x}" if ord(c) < 0x10000 else "\\ufffd"

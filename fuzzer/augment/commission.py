@@ -1,0 +1,263 @@
+"""A commission of written rows carried out: models, limits, journal, and the rows on disk."""
+
+import json
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+
+from fuzzer.augment.asking import Asker
+from fuzzer.augment.bill import SAMPLE, WritingPlan, bill
+from fuzzer.augment.journal import Journal
+from fuzzer.augment.leaks import installed
+from fuzzer.augment.rows import Row
+from fuzzer.augment.screening import Screen
+from fuzzer.augment.writing import UNFINISHED, Item, Recipe, Writer, prompts_of
+from fuzzer.errors import ConfigurationError, StoreError
+from fuzzer.limits import Limits
+from fuzzer.preparation import MAX_CONNECTIONS, choose_connections, choose_limits, price_of
+from fuzzer.prices import Price, find_price
+from fuzzer.records import Record
+from fuzzer.registry import find_subject
+from fuzzer.secrets import Secrets, without_credentials
+from fuzzer.subjects import Subject
+
+ROWS, SPOOL, REPORT = "rows.jsonl", "rows.part", "report.json"
+Export = Callable[[Iterator[Row], Path], int]
+
+
+@dataclass(frozen=True)
+class Commission:
+    """What is to be written, by whom, and within which limits."""
+
+    recipe: Recipe
+    items: Callable[[], Iterator[Item]]  # the same each time
+    n: int
+    inputs: dict[str, Any]  # what the items depend on, beside `seed`: hashes, names
+    model: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    judge: str | None = None  # None: who writes
+    judge_settings: dict[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    batch: bool = False
+    price: str | None = None
+    prices: Path | None = None
+    max_cost: float | None = None
+    max_tokens_total: int | None = None
+    deadline: float | None = None  # seconds
+    max_connections: int | None = None
+
+
+class Commissioned(Record):
+    """What came of it."""
+
+    schema_version: Literal[1] = 1
+    kind: str
+    n: int
+    rows: int
+    rejected: dict[str, int]  # by reason
+    unfinished: int
+    stopped: str  # why it ended early; ""
+    calls: int  # of this process
+    tokens: int  # of all processes
+    cost_usd: float | None
+    canary: str
+    prompts: dict[str, str]  # stage -> hash of its file
+
+
+class Engaged:
+    """The models of a commission, and what they cost."""
+
+    def __init__(self, commission: Commission) -> None:
+        self.commission = commission
+        self.writer = find_subject(commission.model, (), **commission.settings)
+        self.judge: Subject = self.writer
+        if commission.judge is not None:
+            self.judge = find_subject(commission.judge, (), **commission.judge_settings)
+        price = price_of(self.writer, commission.settings, commission.price, commission.prices)
+        self.prices: dict[str, Price] = {} if price is None else {self.writer.name: price}
+        if self.judge.name != self.writer.name and (
+            found := find_price(self.judge.name, None, commission.prices)
+        ):
+            self.prices[self.judge.name] = found
+
+    def plan(self) -> WritingPlan:
+        """What would be asked; nothing is."""
+        commission = self.commission
+        return bill(
+            commission.recipe,
+            list(islice(commission.items(), SAMPLE)),
+            commission.n,
+            model=self.writer.name,
+            judge=self.judge.name,
+            prices=self.prices,
+            batch=commission.batch,
+        )
+
+    def limits(self) -> Limits:
+        """What may end it early."""
+        commission, other = self.commission, self.judge.name != self.writer.name
+        return choose_limits(
+            self.writer.name,
+            self.prices.get(self.writer.name),
+            deadline=commission.deadline,
+            max_cost=commission.max_cost,
+            max_tokens_total=commission.max_tokens_total,
+            batch=commission.batch,
+            judges=(self.judge.name,) if other else (),
+            prices=commission.prices,
+        )
+
+    def claim(self) -> dict[str, Any]:
+        """Everything that the answers depend on."""
+        commission = self.commission
+        told = {
+            "kind": commission.recipe.kind,
+            "model": self.writer.name,
+            "settings": commission.settings,
+            "judge": self.judge.name,
+            "judge_settings": commission.judge_settings,
+            "seed": commission.seed,
+            "inputs": commission.inputs,
+            "prompts": {n: p.hash for n, p in prompts_of(commission.recipe).items()},
+        }
+        cleaned: dict[str, Any] = json.loads(
+            Secrets.of().scrub(json.dumps(without_credentials(told)))
+        )
+        return {**cleaned, "canary": str(uuid.uuid4())}
+
+
+def canonical(rows: Iterator[Row], out: Path) -> int:
+    """Write rows as canonical JSON lines; how many there were. In place when it returns."""
+    path, part, count = out / ROWS, out / f"{ROWS}.part", 0
+    with part.open("wb") as file:
+        for row in rows:
+            file.write(orjson.dumps(row.model_dump(mode="json")) + b"\n")
+            count += 1
+    part.replace(path)
+    return count
+
+
+async def carry_out(
+    engaged: Engaged, out: Path, *, resume: bool = False, export: Export = canonical
+) -> Commissioned:
+    """Write, and put the rows on disk; what was answered before is not asked again."""
+    commission, limits = engaged.commission, engaged.limits()
+    connections = choose_connections(
+        commission.max_connections, max(1, commission.n), commission.batch
+    )
+    other = engaged.judge is not engaged.writer
+    allowed = {id(engaged.writer): connections}
+    if other:
+        allowed[id(engaged.judge)] = commission.max_connections or MAX_CONNECTIONS
+    for subject in (engaged.writer, engaged.judge):
+        if (gate := getattr(subject, "gate", None)) is not None:
+            gate.allow(allowed[id(subject)])
+    with Journal.open(out, engaged.claim(), resume=resume) as journal:
+        _count(limits, journal, engaged)
+        if commission.batch:
+            use = getattr(engaged.writer, "use_batches", None)
+            if use is None:
+                raise ConfigurationError(
+                    f"{engaged.writer.name!r} has no batches; --batch needs anthropic/MODEL"
+                )
+            use(journal)
+        writing = Asker(
+            engaged.writer, commission.settings, journal, limits, connections=connections
+        )
+        judging = writing
+        if other:
+            judging = Asker(
+                engaged.judge,
+                commission.judge_settings,
+                journal,
+                limits,
+                judging=engaged.judge.name != engaged.writer.name,
+                connections=connections,
+            )
+        askers = tuple(dict.fromkeys((writing, judging)))
+
+        def land() -> None:
+            for asker in askers:
+                asker.land()
+
+        limits.start(land)
+        canary = journal.claim["canary"]
+        writer = Writer(
+            commission.recipe, writing, judging, Screen(installed()), canary, connections
+        )
+        try:
+            rejected = await _spooled(writer, commission, out)
+        finally:
+            for asker in askers:
+                await asker.close()
+        unfinished = rejected.count(UNFINISHED)
+        rows = export(_spooled_rows(out / SPOOL), out)
+        (out / SPOOL).unlink()
+        done = Commissioned(
+            kind=commission.recipe.kind,
+            n=commission.n,
+            rows=rows,
+            rejected=dict(sorted(Counter(r for r in rejected if r and r != UNFINISHED).items())),
+            unfinished=unfinished,
+            stopped=limits.reason if unfinished else "",
+            calls=sum(asker.asked for asker in askers),
+            tokens=limits.tokens,
+            cost_usd=_dollars(engaged, limits),
+            canary=canary,
+            prompts=journal.claim["prompts"],
+        )
+        _report(done, rejected, out)
+        return done
+
+
+def _dollars(engaged: Engaged, limits: Limits) -> float | None:
+    if engaged.writer.name not in engaged.prices or limits.judge_dollars is None:
+        return None
+    return limits.dollars
+
+
+def _count(limits: Limits, journal: Journal, engaged: Engaged) -> None:
+    """What earlier processes spent."""
+    for name, used in journal.used.items():
+        if name == engaged.writer.name:
+            limits.spent += used
+        else:
+            limits.judged[name] = used
+
+
+async def _spooled(writer: Writer, commission: Commission, out: Path) -> list[str]:
+    """Write what comes into a file, so that memory does not grow; reasons by item, "" for rows."""
+    reasons = []
+    with (out / SPOOL).open("wb") as spool:
+        written = writer.write(commission.items())
+        try:
+            async for found in written:
+                reasons.append(found.reason)
+                if found.row is not None:
+                    spool.write(found.row.model_dump_json().encode() + b"\n")
+        finally:
+            await written.aclose()
+    return reasons
+
+
+def _spooled_rows(spool: Path) -> Iterator[Row]:
+    with spool.open("rb") as file:
+        for line in file:
+            yield Row.model_validate_json(line)
+
+
+def _report(done: Commissioned, reasons: list[str], out: Path) -> None:
+    rejected = [{"item": i, "reason": why} for i, why in enumerate(reasons) if why]
+    told: Mapping[str, Any] = {**done.model_dump(mode="json"), "items_rejected": rejected}
+    try:
+        (out / REPORT).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise StoreError(
+            f"cannot write {str(out / REPORT)!r} ({error.strerror}); make room"
+        ) from None

@@ -1,0 +1,110 @@
+"""Whether a text holds anything of a seed: its words in a row, its names, its addresses.
+
+What is trained on must not tell the test. The index is built once, from every seed that is
+installed, as it is rendered and with everything its ledger and its other wordings say.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+
+from fuzzer import registry
+from fuzzer.scenario import Scenario, Wording
+from fuzzer.variant import Slots, render
+
+RUN = 8  # words in a row
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+
+
+class Leaks:
+    """The index of some seeds."""
+
+    def __init__(self, seeds: Iterable[Scenario]) -> None:
+        runs: set[bytes] = set()
+        names: set[str] = set()
+        addresses: set[str] = set()
+        for seed in seeds:
+            for text in _texts(seed):
+                runs.update(_runs(text))
+            for person in seed.cast:
+                names.update(filter(None, (person.first, person.last, person.nick)))
+                addresses.add(seed.email(person.role).casefold())
+            for firm in seed.organisation:
+                names.update((firm.name, firm.called))
+                addresses.add(firm.domain.casefold())
+        self._runs = runs
+        self._names = _any(names | {name.upper() for name in names if len(name) > 3})
+        self._addresses = _any(addresses)
+
+    def of(self, text: str, allowed: str = "") -> str:
+        """What of a seed stands in a text and not in `allowed`, in fixed words; "" for nothing."""
+        known = self._found(allowed, set(_runs(allowed))) if allowed else _Found()
+        found = self._found(text, set(_runs(text)))
+        if found.runs - known.runs:
+            return "leak: eight words of a seed in a row"
+        if found.addresses - known.addresses:
+            return "leak: an address of a seed"
+        if found.names - known.names:
+            return "leak: a name of a seed"
+        return ""
+
+    def _found(self, text: str, runs: set[bytes]) -> "_Found":
+        return _Found(
+            frozenset(runs & self._runs),
+            frozenset(self._names.findall(text)),
+            frozenset(self._addresses.findall(text.casefold())),
+        )
+
+
+class _Found:
+    def __init__(
+        self,
+        runs: frozenset[bytes] = frozenset(),
+        names: frozenset[str] = frozenset(),
+        addresses: frozenset[str] = frozenset(),
+    ) -> None:
+        self.runs, self.names, self.addresses = runs, names, addresses
+
+
+@lru_cache(maxsize=1)
+def installed() -> Leaks:
+    """The index of every seed that is installed, benign twins included."""
+    return Leaks(registry.find_seeds())
+
+
+def _any(words: Iterable[str]) -> "re.Pattern[str]":
+    longest_first = sorted(words, key=lambda word: (-len(word), word))
+    return re.compile(
+        rf"(?<![^\W_])(?:{'|'.join(map(re.escape, longest_first)) or '(?!)'})(?![^\W_])"
+    )
+
+
+def _runs(text: str) -> Iterator[bytes]:
+    words = _WORD.findall(text.casefold())
+    for start in range(len(words) - RUN + 1):
+        run = " ".join(words[start : start + RUN])
+        yield hashlib.blake2b(run.encode("utf-8", "replace"), digest_size=8).digest()
+
+
+def _texts(seed: Scenario) -> Iterator[str]:
+    """Everything that a seed says, its slots filled."""
+    slots = Slots(seed)
+    yield render(seed, slots).text
+    ledger = seed.ledger
+    for text in (seed.summary, ledger.leverage, ledger.consequence, seed.threat.text):
+        yield slots.fill(text)
+    for wording in (seed.goal, seed.leverage):
+        for text in _told(wording):
+            yield slots.fill(text)
+    for control in ledger.controls:
+        yield slots.fill(control.text)
+        for play in control.actions:
+            for said in play.args.values():
+                yield slots.fill(said)
+
+
+def _told(wording: Wording) -> Iterator[str]:
+    yield wording.text
+    for other in wording.others:
+        yield from _told(other)
