@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fuzzer.augment.commission import Commission, Commissioned
     from fuzzer.augment.constitution import Constitution
     from fuzzer.augment.split import Split
+    from fuzzer.scenario import Scenario
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 UNFINISHED = 3  # exit code: no rows, or not all items were finished
@@ -112,7 +113,7 @@ def advice(
     def items() -> Any:
         return advice_items(found, count, given["seed"], constitution=principles, split=manifest)
 
-    _run(_commission(AdviceRecipe(), items, count, inputs, given), given)
+    _run(_commission(AdviceRecipe(), items, count, inputs, given, found), given)
 
 
 @click.command()
@@ -125,14 +126,14 @@ def reasons(*, source: str, count: int | None, split: str | None, **given: Any) 
 
     What was said changes; what was done stays as it was, byte for byte.
     """
-    from fuzzer.augment.reasoned import ReasonsRecipe, reasons_items, sources_of
+    from fuzzer.augment.reasoned import ReasonsRecipe, Sources, reasons_items
 
     if count is not None:
         _possible(count)
     manifest = _split(split)
-    found = sources_of(Path(source), count, manifest)
+    found = Sources(Path(source), count, manifest)
     inputs = {
-        "source": found[0].lineage.source_hash,
+        "source": found.hash,
         "split": manifest.hash if manifest else "",
     }
 
@@ -198,7 +199,12 @@ def _split(path: str | None) -> "Split | None":
 
 
 def _commission(
-    recipe: Any, items: Any, n: int, inputs: dict[str, Any], given: dict[str, Any]
+    recipe: Any,
+    items: Any,
+    n: int,
+    inputs: dict[str, Any],
+    given: dict[str, Any],
+    seeds: "tuple[Scenario, ...]" = (),
 ) -> "Commission":
     from fuzzer.augment.commission import Commission
 
@@ -219,6 +225,7 @@ def _commission(
         judge=given["judge_model"],
         judge_settings=read_pairs("-J", given["judge_settings"]),
         seed=given["seed"],
+        seeds=seeds,
         batch=given["batch"],
         price=given["price"],
         prices=Path(given["prices"]) if given["prices"] else None,

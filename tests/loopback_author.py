@@ -52,7 +52,7 @@ def prose(key: str, words: int = 90) -> str:
     """Sentences of common words, the same for the same key."""
     chance = random.Random(key)
     common = sorted(COMMON)
-    sentences = []
+    sentences: list[str] = []
     while sum(len(s.split()) for s in sentences) < words:
         middle = chance.sample(common, 5)
         noun, verb = chance.choice(_NOUNS), chance.choice(_VERBS)
@@ -84,7 +84,7 @@ def answered(stage: str, data: dict[str, Any]) -> dict[str, Any]:
         ]
         return {"turns": turns}
     words = int(data["brief"].get("words", 100))
-    return {
+    forms: dict[str, Callable[[], dict[str, Any]]] = {
         "plan": lambda: dict.fromkeys(
             ("situation", "temptation", "right", "unsaid"), prose(key, 20)
         ),
@@ -101,7 +101,8 @@ def answered(stage: str, data: dict[str, Any]) -> dict[str, Any]:
             if kind == "advice"
             else {"title": "On lots", "text": prose(key, words)}
         ),
-    }[step]()
+    }
+    return forms[step]()
 
 
 def _strings(value: Any) -> list[str]:

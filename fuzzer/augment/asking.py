@@ -25,6 +25,7 @@ from fuzzer.variant import Variant
 ASKED_AGAIN = 2  # times, when an answer does not hold together
 TIMEOUT = 600.0  # seconds for one call of a subject that has no gate, and so no limit of its own
 MALFORMED = "malformed answer"
+_REFUSED_FORM = "request rejected"
 
 _A = TypeVar("_A", bound=Answer)
 
@@ -38,6 +39,7 @@ class Got(NamedTuple, Generic[_A]):
 
     value: _A | None
     cause: str = ""
+    lost: bool = False  # on the way: nothing was paid for, and a resume asks again
 
 
 class _Label:
@@ -104,7 +106,7 @@ class Asker:
             if heard is None:
                 heard = await self._call(posed(told, line, form_of(answer)), attempt, key)
                 if heard.stop == "error" and heard.cause != MALFORMED:
-                    return Got(None, heard.cause)  # nothing was paid for: a resume asks again
+                    return Got(None, heard.cause, lost=heard.cause != _REFUSED_FORM)
                 self._journal.keep(key, stage, index, heard)
             if heard.stop == "declined":
                 return Got(None, "refused")
@@ -170,7 +172,7 @@ class Asker:
         except RequestRejected:
             if not self._answered:
                 raise
-            return _lost("request rejected")  # others were taken: it is this one, too long or so
+            return _lost(_REFUSED_FORM)  # others were taken: it is this one, too long or so
         except HoldfastError:
             raise
         except TimeoutError:

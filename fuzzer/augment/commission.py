@@ -14,7 +14,7 @@ import orjson
 from fuzzer.augment.asking import Asker
 from fuzzer.augment.bill import SAMPLE, WritingPlan, bill
 from fuzzer.augment.journal import Journal
-from fuzzer.augment.leaks import installed
+from fuzzer.augment.leaks import leaks_of
 from fuzzer.augment.rows import Row
 from fuzzer.augment.screening import Screen
 from fuzzer.augment.writing import UNFINISHED, Item, Recipe, Writer, prompts_of
@@ -24,6 +24,7 @@ from fuzzer.preparation import MAX_CONNECTIONS, choose_connections, choose_limit
 from fuzzer.prices import Price, find_price
 from fuzzer.records import Record
 from fuzzer.registry import find_subject
+from fuzzer.scenario import Scenario
 from fuzzer.secrets import Secrets, without_credentials
 from fuzzer.subjects import Subject
 
@@ -44,6 +45,7 @@ class Commission:
     judge: str | None = None  # None: who writes
     judge_settings: dict[str, Any] = field(default_factory=dict)
     seed: int = 0
+    seeds: tuple[Scenario, ...] = ()  # which must not leak, beside those that are installed
     batch: bool = False
     price: str | None = None
     prices: Path | None = None
@@ -189,7 +191,12 @@ async def carry_out(
         limits.start(land)
         canary = journal.claim["canary"]
         writer = Writer(
-            commission.recipe, writing, judging, Screen(installed()), canary, connections
+            commission.recipe,
+            writing,
+            judging,
+            Screen(leaks_of(commission.seeds)),
+            canary,
+            connections,
         )
         try:
             rejected = await _spooled(writer, commission, out)
@@ -205,7 +212,7 @@ async def carry_out(
             rows=rows,
             rejected=dict(sorted(Counter(r for r in rejected if r and r != UNFINISHED).items())),
             unfinished=unfinished,
-            stopped=limits.reason if unfinished else "",
+            stopped=(limits.reason or "calls were lost on the way") if unfinished else "",
             calls=sum(asker.asked for asker in askers),
             tokens=limits.tokens,
             cost_usd=_dollars(engaged, limits),

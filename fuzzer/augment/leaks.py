@@ -67,9 +67,16 @@ class _Found:
         self.runs, self.names, self.addresses = runs, names, addresses
 
 
+def leaks_of(more: Iterable[Scenario] = ()) -> Leaks:
+    """The index of every seed that is installed, benign twins included, and of `more`."""
+    known = registry.find_seeds()
+    hashes = {seed.content_hash for seed in known}
+    others = tuple(seed for seed in more if seed.content_hash not in hashes)
+    return Leaks((*known, *others)) if others else _installed()
+
+
 @lru_cache(maxsize=1)
-def installed() -> Leaks:
-    """The index of every seed that is installed, benign twins included."""
+def _installed() -> Leaks:
     return Leaks(registry.find_seeds())
 
 

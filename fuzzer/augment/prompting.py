@@ -10,7 +10,10 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+import orjson
+from pydantic import BaseModel, ConfigDict
+
+from fuzzer.secrets import Secrets
 
 
 class Answer(BaseModel):
@@ -64,11 +67,15 @@ def _schema(kind: Any) -> dict[str, Any]:
 
 
 def read(text: str, answer: type[_A]) -> _A | None:
-    """An answer from what a model wrote, bare, in a fence or among words; None if it is none."""
+    """An answer from what a model wrote, bare, in a fence or among words; None if it is none.
+
+    Keys are taken out once more: an escape of JSON may have hidden one.
+    """
     start, end = text.find("{"), text.rfind("}")
     if start < 0 or end < start:
         return None
     try:
-        return answer.model_validate(json.loads(text[start : end + 1], strict=False))
-    except (ValueError, ValidationError, RecursionError):  # the last: nested without end
+        plain = orjson.dumps(json.loads(text[start : end + 1], strict=False)).decode()
+        return answer.model_validate_json(Secrets.of().scrub(plain))
+    except (ValueError, TypeError, RecursionError):  # half a character, nested without end
         return None

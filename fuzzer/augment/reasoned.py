@@ -9,6 +9,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -260,30 +261,49 @@ def _given(call: Any) -> dict[str, Any]:
     return {"arguments": call.arguments}
 
 
-def sources_of(path: Path, n: int | None, split: Split | None = None) -> tuple[Source, ...]:
-    """The safe conversations of a run's directory or of a file of canonical rows, the first `n`.
+class Sources:
+    """The safe conversations of a run's directory or of a file of canonical rows, each once.
 
-    With a split, only those that may be trained on. Raises `ConfigurationError` where there are
-    none.
+    The first `n`; with a split, only those that may be trained on. They are read anew each time, so
+    that few are in memory. Raises `ConfigurationError` where there are none.
     """
-    run = path / DATABASE if path.is_dir() else None
-    if run is not None and not run.exists():
-        raise ConfigurationError(
-            f"{str(path)!r} holds no run; give a run's directory or a file of rows (.jsonl)"
-        )
-    found = _of_run(path, split) if run is not None else _of_file(path, split)
-    sources: list[Source] = []
-    for source in found:
-        if n is not None and len(sources) >= n:
-            break
-        if any(m.role == "assistant" for m in source.completion[:1]):
-            sources.append(source)
-    if not sources:
-        which = " that the manifest lets be trained on" if split is not None else ""
-        raise ConfigurationError(
-            f"{str(path)!r} holds no safe conversation{which}; give a run or rows with some"
-        )
-    return tuple(sources)
+
+    def __init__(self, path: Path, n: int | None = None, split: Split | None = None) -> None:
+        if path.is_dir() and not (path / DATABASE).exists():
+            raise ConfigurationError(
+                f"{str(path)!r} holds no run; give a run's directory or a file of rows (.jsonl)"
+            )
+        self._path, self._n, self._split = path, n, split
+        self.hash = ""  # of the run or the file
+        self._count = 0
+        for source in self:
+            self._count += 1
+            self.hash = source.lineage.source_hash
+        if not self._count:
+            which = " that the manifest lets be trained on" if split is not None else ""
+            raise ConfigurationError(
+                f"{str(path)!r} holds no safe conversation{which}; give a run or rows with some"
+            )
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Source]:
+        read = _of_run if self._path.is_dir() else _of_file
+        return islice(_each_once(read(self._path, self._split)), self._n)
+
+
+def _each_once(sources: Iterable[Source]) -> Iterator[Source]:
+    """Those in which the agent speaks first; of equal ones the first."""
+    seen: set[bytes] = set()
+    for source in sources:
+        if source.completion[0].role != "assistant":
+            continue
+        said = [m.model_dump(mode="json") for m in (*source.prompt, *source.completion)]
+        key = hashlib.blake2b(canonical_json(said), digest_size=16).digest()
+        if key not in seen:
+            seen.add(key)
+            yield source
 
 
 def _of_run(path: Path, split: Split | None) -> Iterator[Source]:
@@ -308,6 +328,8 @@ def _of_run(path: Path, split: Split | None) -> Iterator[Source]:
             if lineage is None:
                 continue
             completion = said_of(variant, trial.transcript)
+            if not completion:
+                continue
             tools = variant.request.tools
             yield Source(opening(variant.request), completion, tools, lineage, variant)
 

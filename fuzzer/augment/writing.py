@@ -17,7 +17,7 @@ from fuzzer.augment.rows import Kind, Lineage, Row, Target
 from fuzzer.augment.screening import Bounds, Screen, Seen
 
 LEAST_QUALITY = 6  # of 10, as the gate's judge has it
-UNFINISHED = "unfinished"  # a limit was reached: no reason against it
+UNFINISHED = "unfinished"  # a limit was reached, or a call was lost: no reason against it
 GATE = "gate"
 _AHEAD = 4  # items begun for each that may be asked about, should the first of them be slow
 
@@ -60,6 +60,10 @@ class Draft(NamedTuple):
 
 class Rejected(Exception):
     """An item that cannot become a row; the reason is a fixed phrase."""
+
+
+class _Lost(Exception):
+    """A call without an answer, which a resume may have."""
 
 
 class Recipe(Protocol):
@@ -176,7 +180,7 @@ class Writer:
         try:
             draft = await self._written(item)
             await self._passed(item, draft)
-        except Halted:
+        except (Halted, _Lost):
             return None, UNFINISHED
         except Rejected as rejected:
             return None, str(rejected)
@@ -199,7 +203,7 @@ class Writer:
                 check,
             )
             if got.value is None:
-                raise Rejected(f"{stage.name}: {got.cause}")
+                raise _Lost if got.lost else Rejected(f"{stage.name}: {got.cause}")
             answers[stage.name] = got.value
         return self.recipe.draft(item, answers)
 
@@ -220,7 +224,7 @@ class Writer:
             GATE, prompt(GATE), Opinion, data, item.index, lambda said: _unfounded(said, shown)
         )
         if got.value is None:
-            raise Rejected(f"gate: {got.cause}")
+            raise _Lost if got.lost else Rejected(f"gate: {got.cause}")
         if reason := _against(got.value):
             raise Rejected(f"gate: {reason}")
 

@@ -199,7 +199,7 @@ def as_data(shown: Shown) -> str:
 
 
 def as_line(value: dict[str, Any]) -> str:
-    """JSON on one line, in which nothing looks like anything but a string: data for any question."""
+    """JSON on one line, in which nothing looks like anything but a string: data of a question."""
     written = orjson.dumps(_tame(value)).decode()
     return "".join(
         c if c.isprintable() else f"\\u{ord(c):04x}" if ord(c) < 0x10000 else "\\ufffd"
