@@ -69,11 +69,30 @@ class _Lost(Exception):
 class Recipe(Protocol):
     """One intervention."""
 
-    kind: Kind
-    target: Target
-    stages: tuple[Stage, ...]
-    kept: tuple[str, ...]  # the stages whose answers are in the row
-    wanted: str  # what a row should be, for the judge
+    @property
+    def kind(self) -> Kind:
+        """Of its rows."""
+        ...
+
+    @property
+    def target(self) -> Target:
+        """Of its rows."""
+        ...
+
+    @property
+    def wanted(self) -> str:
+        """What a row should be, for the judge."""
+        ...
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """In order."""
+        ...
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """The stages whose answers stand in a row."""
+        ...
 
     def check(self, stage: str, item: Item, answer: Answer) -> str:
         """What is wrong with an answer, in fixed words; "" if nothing is."""
