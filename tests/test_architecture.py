@@ -88,7 +88,7 @@ ORDER = (
     "fuzzer.augment.split",
     "fuzzer.augment.talk",
     "fuzzer.preparation",
-    "fuzzer.augment.prompting",
+    "fuzzer.augment.instructing",
     "fuzzer.augment.journal",
     "fuzzer.augment.briefs",
     "fuzzer.augment.constitution",

@@ -27,7 +27,7 @@ from fuzzer.augment.commission import Commission, Engaged, carry_out
 from fuzzer.augment.constitution import LEAST, MOST, read_constitution
 from fuzzer.augment.journal import Heard, Journal
 from fuzzer.augment.leaks import leaks_of
-from fuzzer.augment.prompting import prompt
+from fuzzer.augment.instructing import prompt
 from fuzzer.augment.reasoned import CHANGED, MARK, ReasonsRecipe, Sources, marked, reasons_items
 from fuzzer.augment.recipes import DOCUMENTS, STORIES, AdviceRecipe, advice_items, text_items
 from fuzzer.augment.rows import Row, Said, ToolCall

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from fuzzer.augment.journal import Heard, Journal
-from fuzzer.augment.prompting import Answer, Prompt, form_of, read
+from fuzzer.augment.instructing import Answer, Prompt, form_of, read
 from fuzzer.errors import ConfigurationError, HoldfastError, RequestRejected
 from fuzzer.judges.rubric import as_line
 from fuzzer.limits import Limits

@@ -17,7 +17,7 @@ import orjson
 from pydantic import ValidationError
 
 from fuzzer import registry
-from fuzzer.augment.prompting import Answer
+from fuzzer.augment.instructing import Answer
 from fuzzer.augment.recipes import Critique
 from fuzzer.augment.rows import Kind, Lineage, Row, Said, Target
 from fuzzer.augment.screening import ENGLISH, Bounds, share_of_common

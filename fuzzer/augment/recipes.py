@@ -11,7 +11,7 @@ from typing import Any
 
 from fuzzer.augment.briefs import abstract, brief, drawn
 from fuzzer.augment.constitution import Constitution
-from fuzzer.augment.prompting import Answer
+from fuzzer.augment.instructing import Answer
 from fuzzer.augment.rows import Kind, Lineage, Said, Target
 from fuzzer.augment.screening import Bounds
 from fuzzer.augment.split import Split, story_of

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from fuzzer.augment.asking import Asker, Halted
-from fuzzer.augment.prompting import Answer, Prompt, prompt
+from fuzzer.augment.instructing import Answer, Prompt, prompt
 from fuzzer.augment.rows import Kind, Lineage, Row, Target
 from fuzzer.augment.screening import Bounds, Screen, Seen
 
