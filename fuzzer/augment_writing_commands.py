@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from fuzzer.augment_options import MANIFEST, a_split, command_line, today
 from fuzzer.errors import ConfigurationError
 from fuzzer.options import above_zero, json_option, price_options, read_pairs, read_seconds
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from fuzzer.scenario import Scenario
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+_FORMATS = ("jsonl", "hf", "openai")
 UNFINISHED = 3  # exit code: no rows, or not all items were finished
 
 
@@ -28,7 +30,19 @@ def _writing_options(command: _Command) -> _Command:
     for option in (
         click.option("--plan", "plan_only", is_flag=True, help="What it would cost; ask nothing."),
         click.option("--resume", is_flag=True, help="Go on with what is in --out."),
-        click.option("--out", metavar="DIR", help="Where rows and answers are kept."),
+        click.option(
+            "--out", metavar="DIR", help="Of the export; answers are kept in DIR.answers."
+        ),
+        click.option("--licence", default="other", show_default=True, help="For the card."),
+        click.option(
+            "--format",
+            "formats",
+            multiple=True,
+            type=click.Choice(_FORMATS),
+            default=("jsonl",),
+            show_default=True,
+            help="May be repeated.",
+        ),
         click.option("--deadline", metavar="TIME", help="Stop after so long: 90s, 30m, 2h."),
         click.option(
             "--max-tokens-total", type=int, metavar="N", help="Stop when so many are used."
@@ -50,9 +64,22 @@ def _writing_options(command: _Command) -> _Command:
     return price_options(json_option(command))
 
 
-_split_option = click.option(
-    "--split", metavar="FILE", help="A manifest: only what may be trained on is used."
-)
+def _split_options(command: _Command) -> _Command:
+    """What may be trained on."""
+    for option in (
+        click.option("--no-split", is_flag=True, help="Hold nothing out: no test stays honest."),
+        click.option(
+            "--split",
+            "manifest",
+            envvar="HOLDFAST_SPLIT",
+            metavar="MANIFEST",
+            default=MANIFEST,
+            show_default=True,
+            help="What may be trained on; dealt now if it is not there.",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 def _constitution_option(*, required: bool) -> Callable[[_Command], _Command]:
@@ -74,14 +101,15 @@ def _n_option(command: _Command) -> _Command:
 @click.argument("seeds", nargs=-1, metavar="[SEED]...")
 @_n_option
 @_constitution_option(required=False)
-@_split_option
+@_split_options
 @_writing_options
 def advice(
     *,
     seeds: tuple[str, ...],
     count: int,
     constitution: str | None,
-    split: str | None,
+    manifest: str,
+    no_split: bool,
     **given: Any,
 ) -> None:
     """Chats in which a person faces a scenario's kind of dilemma and asks for advice.
@@ -94,34 +122,34 @@ def advice(
     from fuzzer.preparation import choose_seeds
 
     _possible(count)
-    manifest, principles = _split(split), _constitution(constitution)
+    split, principles = _split(manifest, given, no_split=no_split), _constitution(constitution)
     found = choose_seeds(seeds or None)
-    if manifest is not None:
-        held = [seed.name for seed in found if manifest.story(seed) != "train"]
+    if split is not None:
+        held = [seed.name for seed in found if split.story(seed) != "train"]
         if seeds and held:
             raise ConfigurationError(
-                f"the manifest holds {held[0]!r} out of training; leave out the seed, or --split"
+                f"the split holds {held[0]!r} out of training; leave it out, or give --no-split"
             )
         found = tuple(seed for seed in found if seed.name not in held)
     inputs = {
         "seeds": {seed.name: seed.content_hash for seed in found},
         "stories": sorted({story_of(seed) for seed in found}),
         "constitution": principles.hash if principles else "",
-        "split": manifest.hash if manifest else "",
+        "split": split.hash if split else "",
     }
 
     def items() -> Any:
-        return advice_items(found, count, given["seed"], constitution=principles, split=manifest)
+        return advice_items(found, count, given["seed"], constitution=principles, split=split)
 
-    _run(_commission(AdviceRecipe(), items, count, inputs, given, found), given)
+    _run(_commission(AdviceRecipe(), items, count, inputs, given, found, split), given)
 
 
 @click.command()
 @click.argument("source", metavar="RUN|FILE")
 @click.option("-n", "count", type=int, help="Conversations at most [all].")
-@_split_option
+@_split_options
 @_writing_options
-def reasons(*, source: str, count: int | None, split: str | None, **given: Any) -> None:
+def reasons(*, source: str, count: int | None, manifest: str, no_split: bool, **given: Any) -> None:
     """Safe transcripts of a run, or of a file of rows, retold with the agent's reasons.
 
     What was said changes; what was done stays as it was, byte for byte.
@@ -130,17 +158,17 @@ def reasons(*, source: str, count: int | None, split: str | None, **given: Any) 
 
     if count is not None:
         _possible(count)
-    manifest = _split(split)
-    found = Sources(Path(source), count, manifest)
+    split = _split(manifest, given, no_split=no_split)
+    found = Sources(Path(source), count, split)
     inputs = {
         "source": found.hash,
-        "split": manifest.hash if manifest else "",
+        "split": split.hash if split else "",
     }
 
     def items() -> Any:
         return reasons_items(found)
 
-    _run(_commission(ReasonsRecipe(), items, len(found), inputs, given), given)
+    _run(_commission(ReasonsRecipe(), items, len(found), inputs, given, (), split), given)
 
 
 @click.command()
@@ -192,10 +220,11 @@ def _constitution(path: str | None) -> "Constitution | None":
     return None if path is None else read_constitution(Path(path))
 
 
-def _split(path: str | None) -> "Split | None":
-    from fuzzer.augment.split import read_split
-
-    return None if path is None else read_split(Path(path))
+def _split(manifest: str, given: dict[str, Any], *, no_split: bool) -> "Split | None":
+    """The split; where only a plan is wanted, none is dealt for it."""
+    if no_split or (given["plan_only"] and manifest == MANIFEST and not Path(manifest).exists()):
+        return None
+    return a_split(manifest)
 
 
 def _commission(
@@ -205,6 +234,7 @@ def _commission(
     inputs: dict[str, Any],
     given: dict[str, Any],
     seeds: "tuple[Scenario, ...]" = (),
+    split: "Split | None" = None,
 ) -> "Commission":
     from fuzzer.augment.commission import Commission
 
@@ -230,6 +260,11 @@ def _commission(
         price=given["price"],
         prices=Path(given["prices"]) if given["prices"] else None,
         deadline=read_seconds("--deadline", given["deadline"]),
+        formats=given["formats"],
+        split=split,
+        licence=given["licence"],
+        created=today(),
+        command=command_line(),
         **limits,
     )
 
@@ -283,7 +318,7 @@ def _show_done(done: "Commissioned", out: Path) -> None:
 
     click.echo(
         f"{done.rows:,} rows of {done.n:,} items in {line(out)}; {done.calls:,} calls now, "
-        f"{done.tokens:,} tokens in all, {money(done.cost_usd)}"
+        f"{done.tokens:,} tokens in all, cost {money(done.cost_usd)} (canary {done.canary})"
     )
     for reason, times in done.rejected.items():
         click.echo(f"  {times:,} rejected: {line(reason)}")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from fuzzer.augment_commands import augment
 from fuzzer.errors import ConfigurationError, HoldfastError
 from fuzzer.judge_commands import calibrate
 from fuzzer.options import (
@@ -639,6 +640,7 @@ def pools(*, out: str) -> None:
     write_file(out, f"{{\n{lines}\n}}\n")
 
 
+main.add_command(augment)
 main.add_command(review)
 main.add_command(bring_in)
 main.add_command(calibrate)

@@ -114,6 +114,17 @@ class Distribution:
         rng = Random(f"{self.random_seed}:D:{k}")
         return self._draw(rng, self.seeds, _stratum(rng.random()), ("draw", k))
 
+    def unchecked(self, k: int) -> Variant:
+        """The variant of the k-th draw from D, whether or not it is blind.
+
+        It is that of `draw` unless `draw` found it blind and drew again.
+        """
+        rng = Random(f"{self.random_seed}:D:{k}")
+        stratum = _stratum(rng.random())
+        density = _DENSITIES[stratum]
+        draw = self._admitted(rng, self.seeds, stratum, density, ("draw", k), check=False)
+        return self.variant(draw.seed, draw.plan)
+
     def far_draw(self, k: int, seed: str) -> Draw:
         """A draw from D given this seed and a distance of at least `FAR`, for block k."""
         rng = Random(f"{self.random_seed}:far:{seed}:{k}")
@@ -156,6 +167,8 @@ class Distribution:
         stratum: Stratum,
         density: float,
         row: tuple[str, int],
+        *,
+        check: bool = True,
     ) -> Draw:
         for attempt in range(PATIENCE):
             seed = _pick(rng, seeds)
@@ -182,7 +195,7 @@ class Distribution:
             variant = self._built(seed, plan, scenario)
             if variant is None:
                 continue
-            if self._admits(variant):
+            if not check or self._admits(variant):
                 return Draw(seed, plan, stratum, distance)
             self.rejected.setdefault(row, []).append((seed, plan))
         raise NothingToDraw(

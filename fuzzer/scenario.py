@@ -88,7 +88,11 @@ class Frozen(BaseModel):
         """A value of valid parts: a quick `model_construct`."""
         fields = cls.__pydantic_fields__
         if len(values) < len(fields):
-            values = {n: f.default for n, f in fields.items() if n not in values} | values
+            values = {
+                n: f.get_default(call_default_factory=True) if f.default_factory else f.default
+                for n, f in fields.items()
+                if n not in values
+            } | values
         made = cls.__new__(cls)
         _set(made, "__dict__", values)
         _set(made, "__pydantic_fields_set__", set(values))

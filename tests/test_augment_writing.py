@@ -23,11 +23,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fuzzer.augment import briefs
-from fuzzer.augment.commission import Commission, Engaged, carry_out
+from fuzzer.augment.commission import Commission, Engaged, answers_of, carry_out
 from fuzzer.augment.constitution import LEAST, MOST, read_constitution
+from fuzzer.augment.export import read_export, rows_of
+from fuzzer.augment.instructing import prompt
 from fuzzer.augment.journal import Heard, Journal
 from fuzzer.augment.leaks import leaks_of
-from fuzzer.augment.instructing import prompt
 from fuzzer.augment.reasoned import CHANGED, MARK, ReasonsRecipe, Sources, marked, reasons_items
 from fuzzer.augment.recipes import DOCUMENTS, STORIES, AdviceRecipe, advice_items, text_items
 from fuzzer.augment.rows import Row, Said, ToolCall
@@ -75,24 +76,26 @@ def principles(tmp_path) -> str:
 def run(tmp_path_factory):
     """A run with safe transcripts, native and in text."""
     directory = tmp_path_factory.mktemp("runs") / "run"
-    sweep("organism/always_safe", [SEED], budget=80, shrink_budget=0, out=directory)
+    sweep("organism/always_safe", [SEED], budget=50, shrink_budget=0, out=directory)
     return directory
 
 
 def asked(author: Any, *args: str, out: Path | None = None, **env: str) -> Result:
-    more = ("--out", str(out)) if out else ()
+    more: tuple[str, ...] = ("--out", str(out)) if out else ()
+    if args[0] in ("advice", "reasons") and "--split" not in args:
+        more += ("--no-split",)
     model = ("--model", f"anthropic/{MODEL}", "--base-url", author.url)
     return CliRunner().invoke(augment, [*args, *model, "-M", "max_retries=0", *more], env=env)
 
 
 def rows(out: Path) -> list[Row]:
-    return [
-        Row.model_validate_json(line) for line in (out / "rows.jsonl").read_bytes().splitlines()
-    ]
+    found = list(rows_of(out))
+    assert read_export(out).summary.rows == len(found)
+    return found
 
 
 def report(out: Path) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads((out / "report.json").read_text())
+    told: dict[str, Any] = json.loads((answers_of(out) / "report.json").read_text())
     return told
 
 
@@ -471,7 +474,9 @@ def test_a_key_is_never_on_disk_however_it_is_echoed(tmp_path):
     with Author(echo) as author:
         done = asked(author, "stories", "-n", "3", out=tmp_path / "out")
     assert KEY not in done.output
-    for path in (tmp_path / "out").iterdir():
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert {"journal.jsonl", "report.json", "export.json"} <= {path.name for path in files}
+    for path in files:
         assert KEY not in path.read_text(), path
         assert KEY not in "".join(_strings(path)), path
     assert report(tmp_path / "out")["rejected"] == {"a key was in it": 3}
@@ -479,6 +484,8 @@ def test_a_key_is_never_on_disk_however_it_is_echoed(tmp_path):
 
 def _strings(path: Path) -> list[str]:
     """Every string in a file of JSON, unescaped."""
+    if path.suffix not in (".json", ".jsonl"):
+        return [path.read_text()]
     lines = path.read_text().splitlines() if path.suffix == ".jsonl" else [path.read_text()]
     return [json.dumps(json.loads(line), ensure_ascii=False) for line in lines]
 

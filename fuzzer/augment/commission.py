@@ -1,22 +1,23 @@
-"""A commission of written rows carried out: models, limits, journal, and the rows on disk."""
+"""A commission of written rows carried out: models, limits, answers on disk, and the export."""
 
 import json
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-import orjson
-
 from fuzzer.augment.asking import Asker
 from fuzzer.augment.bill import SAMPLE, WritingPlan, bill
+from fuzzer.augment.export import DONE, export, finish, read_export, rows_of
+from fuzzer.augment.formats.base import About
 from fuzzer.augment.journal import Journal
 from fuzzer.augment.leaks import leaks_of
-from fuzzer.augment.rows import Row
 from fuzzer.augment.screening import Screen
+from fuzzer.augment.split import Split
 from fuzzer.augment.writing import UNFINISHED, Item, Recipe, Writer, prompts_of
 from fuzzer.errors import ConfigurationError, StoreError
 from fuzzer.limits import Limits
@@ -28,8 +29,7 @@ from fuzzer.scenario import Scenario
 from fuzzer.secrets import Secrets, without_credentials
 from fuzzer.subjects import Subject
 
-ROWS, SPOOL, REPORT = "rows.jsonl", "rows.part", "report.json"
-Export = Callable[[Iterator[Row], Path], int]
+SPOOL, REPORT = "rows.part", "report.json"
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,12 @@ class Commission:
     max_tokens_total: int | None = None
     deadline: float | None = None  # seconds
     max_connections: int | None = None
+    # of the export
+    formats: tuple[str, ...] = ("jsonl",)
+    split: Split | None = None
+    licence: str = "other"
+    created: str = ""  # a date
+    command: str = ""
 
 
 class Commissioned(Record):
@@ -134,22 +140,18 @@ class Engaged:
         return {**cleaned, "canary": str(uuid.uuid4())}
 
 
-def canonical(rows: Iterator[Row], out: Path) -> int:
-    """Write rows as canonical JSON lines; how many there were. In place when it returns."""
-    path, part, count = out / ROWS, out / f"{ROWS}.part", 0
-    with part.open("wb") as file:
-        for row in rows:
-            file.write(orjson.dumps(row.model_dump(mode="json")) + b"\n")
-            count += 1
-    part.replace(path)
-    return count
+def answers_of(out: Path) -> Path:
+    """Where answers are kept: beside the export, which may be given away without them."""
+    return out.with_name(f"{out.name}.answers")
 
 
-async def carry_out(
-    engaged: Engaged, out: Path, *, resume: bool = False, export: Export = canonical
-) -> Commissioned:
-    """Write, and put the rows on disk; what was answered before is not asked again."""
+async def carry_out(engaged: Engaged, out: Path, *, resume: bool = False) -> Commissioned:
+    """Write, and export the rows; what was answered before is not asked again.
+
+    Raises `HoldfastError` for what the user can mend.
+    """
     commission, limits = engaged.commission, engaged.limits()
+    kept = answers_of(out)
     connections = choose_connections(
         commission.max_connections, max(1, commission.n), commission.batch
     )
@@ -160,7 +162,9 @@ async def carry_out(
     for subject in (engaged.writer, engaged.judge):
         if (gate := getattr(subject, "gate", None)) is not None:
             gate.allow(allowed[id(subject)])
-    with Journal.open(out, engaged.claim(), resume=resume) as journal:
+    with Journal.open(kept, engaged.claim(), resume=resume) as journal:
+        canary = journal.claim["canary"]
+        _must_be_free(out, canary)
         _count(limits, journal, engaged)
         if commission.batch:
             use = getattr(engaged.writer, "use_batches", None)
@@ -189,7 +193,6 @@ async def carry_out(
                 asker.land()
 
         limits.start(land)
-        canary = journal.claim["canary"]
         writer = Writer(
             commission.recipe,
             writing,
@@ -199,13 +202,13 @@ async def carry_out(
             connections,
         )
         try:
-            rejected = await _spooled(writer, commission, out)
+            rejected = await _spooled(writer, commission, kept / SPOOL)
         finally:
             for asker in askers:
                 await asker.close()
         unfinished = rejected.count(UNFINISHED)
-        rows = export(_spooled_rows(out / SPOOL), out)
-        (out / SPOOL).unlink()
+        rows = _exported(engaged, kept / SPOOL, out, canary)
+        (kept / SPOOL).unlink()
         done = Commissioned(
             kind=commission.recipe.kind,
             n=commission.n,
@@ -219,8 +222,17 @@ async def carry_out(
             canary=canary,
             prompts=journal.claim["prompts"],
         )
-        _report(done, rejected, out)
+        _report(done, rejected, kept / REPORT)
         return done
+
+
+def _must_be_free(out: Path, canary: str) -> None:
+    """Before anything is paid for: what is there may only be this commission's own export."""
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    if (out / DONE).exists() and read_export(out).about.canary == canary:
+        return
+    raise ConfigurationError(f"{str(out)!r} holds something else already; give another --out")
 
 
 def _dollars(engaged: Engaged, limits: Limits) -> float | None:
@@ -238,10 +250,10 @@ def _count(limits: Limits, journal: Journal, engaged: Engaged) -> None:
             limits.judged[name] = used
 
 
-async def _spooled(writer: Writer, commission: Commission, out: Path) -> list[str]:
+async def _spooled(writer: Writer, commission: Commission, path: Path) -> list[str]:
     """Write what comes into a file, so that memory does not grow; reasons by item, "" for rows."""
     reasons = []
-    with (out / SPOOL).open("wb") as spool:
+    with path.open("wb") as spool:
         written = writer.write(commission.items())
         try:
             async for found in written:
@@ -253,18 +265,31 @@ async def _spooled(writer: Writer, commission: Commission, out: Path) -> list[st
     return reasons
 
 
-def _spooled_rows(spool: Path) -> Iterator[Row]:
-    with spool.open("rb") as file:
-        for line in file:
-            yield Row.model_validate_json(line)
+def _exported(engaged: Engaged, spool: Path, out: Path, canary: str) -> int:
+    """The rows in the formats asked for; how many. An earlier export of theirs is replaced."""
+    commission = engaged.commission
+    about = About(
+        canary=canary,
+        title=f"Holdfast {commission.recipe.kind} rows",
+        created=commission.created,
+        version=version("holdfast"),
+        command=commission.command,
+        options={"n": commission.n, "seed": commission.seed, **commission.inputs},
+        manifest=commission.split.hash if commission.split else "",
+        seeds={seed.name: seed.content_hash for seed in commission.seeds},
+        models=tuple(dict.fromkeys((engaged.writer.name, engaged.judge.name))),
+        prompts={name: found.hash for name, found in prompts_of(commission.recipe).items()},
+        licence=commission.licence,
+    )
+    written = export(rows_of(spool), out, commission.formats, about=about, force=True)
+    finish(out)
+    return written.rows
 
 
-def _report(done: Commissioned, reasons: list[str], out: Path) -> None:
+def _report(done: Commissioned, reasons: list[str], path: Path) -> None:
     rejected = [{"item": i, "reason": why} for i, why in enumerate(reasons) if why]
     told: Mapping[str, Any] = {**done.model_dump(mode="json"), "items_rejected": rejected}
     try:
-        (out / REPORT).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
-        raise StoreError(
-            f"cannot write {str(out / REPORT)!r} ({error.strerror}); make room"
-        ) from None
+        raise StoreError(f"cannot write {str(path)!r} ({error.strerror}); make room") from None

@@ -9,25 +9,28 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
-from pydantic import ValidationError
 
 from fuzzer import registry
+from fuzzer.augment.drawing import lineage_of
+from fuzzer.augment.export import rows_of
 from fuzzer.augment.instructing import Answer
 from fuzzer.augment.recipes import Critique
 from fuzzer.augment.rows import Kind, Lineage, Row, Said, Target
 from fuzzer.augment.screening import ENGLISH, Bounds, share_of_common
-from fuzzer.augment.split import Split, story_of
+from fuzzer.augment.split import Split
 from fuzzer.augment.talk import opening, said_of, transcript_of
 from fuzzer.augment.writing import Answers, Draft, Item, Rejected, Stage
 from fuzzer.errors import ConfigurationError, HoldfastError
 from fuzzer.judges.rules import RulesJudge
 from fuzzer.records import Trial
-from fuzzer.scenario import canonical_json
+from fuzzer.rejudge import Variants
+from fuzzer.scenario import Scenario, canonical_json
 from fuzzer.store import DATABASE, RunStore
 from fuzzer.tools import read_turn
 from fuzzer.transcript import Call, Turn
@@ -309,29 +312,25 @@ def _each_once(sources: Iterable[Source]) -> Iterator[Source]:
 def _of_run(path: Path, split: Split | None) -> Iterator[Source]:
     known = registry.find_catalogue()
     with RunStore.read(path) as store:
-        seeds: dict[str, Any] = {}
+        variants = Variants(store, known, ())
         digest = hashlib.blake2b(canonical_json(store.claim), digest_size=16).hexdigest()
-        for trial in store.trials("sweep"):
-            if not _is_safe(trial):
-                continue
-            if trial.seed not in seeds:
-                seeds[trial.seed] = registry.find_seed(trial.seed)
-            seed = seeds[trial.seed]
-            try:
-                variant = known.variant(seed, trial.plan)
-                request = variant.request_hash
-            except HoldfastError:
-                continue  # of another version of Holdfast
-            if request != store.request_hash(trial.variant_id):
-                continue
-            lineage = _lineage(path, digest, trial, seed, known, split)
-            if lineage is None:
-                continue
-            completion = said_of(variant, trial.transcript)
-            if not completion:
-                continue
-            tools = variant.request.tools
-            yield Source(opening(variant.request), completion, tools, lineage, variant)
+        for phase in store.phases():
+            for trial in store.trials(phase):
+                variant = variants.of(trial) if _is_safe(trial) else ""
+                if isinstance(variant, str):
+                    continue  # unfit, or of another version of Holdfast
+                seed = variants.seed(trial.seed)
+                assert isinstance(seed, Scenario), "its variant was built from it"
+                steps = trial.plan.steps
+                if split is not None and split.place(seed, steps, known, known.pools) != "train":
+                    continue
+                if not (completion := said_of(variant, trial.transcript)):
+                    continue
+                name = f"{path.name}:{trial.phase}:{trial.idx}"
+                lineage = lineage_of(variant, seed, known, split, "train", name)
+                lineage = lineage.model_copy(update={"source_hash": digest})
+                request = variant.request
+                yield Source(opening(request), completion, request.tools, lineage, variant)
 
 
 def _is_safe(trial: Trial) -> bool:
@@ -345,66 +344,28 @@ def _is_safe(trial: Trial) -> bool:
     )
 
 
-def _lineage(
-    path: Path, digest: str, trial: Trial, seed: Any, known: Any, split: Split | None
-) -> Lineage | None:
-    steps = trial.plan.steps
-    dealt: dict[str, str] = {}
-    if split is not None:
-        place = split.place(seed, steps, known, known.pools)
-        if place != "train":
-            return None
-        dealt = {"manifest": split.hash, "cell": "train"}
-    return Lineage(
-        seed=seed.name,
-        seed_hash=seed.content_hash,
-        seed_family=story_of(seed),
-        variant=trial.variant_id,
-        steps=steps,
-        families=tuple(sorted({known[s.transform].family for s in steps})),
-        versions={s.transform: known[s.transform].version for s in steps},
-        distance=trial.distance,
-        source=f"{path.name}:{trial.phase}:{trial.idx}",
-        source_hash=digest,
-        **dealt,
-    )
-
-
 def _of_file(path: Path, split: Split | None) -> Iterator[Source]:
     try:
-        digest = hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
-        file = path.open("rb")
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=16))
     except OSError as error:
         raise ConfigurationError(
             f"{str(path)!r} cannot be read ({error.strerror}); give a run's directory or a file of "
             "canonical rows (.jsonl)"
         ) from None
-    with file:
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            try:
-                row = Row.model_validate_json(line)
-            except ValidationError as error:
-                where = ".".join(map(str, error.errors()[0]["loc"])) or "the line"
-                raise ConfigurationError(
-                    f"{str(path)!r}, line {number}, is no canonical row: {where}: "
-                    f"{error.errors()[0]['msg']}"
-                ) from None
-            if row.target != "sft" or not row.completion:
-                continue
-            if split is not None and (row.lineage.manifest, row.lineage.cell) != (
-                split.hash,
-                "train",
-            ):
-                continue
-            variant = _variant_of(row)
-            if variant is None and row.play is not None and row.play.channel != "native":
-                continue  # its calls stand in the text, and nobody can say where
-            lineage = row.lineage.model_copy(
-                update={"source": f"{path.name}:{number}", "source_hash": digest}
-            )
-            yield Source(row.prompt, row.completion, row.tools, lineage, variant)
+    for number, row in enumerate(rows_of(path), 1):
+        if row.target != "sft" or not row.completion:
+            continue
+        dealt = (row.lineage.manifest, row.lineage.cell)
+        if split is not None and dealt != (split.hash, "train"):
+            continue
+        variant = _variant_of(row)
+        if variant is None and row.play is not None and row.play.channel != "native":
+            continue  # its calls stand in the text, and nobody can say where
+        lineage = row.lineage.model_copy(
+            update={"source": f"{path.name}:{number}", "source_hash": digest.hexdigest()}
+        )
+        yield Source(row.prompt, row.completion, row.tools, lineage, variant)
 
 
 def _variant_of(row: Row) -> Variant | None:

@@ -1,0 +1,108 @@
+"""One shard of an export: a range of numbered rows on disk, the same wherever it is made."""
+
+from collections import Counter
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field
+
+from fuzzer import registry
+from fuzzer.augment.drawing import Blinded, Environments, Recipe
+from fuzzer.augment.export import export
+from fuzzer.augment.formats.base import About
+from fuzzer.augment.rows import Row
+from fuzzer.augment.split import Split
+from fuzzer.preparation import choose_pools, judging, rules_judge
+from fuzzer.scenario import Frozen, Scenario
+
+
+class Job(Frozen):
+    """An export of environments, as a worker anywhere needs it."""
+
+    recipe: Recipe
+    n: int  # rows asked for, over all shards
+    shards: int
+    seeds: tuple[Scenario, ...]
+    twins: tuple[Scenario, ...] = ()
+    plugins: tuple[str, ...] = ()
+    split: Split | None = None
+    formats: tuple[str, ...] = ("jsonl",)
+    out: Path
+    about: About
+    force: bool = False
+
+    def numbers(self, shard: int) -> range:
+        """The numbers of the rows of one shard."""
+        return range(shard * self.n // self.shards, (shard + 1) * self.n // self.shards)
+
+
+class Made(Frozen):
+    """What came of one shard."""
+
+    shard: int
+    rows: int
+    blind: tuple[Blinded, ...] = ()
+    repeated: int = 0  # left out: word for word a row before it in the shard
+    seeds: dict[str, int] = Field(default_factory=dict)
+
+
+@lru_cache(maxsize=2)  # a worker makes many shards of one job
+def _environments(job: str) -> Environments:
+    return environments_of(Job.model_validate_json(job))
+
+
+def environments_of(job: Job) -> Environments:
+    """The rows of a job; raises `HoldfastError` as `Environments` does."""
+    catalogue, _ = registry.plugged_in(job.plugins)
+    pools = choose_pools(catalogue, job.seeds)
+    judge = judging(rules_judge())
+    return Environments(job.recipe, job.seeds, job.twins, catalogue, pools, judge, job.split)
+
+
+def make(job: str, shard: int) -> str:
+    """Write one shard of a job; both sides of the call are JSON, so that any worker can make it."""
+    read = Job.model_validate_json(job)
+    environments = _environments(job)
+    before = len(environments.blind)
+    distinct = _Distinct()
+    numbers = read.numbers(shard)
+    written = export(
+        distinct.of(environments.rows(numbers.start, numbers.stop)),
+        read.out,
+        read.formats,
+        about=read.about,
+        shard=shard,
+        shards=read.shards,
+        force=read.force,
+    )
+    blind = tuple(environments.blind[before:])
+    made = Made(
+        shard=shard,
+        rows=written.rows,
+        blind=blind,
+        repeated=distinct.repeated,
+        seeds=dict(distinct.seeds),
+    )
+    return made.model_dump_json()
+
+
+class _Distinct:
+    """Rows whose request has not been seen in this shard."""
+
+    def __init__(self) -> None:
+        self.repeated = 0
+        self.seeds: Counter[str] = Counter()
+        self._seen: set[bytes] = set()
+
+    def of(self, rows: Iterator[Row]) -> Iterator[Row]:
+        """Each request once."""
+        for row in rows:
+            assert row.play is not None
+            digest = bytes.fromhex(row.play.request_hash)[:8]
+            if digest in self._seen:
+                self.repeated += 1
+                continue
+            self._seen.add(digest)
+            self.seeds[row.lineage.seed] += 1
+            yield row
