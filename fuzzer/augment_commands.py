@@ -4,6 +4,7 @@ import click
 
 from fuzzer.augment_environments_command import environments
 from fuzzer.augment_sample_command import sample
+from fuzzer.augment_writing_commands import advice, documents, reasons, stories
 
 
 @click.group()
@@ -11,5 +12,5 @@ def augment() -> None:
     """Training environments and datasets, with a split that keeps the test honest."""
 
 
-for command in (environments, sample):
+for command in (environments, sample, advice, reasons, documents, stories):
     augment.add_command(command)

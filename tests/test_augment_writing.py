@@ -16,7 +16,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 from click.testing import CliRunner, Result
 from hypothesis import given, settings
@@ -31,12 +30,12 @@ from fuzzer.augment.journal import Heard, Journal
 from fuzzer.augment.leaks import leaks_of
 from fuzzer.augment.reasoned import CHANGED, MARK, ReasonsRecipe, Sources, marked, reasons_items
 from fuzzer.augment.recipes import DOCUMENTS, STORIES, AdviceRecipe, advice_items, text_items
-from fuzzer.augment.rows import Row, Said, ToolCall
+from fuzzer.augment.rows import Play, Row, Said, ToolCall
 from fuzzer.augment.screening import OVERUSED, Bounds, Screen, Seen
 from fuzzer.augment.split import deal
-from fuzzer.augment_writing_commands import UNFINISHED, advice, documents, reasons, stories
+from fuzzer.augment_writing_commands import UNFINISHED
 from fuzzer.campaign import sweep
-from fuzzer.cli import _Sentences
+from fuzzer.cli import main
 from fuzzer.errors import ConfigurationError, StoreError
 from fuzzer.registry import default_seeds, find_catalogue, find_seed, find_seeds
 from fuzzer.scenario import canonical_json
@@ -56,15 +55,6 @@ PRINCIPLES = "\n\n".join(
 )
 
 
-@click.group(cls=_Sentences)
-def augment() -> None:
-    """The commands as the command line has them."""
-
-
-for command in (advice, documents, reasons, stories):
-    augment.add_command(command)
-
-
 @pytest.fixture
 def principles(tmp_path) -> str:
     path = tmp_path / "principles.md"
@@ -76,7 +66,7 @@ def principles(tmp_path) -> str:
 def run(tmp_path_factory):
     """A run with safe transcripts, native and in text."""
     directory = tmp_path_factory.mktemp("runs") / "run"
-    sweep("organism/always_safe", [SEED], budget=50, shrink_budget=0, out=directory)
+    sweep("organism/always_safe", [SEED], budget=30, shrink_budget=0, out=directory)
     return directory
 
 
@@ -85,7 +75,8 @@ def asked(author: Any, *args: str, out: Path | None = None, **env: str) -> Resul
     if args[0] in ("advice", "reasons") and "--split" not in args:
         more += ("--no-split",)
     model = ("--model", f"anthropic/{MODEL}", "--base-url", author.url)
-    return CliRunner().invoke(augment, [*args, *model, "-M", "max_retries=0", *more], env=env)
+    told = ["augment", *args, *model, "-M", "max_retries=0", *more]
+    return CliRunner().invoke(main, told, env=env)
 
 
 def rows(out: Path) -> list[Row]:
@@ -235,7 +226,7 @@ def test_a_kill_costs_only_what_was_in_flight(tmp_path):
         assert started.exit_code == 2
         assert "holds answers already; add --resume" in started.output
         # The same command: settings are part of what it asks.
-        done = CliRunner().invoke(augment, ["stories", *args, "--resume"])
+        done = CliRunner().invoke(main, ["augment", "stories", *args, "--resume"])
         assert done.exit_code == 0, done.output
     assert sum(author.calls.values()) <= 24 + connections
     assert len(rows(out)) == 6
@@ -544,19 +535,17 @@ def test_a_manifest_keeps_what_is_held_out_from_training(tmp_path):
         assert (row.lineage.manifest, row.lineage.cell) == (split.hash, "train")
 
 
-@given(st.sampled_from(["advice", "document", "story"]), st.integers(0, 50), st.integers(1, 120))
-def test_briefs_depend_on_their_index_and_are_flat(kind, seed, n):
+@settings(max_examples=30)
+@given(st.sampled_from(["advice", "document", "story"]), st.integers(0, 50), st.integers(1, 90))
+def test_briefs_depend_on_their_index_and_every_option_comes_as_often_as_any_other(kind, seed, n):
     made = [briefs.brief(kind, seed, index) for index in range(n)]
     assert made[-1] == briefs.brief(kind, seed, n - 1)
-    for key in made[0]:
-        if key == "names":
-            continue
-        counts = Counter(one[key] for one in made)
-        options = len(briefs.banks()[kind].get(key, ())) or None
-        assert max(counts.values()) - (
-            min(counts.values()) if len(counts) == options else 0
-        ) <= max(1, -(-n // len(counts)))
-        assert max(counts.values()) <= -(-n // len(counts)) + 1
+    for name, bank in briefs.banks()[kind].items():
+        counts = Counter(one[briefs.SINGULAR.get(name, name)] for one in made)
+        of_each = [counts[option] for option in bank]
+        assert sum(of_each) == n
+        assert max(of_each) - min(of_each) <= 1
+    assert all(len(set(one["names"])) == 3 for one in made)
 
 
 # ------------------------------------------------------------------------------------------ reasons
@@ -567,12 +556,12 @@ def calls_of(said: Said) -> bytes:
 
 
 def test_what_was_done_stays_as_it_was_byte_for_byte(tmp_path, run):
-    sources = list(Sources(run))
+    sources = list(Sources(run, 8))
     channels = {source.variant.scenario.channel for source in sources if source.variant}
     assert "native" in channels
     assert channels - {"native"}, "the run has no variant whose calls stand in the text"
     with Author() as author:
-        done = asked(author, "reasons", str(run), out=tmp_path / "out")
+        done = asked(author, "reasons", str(run), "-n", "8", out=tmp_path / "out")
         assert done.exit_code == 0, done.output
     made = {row.lineage.source: row for row in rows(tmp_path / "out")}
     rejected = report(tmp_path / "out")["rejected"]
@@ -692,6 +681,42 @@ def test_rows_of_a_file_are_retold_too(tmp_path):
     assert row.lineage.source == "rows.jsonl:1"
 
 
+def test_rows_whose_calls_stand_where_nobody_can_find_them_are_left(tmp_path):
+    play = Play(
+        behaviour="x", channel="xml", max_turns=1, request_hash="", judge="", reward={"useful": 1}
+    )
+    row = Row(
+        id="r",
+        kind="environment",
+        target="sft",
+        canary="c",
+        prompt=(Said(role="user", content="Go."),),
+        completion=(Said(role="assistant", content="<tool_use:file>a</tool_use:file>"),),
+        play=play,
+    )
+    path = tmp_path / "rows.jsonl"
+    path.write_text(f"{row.model_dump_json()}\n")
+    with pytest.raises(ConfigurationError, match="holds no safe conversation"):
+        Sources(path)
+    path.write_text("{}\n")
+    with pytest.raises(ConfigurationError, match="line 1 is no row"):
+        Sources(path)
+
+
+def test_what_is_held_out_is_not_retold(run):
+    known, seed = find_catalogue(), find_seed(SEED)
+    deals = (deal(find_seeds(), known, known.pools, f"a private salt {n}") for n in range(99))
+    split = next(d for d in deals if d.story(seed) == "train")
+    kept = list(Sources(run, None, split))
+    assert 0 < len(kept) < len(Sources(run))
+    for source in kept:
+        assert split.place(seed, source.lineage.steps, known, known.pools) == "train"
+        assert (source.lineage.manifest, source.lineage.cell) == (split.hash, "train")
+    other = next(d for d in deals if d.story(seed) == "test")
+    with pytest.raises(ConfigurationError, match="that the manifest lets be trained on"):
+        Sources(run, None, other)
+
+
 # ------------------------------------------------------------------------------------------ batches
 
 
@@ -746,7 +771,7 @@ def test_batches_need_a_model_that_has_them(tmp_path):
         "class Own:\n    name = 'own'\n    async def act(self, variant, epoch):\n        return 3\n"
     )
     args = ["stories", "--model", f"{tmp_path}/own.py:Own", "-n", "1", "--out", str(tmp_path / "o")]
-    done = CliRunner().invoke(augment, [*args, "--batch"])
+    done = CliRunner().invoke(main, ["augment", *args, "--batch"])
     assert done.exit_code == 2
     assert "'own' has no batches" in done.output
 
@@ -764,6 +789,7 @@ def test_batches_need_a_model_that_has_them(tmp_path):
         (("documents", "--constitution", "nowhere.md"), "cannot be read"),
         (("advice", "blackmial", "--plan"), "did you mean"),
         (("reasons", "nowhere.jsonl", "--plan"), "cannot be read"),
+        (("stories", "--judge-model", "organism/always_safe", "--plan"), "cannot write"),
     ],
 )
 def test_a_mistake_is_one_sentence(args, said, tmp_path):

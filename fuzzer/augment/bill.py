@@ -108,7 +108,7 @@ def bill(
         most_usd=None if dollars is None else dollars * (1 + ASKED_AGAIN),
         price=prices.get(model),
         batch=batch,
-        notes=tuple(_notes(model, judge, prices)),
+        notes=tuple(_notes(model, judge, prices, batch=batch)),
     )
 
 
@@ -131,7 +131,7 @@ def _sum(costs: Sequence[float | None]) -> float | None:
     return math.fsum(known) if len(known) == len(costs) else None
 
 
-def _notes(model: str, judge: str, prices: Mapping[str, Price]) -> list[str]:
+def _notes(model: str, judge: str, prices: Mapping[str, Price], *, batch: bool) -> list[str]:
     notes = [
         f"No price is known for {name!r}, so no cost either; give one with "
         + ("--price in=3,out=15 (dollars per million tokens) or " if name == model else "")
@@ -139,6 +139,8 @@ def _notes(model: str, judge: str, prices: Mapping[str, Price]) -> list[str]:
         for name in dict.fromkeys((model, judge))
         if name not in prices
     ]
+    if batch and model != judge:
+        notes.append(f"The judge {judge!r} is not asked in batches, and costs its full price.")
     if model == judge:
         notes.append(
             f"{model!r} judges what it writes itself; another judge with --judge-model sees more."

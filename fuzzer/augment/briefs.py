@@ -69,7 +69,7 @@ def brief(kind: str, seed: int, index: int) -> dict[str, Any]:
     shared = banks()["shared"]
     own = {**banks()[kind], "tone": shared["tones"]}
     found = {
-        _SINGLE.get(name, name): drawn(bank, kind, seed, name, index=index)
+        SINGULAR.get(name, name): drawn(bank, kind, seed, name, index=index)
         for name, bank in own.items()
     }
     found["names"] = [
@@ -83,7 +83,8 @@ def brief(kind: str, seed: int, index: int) -> dict[str, Any]:
 
 
 _NAMES = 3
-_SINGLE = {
+#: What a bank's option is called in a brief, where that is not the bank's own name.
+SINGULAR = {
     "industries": "industry",
     "relationships": "relationship",
     "left": "time_left",

@@ -4,6 +4,7 @@ import json
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from itertools import islice
@@ -83,6 +84,12 @@ class Engaged:
 
     def __init__(self, commission: Commission) -> None:
         self.commission = commission
+        for name in (commission.model, commission.judge or ""):
+            if name.startswith("organism/"):
+                raise ConfigurationError(
+                    f"{name!r} acts in scenarios and cannot write; name a model behind an "
+                    "interface: anthropic/MODEL or PROVIDER/MODEL"
+                )
         self.writer = find_subject(commission.model, (), **commission.settings)
         self.judge: Subject = self.writer
         if commission.judge is not None:
@@ -253,15 +260,17 @@ def _count(limits: Limits, journal: Journal, engaged: Engaged) -> None:
 async def _spooled(writer: Writer, commission: Commission, path: Path) -> list[str]:
     """Write what comes into a file, so that memory does not grow; reasons by item, "" for rows."""
     reasons = []
-    with path.open("wb") as spool:
-        written = writer.write(commission.items())
-        try:
-            async for found in written:
-                reasons.append(found.reason)
-                if found.row is not None:
-                    spool.write(found.row.model_dump_json().encode() + b"\n")
-        finally:
-            await written.aclose()
+    try:
+        with path.open("wb") as spool:
+            async with aclosing(writer.write(commission.items())) as written:
+                async for found in written:
+                    reasons.append(found.reason)
+                    if found.row is not None:
+                        spool.write(found.row.model_dump_json().encode() + b"\n")
+    except OSError as error:
+        raise StoreError(
+            f"cannot write {str(path)!r} ({error.strerror}); make room and go on with --resume"
+        ) from None
     return reasons
 
 
