@@ -286,14 +286,22 @@ def _run(commission: "Commission", given: dict[str, Any]) -> None:
     if not as_json:
         _show_plan(plan)
     out = Path(given["out"])
-    done = asyncio.run(carry_out(engaged, out, resume=given["resume"]))
+    told = _progress(plan.n) if not as_json and sys.stderr.isatty() else lambda _: None
+    done = asyncio.run(carry_out(engaged, out, resume=given["resume"], progress=told))
     if as_json:
-        told = {"plan": plan.model_dump(mode="json"), "done": done.model_dump(mode="json")}
-        click.echo(json.dumps(told, indent=2))
+        both = {"plan": plan.model_dump(mode="json"), "done": done.model_dump(mode="json")}
+        click.echo(json.dumps(both, indent=2))
     else:
         _show_done(done, out)
     if done.unfinished or not done.rows:
         sys.exit(UNFINISHED)
+
+
+def _progress(n: int) -> Callable[[int], None]:
+    def told(done: int) -> None:
+        click.echo(f"\r{done:,} of {n:,} items", nl=done == n, err=True)
+
+    return told
 
 
 def _show_plan(plan: "WritingPlan") -> None:

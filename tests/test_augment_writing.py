@@ -827,6 +827,8 @@ def test_the_screen_spares_what_its_source_says():
     phrase = f"{prose('x', 30)} {eight_words()} {prose('y', 30)}"
     assert screen.fault(phrase, Bounds(1, 10_000)) == "leak: eight words of a seed in a row"
     assert screen.fault(phrase, Bounds(1, 10_000), allowed=phrase) == ""
+    hidden = "\u200d".join(find_seed(SEED).person("target").last)
+    assert screen.fault(f"{prose('x', 30)} {hidden} it was.", Bounds(1, 10_000)).startswith("leak")
 
 
 def test_every_prompt_has_a_version_and_the_hash_of_its_file():

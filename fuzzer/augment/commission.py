@@ -152,9 +152,16 @@ def answers_of(out: Path) -> Path:
     return out.with_name(f"{out.name}.answers")
 
 
-async def carry_out(engaged: Engaged, out: Path, *, resume: bool = False) -> Commissioned:
+async def carry_out(
+    engaged: Engaged,
+    out: Path,
+    *,
+    resume: bool = False,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Commissioned:
     """Write, and export the rows; what was answered before is not asked again.
 
+    `progress` hears how many items are done.
     Raises `HoldfastError` for what the user can mend.
     """
     commission, limits = engaged.commission, engaged.limits()
@@ -209,7 +216,7 @@ async def carry_out(engaged: Engaged, out: Path, *, resume: bool = False) -> Com
             connections,
         )
         try:
-            rejected = await _spooled(writer, commission, kept / SPOOL)
+            rejected = await _spooled(writer, commission, kept / SPOOL, progress)
         finally:
             for asker in askers:
                 await asker.close()
@@ -257,7 +264,9 @@ def _count(limits: Limits, journal: Journal, engaged: Engaged) -> None:
             limits.judged[name] = used
 
 
-async def _spooled(writer: Writer, commission: Commission, path: Path) -> list[str]:
+async def _spooled(
+    writer: Writer, commission: Commission, path: Path, progress: Callable[[int], None]
+) -> list[str]:
     """Write what comes into a file, so that memory does not grow; reasons by item, "" for rows."""
     reasons = []
     try:
@@ -265,6 +274,7 @@ async def _spooled(writer: Writer, commission: Commission, path: Path) -> list[s
             async with aclosing(writer.write(commission.items())) as written:
                 async for found in written:
                     reasons.append(found.reason)
+                    progress(len(reasons))
                     if found.row is not None:
                         spool.write(found.row.model_dump_json().encode() + b"\n")
     except OSError as error:

@@ -6,8 +6,10 @@ installed, as it is rendered and with everything its ledger and its other wordin
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from typing import NamedTuple
 
 from fuzzer import registry
 from fuzzer.scenario import Scenario, Wording
@@ -39,8 +41,10 @@ class Leaks:
 
     def of(self, text: str, allowed: str = "") -> str:
         """What of a seed stands in a text and not in `allowed`, in fixed words; "" for nothing."""
-        known = self._found(allowed, set(_runs(allowed))) if allowed else _Found()
-        found = self._found(text, set(_runs(text)))
+        found = self._found(_seen(text))
+        if not (found.runs or found.names or found.addresses):
+            return ""
+        known = self._found(_seen(allowed))
         if found.runs - known.runs:
             return "leak: eight words of a seed in a row"
         if found.addresses - known.addresses:
@@ -49,22 +53,24 @@ class Leaks:
             return "leak: a name of a seed"
         return ""
 
-    def _found(self, text: str, runs: set[bytes]) -> "_Found":
+    def _found(self, text: str) -> "_Found":
         return _Found(
-            frozenset(runs & self._runs),
+            frozenset(self._runs.intersection(_runs(text))),
             frozenset(self._names.findall(text)),
             frozenset(self._addresses.findall(text.casefold())),
         )
 
 
-class _Found:
-    def __init__(
-        self,
-        runs: frozenset[bytes] = frozenset(),
-        names: frozenset[str] = frozenset(),
-        addresses: frozenset[str] = frozenset(),
-    ) -> None:
-        self.runs, self.names, self.addresses = runs, names, addresses
+class _Found(NamedTuple):
+    runs: frozenset[bytes]
+    names: frozenset[str]
+    addresses: frozenset[str]
+
+
+def _seen(text: str) -> str:
+    """The text as a reader sees it: one form of each letter, nothing between letters unseen."""
+    plain = unicodedata.normalize("NFKC", text)
+    return "".join(c for c in plain if unicodedata.category(c) != "Cf")
 
 
 def leaks_of(more: Iterable[Scenario] = ()) -> Leaks:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fuzzer.augment.briefs import abstract, brief, drawn
+from fuzzer.augment.briefs import abstract, banks, brief, drawn
 from fuzzer.augment.constitution import Constitution
 from fuzzer.augment.instructing import Answer
 from fuzzer.augment.rows import Kind, Lineage, Said, Target
@@ -239,7 +239,10 @@ def _dealt(split: Split | None, scenario: Scenario) -> dict[str, str]:
 
 def _options(about: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     """The options that were drawn, as a row's lineage keeps them."""
-    skipped = ("principle", "names")
-    return {k: (str(v),) for k, v in about.items() if k not in skipped} | {
-        "names": tuple(about["names"])
-    }
+    found: dict[str, tuple[str, ...]] = {key: (str(value),) for key, value in about.items()}
+    found["names"] = tuple(about["names"])
+    if (principle := about.get("principle")) in (own := banks()["advice"]["principles"]):
+        found["principle"] = (f"principle {own.index(principle) + 1}",)
+    else:
+        found.pop("principle", None)  # of a constitution: its section is the row's source
+    return found

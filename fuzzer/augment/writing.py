@@ -284,14 +284,22 @@ _LEAST_QUOTE = 8  # characters; fewer stand in every text
 
 
 def _unfounded(said: Opinion, shown: str) -> str:
-    """A verdict counts with quotes that stand in the text, white space aside."""
-    text = " ".join(shown.split())
-    quotes = [" ".join(quote.split()) for quote in said.quotes]
+    """A verdict counts with quotes that stand in the text; white space and marks may differ."""
+    text = _bare(shown)
+    quotes = [_bare(quote) for quote in said.quotes]
     if not quotes:
         return "no quote"
     if any(len(quote) < min(_LEAST_QUOTE, len(text)) or quote not in text for quote in quotes):
         return "quote not found"
     return ""
+
+
+#: Marks that models copy in another form than they stand in.
+_MARKS = str.maketrans("‘’“”–—\u00a0", "''\"\"-- ")
+
+
+def _bare(text: str) -> str:
+    return " ".join(text.translate(_MARKS).split())
 
 
 def _strings(value: Any) -> Iterable[str]:
