@@ -69,6 +69,8 @@ class _Found(NamedTuple):
 
 def _seen(text: str) -> str:
     """The text as a reader sees it: one form of each letter, nothing between letters unseen."""
+    if text.isascii():
+        return text
     plain = unicodedata.normalize("NFKC", text)
     return "".join(c for c in plain if unicodedata.category(c) != "Cf")
 

@@ -200,10 +200,12 @@ def as_data(shown: Shown) -> str:
 
 def as_line(value: dict[str, Any]) -> str:
     """JSON on one line, in which nothing looks like anything but a string: data of a question."""
-    written = orjson.dumps(_tame(value)).decode()
+    written = orjson.dumps(_tame(value)).decode().translate(_ESCAPED)
+    if written.isprintable():
+        return written
     return "".join(
         c if c.isprintable() else f"\\u{ord(c):04x}" if ord(c) < 0x10000 else "\\ufffd"
-        for c in written.translate(_ESCAPED)
+        for c in written
     )
 
 
