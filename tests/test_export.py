@@ -10,6 +10,7 @@ import sys
 import tomllib
 import weakref
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -55,7 +56,7 @@ def files_in(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
 
 
-def lines_in(folder: Path) -> list[dict]:
+def lines_in(folder: Path) -> list[dict[str, Any]]:
     paths = sorted(folder.glob("*.jsonl"))
     return [json.loads(line) for path in paths for line in path.read_bytes().splitlines()]
 
@@ -180,7 +181,9 @@ def test_openais_rows_are_of_the_shape_its_api_takes(out):
 
 
 def test_what_an_assistant_said_before_is_given_and_not_learned():
-    told = json.loads(openai.line(chat(), {})[1])["messages"]
+    made = openai.line(chat(), {})
+    assert made is not None
+    told = json.loads(made[1])["messages"]
     weights = [message.get("weight") for message in told if message["role"] == "assistant"]
     assert weights == [0, None, None]
 

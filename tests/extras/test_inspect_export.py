@@ -17,7 +17,7 @@ pytestmark = [
     pytest.mark.filterwarnings(  # between Inspect and tenacity
         "ignore:The 'initial' parameter is deprecated:DeprecationWarning:inspect_ai.model._retry"
     ),
-    pytest.mark.filterwarnings("ignore:Unclosed <Memory:ResourceWarning"),  # of Inspect's own loop
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),  # by Inspect, whose loop it was
 ]
 
 

@@ -5,6 +5,7 @@ import json
 import re
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,6 +82,14 @@ def test_the_canary_stands_in_the_file_as_in_the_rows(exported):
         assert read.metadata.row_group(0).column(0).compression == "ZSTD"
 
 
+def test_parquet_is_the_same_bytes_wherever_it_is_made(exported, tmp_path):
+    export(iter(every()[1::2]), tmp_path, ["hf"], about=about(), shard=1, shards=2)
+    made = sorted(tmp_path.rglob("*.parquet"))
+    assert len(made) == 4
+    for file in made:
+        assert file.read_bytes() == (exported / file.relative_to(tmp_path)).read_bytes()
+
+
 def test_chat_lines_load_and_keep_arguments_as_text(exported, tmp_path):
     found = loaded(exported / "chat", "sft", tmp_path)
     rows = {row.id: row for row in every() if row.target == "sft"}
@@ -152,7 +161,7 @@ def grpo(exported):
     return module
 
 
-def by_id(found) -> dict[str, dict]:
+def by_id(found) -> dict[str, dict[str, Any]]:
     return {example["id"]: example for example in found}
 
 
@@ -162,7 +171,7 @@ def test_a_control_played_through_the_methods_earns_what_it_should(grpo, kind):
     import inspect
 
     found, factories = by_id(grpo.dataset()), grpo.environments()
-    played = Counter[str]()
+    played = Counter[bool]()
     for row, variant in zip(environments(), variants(), strict=True):
         example = found[row.id]
         environment = factories[example["environment"]]()

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ def package(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("export")
     export(iter(environments()), root / "out", ["verifiers"], about=about())
     finish(root / "out")
-    target = root / "site"
+    target: Path = root / "site"
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     built = [*pip, "--no-deps", "--no-build-isolation", "--no-index", "--target", str(target)]
     subprocess.run([*built, str(root / "out" / "verifiers")], check=True)
@@ -42,7 +43,9 @@ def scripted(kind: str):
     return answer
 
 
-def run(package: Path, kind: str, tmp_path: Path) -> tuple[list[dict], list[dict]]:
+def run(
+    package: Path, kind: str, tmp_path: Path
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """What ``vf-eval`` records, and what the model was asked."""
     with Completions(scripted(kind)) as server:
         code = "import sys; from verifiers.v1.cli.eval.main import main; main(sys.argv[1:])"

@@ -44,7 +44,7 @@ _TABLES = (
 
 def _table(counts: Mapping[str, int]) -> list[tuple[str, int]]:
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    if all(value.isdigit() for value in counts):
+    if all(value.isdecimal() for value in counts):
         ordered.sort(key=lambda item: int(item[0]))
     rest = sum(n for _, n in ordered[_SHOWN:])
     return ordered[:_SHOWN] + ([(f"{len(ordered) - _SHOWN} others", rest)] if rest else [])
