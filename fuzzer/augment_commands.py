@@ -7,6 +7,7 @@ from fuzzer.augment_dataset_command import dataset
 from fuzzer.augment_environments_command import environments
 from fuzzer.augment_sample_command import sample
 from fuzzer.augment_split_command import split
+from fuzzer.augment_writing_commands import advice, documents, reasons, stories
 
 
 @click.group()
@@ -14,5 +15,9 @@ def augment() -> None:
     """Training environments and datasets, with a split that keeps the test honest."""
 
 
-for command in (environments, dataset, sample, split, check):
+for command in (
+    *(environments, sample, dataset),
+    *(advice, reasons, documents, stories),
+    *(split, check),
+):
     augment.add_command(command)

@@ -1,19 +1,23 @@
 """`holdfast augment dataset`: a lab's own chats with unrelated tools and system prompts added."""
 
 import json
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from fuzzer.augment_options import command_line, default_directory, read_canary, today
+from fuzzer.augment_options import MANIFEST, command_line, default_directory, read_canary, today
 from fuzzer.errors import ConfigurationError
 from fuzzer.options import json_option
 
 if TYPE_CHECKING:
     from fuzzer.augment.augmenting import Augmenter, Options
     from fuzzer.augment.chats import Chats
+    from fuzzer.augment.contamination import Guard
+    from fuzzer.augment.rows import Row
+    from fuzzer.augment.split import Split
 
 _MOST_COPIES = 1000
 _FORMATS = ("jsonl", "hf", "chat", "openai")  # that have a place for chats
@@ -43,6 +47,13 @@ _FORMATS = ("jsonl", "hf", "chat", "openai")  # that have a place for chats
     help="A chat's own system prompt: after the added one, before it, dropped for it, or left "
     "alone (nothing is added to it).",
 )
+@click.option(
+    "--split",
+    "manifest",
+    envvar="HOLDFAST_SPLIT",
+    metavar="MANIFEST",
+    help=f"Leave out chats that hold text of what it holds out [{MANIFEST}, if it is there].",
+)
 @click.option("--skip-bad", is_flag=True, help="Leave out rows that do not fit, and count them.")
 @click.option("--seed", "random_seed", default=0, show_default=True, help="Random seed.")
 @click.option("--canary", metavar="GUID", help="Of this export [a fresh one].")
@@ -70,6 +81,7 @@ def dataset(
     min_tools: int,
     max_tools: int,
     existing_system: str,
+    manifest: str | None,
     skip_bad: bool,
     random_seed: int,
     canary: str | None,
@@ -91,6 +103,7 @@ def dataset(
     from fuzzer.augment.chats import Chats
     from fuzzer.augment.export import export, finish
     from fuzzer.augment.formats.base import About
+    from fuzzer.augment.shards import guard_of
 
     if not 0 <= min_tools <= max_tools <= len(load_bank().tools) // 2:
         raise ConfigurationError(
@@ -127,6 +140,8 @@ def dataset(
     )
     if not as_json:
         click.echo(f"Reading {_line(chats)}: {_line(source.found)}.", err=True)
+    split = _split(manifest)
+    guard = guard_of(split, ()) if split else None
     about = About(
         canary=guid,
         title=f"{chats.name}, with unrelated tools and system prompts",
@@ -134,13 +149,17 @@ def dataset(
         version=version("holdfast"),
         command=command_line(),
         options=options.model_dump(),
+        manifest=split.hash if split else "",
         prompts={"bank": load_bank().hash},
         licence=licence,
     )
     place = Path(out or default_directory("dataset"))
-    written = export(augmenter.rows(source), place, formats, about=about, force=force)
+    rows = augmenter.rows(source)
+    kept = _kept(rows, guard) if guard else rows
+    written = export(kept, place, formats, about=about, force=force)
     files = tuple(str(place / file.path) for file in finish(place).files)
     said = _summary(source, augmenter, options, written.rows, written.left_out) | {
+        "held_out": dict(guard.dropped) if guard else None,
         "out": str(place),
         "canary": guid,
         "files": files,
@@ -149,6 +168,25 @@ def dataset(
         click.echo(json.dumps(said, indent=2))
     else:
         _print(said)
+
+
+def _split(manifest: str | None) -> "Split | None":
+    """What stays for the test: the manifest named, or the one that lies here."""
+    from fuzzer.augment.split import read_split
+
+    if manifest is None and not Path(MANIFEST).exists():
+        return None
+    return read_split(Path(manifest or MANIFEST))
+
+
+def _kept(rows: "Iterator[Row]", guard: "Guard") -> "Iterator[Row]":
+    """The rows of chats that hold nothing of what is held out; a chat is looked at once."""
+    looked_at, admitted = "", True
+    for row in rows:
+        if row.lineage.source != looked_at:
+            looked_at, admitted = row.lineage.source, guard.admits(row)
+        if admitted:
+            yield row
 
 
 def _summary(
@@ -188,6 +226,12 @@ def _print(said: dict[str, Any]) -> None:
             f"Tools relevant to their chat: {said['relevant_tools_added']} added, "
             f"{said['relevant_pairs_passed_over']:,} pairs of chat and tool passed over."
         )
+    if said["held_out"] is None:
+        click.echo("Not held against a split: nobody looked for text of a test in these chats.")
+    elif found := sum(said["held_out"].values()):
+        click.echo(f"Chats left out that hold text of what the split holds out: {found:,}.")
+    else:
+        click.echo("No chat holds text of what the split holds out.")
     if said["left_out"]:
         click.echo(f"Rows left out: {said['left_out']:,}.")
         for reason in said["reasons"]:

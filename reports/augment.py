@@ -32,6 +32,10 @@ def exported(done: "Done", *, stream: TextIO | None = None) -> None:
     }
     told = "; ".join(f"{count:,} {line(why, 80)}" for why, count in left.items() if count)
     out.print(f"{plural(done.rows, 'row')} for {done.target}; left out: {told or 'none'}.")
+    for name, rows in done.formats.items():
+        if rows < done.rows:
+            missing = plural(done.rows - rows, "row")
+            out.print(f"The format {name} has no place for {missing}.", style="yellow")
     if done.manifest:
         out.print(
             f"Split {done.manifest[:12]}: held-out stories, families and values are in no row. "

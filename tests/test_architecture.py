@@ -131,6 +131,18 @@ ORDER = (
     "fuzzer.forecast",
     "fuzzer.rejudge",
     "fuzzer.augment.harvest",
+    "fuzzer.augment.instructing",
+    "fuzzer.augment.journal",
+    "fuzzer.augment.briefs",
+    "fuzzer.augment.constitution",
+    "fuzzer.augment.leaks",
+    "fuzzer.augment.screening",
+    "fuzzer.augment.asking",
+    "fuzzer.augment.writing",
+    "fuzzer.augment.recipes",
+    "fuzzer.augment.reasoned",
+    "fuzzer.augment.bill",
+    "fuzzer.augment.commission",
     "fuzzer.augment.sampling",
     "fuzzer.augment.shards",
     "fuzzer.augment.engines",
@@ -145,6 +157,7 @@ ORDER = (
     "fuzzer.augment_split_command",
     "fuzzer.judge_commands",
     "fuzzer.augment_options",
+    "fuzzer.augment_writing_commands",
     "fuzzer.augment_environments_command",
     "fuzzer.augment_sample_command",
     "fuzzer.augment_dataset_command",
@@ -165,6 +178,7 @@ ALSO = {"seeds.published": {"fuzzer.variant"}, "seeds.crosscheck": {"fuzzer.vari
 #: The only imports of another package from the engine: the composition root, and the loader that
 #: goes with a seed file's format.
 OUTWARD = {
+    ("fuzzer.augment_writing_commands", "reports"),
     ("fuzzer.augment_environments_command", "reports"),
     ("fuzzer.augment_sample_command", "reports"),
     ("fuzzer.augment_check_command", "reports"),
@@ -190,6 +204,7 @@ DOORS = {
     "faker": {"mutators.redraw"},
     "re2": {"fuzzer.patterns"},
     "click": {
+        "fuzzer.augment_writing_commands",
         "fuzzer.augment_commands",
         "fuzzer.augment_environments_command",
         "fuzzer.augment_options",

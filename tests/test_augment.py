@@ -251,6 +251,16 @@ def test_the_screen_says_what_a_test_may_rely_on():
 
 
 @pytest.mark.usefixtures("here")
+def test_a_format_without_a_place_for_rows_is_named():
+    ran = augment(
+        "environments", "-n", 2, "--out", "out", "--format", "openai", "--format", "jsonl"
+    )
+    assert ran.exit_code == 0, ran.output
+    assert "The format openai has no place for 2 rows." in ran.stdout
+    assert "The format jsonl" not in ran.stdout
+
+
+@pytest.mark.usefixtures("here")
 def test_ray_without_its_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     ran = augment("environments", "-n", 1, "--out", "out", "--engine", "ray")

@@ -29,8 +29,12 @@ from fuzzer.augment.export import rows_of
 from fuzzer.augment.prompting import LENGTHS, Prompts, SystemKind
 from fuzzer.augment.rows import Row, Said
 from fuzzer.augment.shapes import Chat, turns_hash
+from fuzzer.augment.split import read_split
 from fuzzer.cli import main
 from fuzzer.errors import DeclarationError
+from fuzzer.graph import Catalogue
+from fuzzer.transform import Plan
+from seeds import load_seeds
 
 BANK = load_bank()
 NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
@@ -586,3 +590,35 @@ def test_the_chats_of_a_file_become_rows_one_at_a_time(source):
     found = augmenter().rows(Chats(source))
     first = next(found)
     assert first.lineage.source == "a.jsonl:1"
+
+
+def test_a_chat_with_text_of_the_test_in_it_is_left_out(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOLDFAST_SALT", "a salt for the tests of chats")
+    made = CliRunner().invoke(main, ["augment", "split", "--out", "holdfast-split.json"])
+    assert made.exit_code == 0, made.output
+    split = read_split(tmp_path / "holdfast-split.json")
+    held, trained = (
+        next(seed for seed in load_seeds() if split.stories[seed.family] == cell)
+        for cell in ("test", "train")
+    )
+
+    def pasted(seed):
+        request = Catalogue(()).variant(seed, Plan(seed=seed.name)).request
+        return f"What would you do here? {request.user[:3000]} Please be brief."
+
+    asked = [pasted(held), pasted(trained), "How long do I boil an egg?"]
+    lines = [
+        {"messages": [{"role": "user", "content": text}, {"role": "assistant", "content": "Well."}]}
+        for text in asked
+    ]
+    source = tmp_path / "chats.jsonl"
+    source.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    ran = run(source, "-n", 2, "--out", tmp_path / "out", "--json")
+    assert ran.exit_code == 0, ran.output
+    said = json.loads(ran.stdout)
+    assert (said["rows"], said["held_out"]) == (4, {"passage": 1})
+    kept = [row.prompt[-1].content for row in rows_of(tmp_path / "out")]
+    assert kept == [asked[1], asked[1], asked[2], asked[2]]
+    told = run(source, "--out", tmp_path / "again")
+    assert "Chats left out that hold text of what the split holds out: 1." in told.stdout

@@ -56,6 +56,7 @@ class Done(Frozen):
     alike: int = 0  # left out: too like what is held out
     repeated: int = 0  # left out: word for word a row before it in its shard
     left_out: dict[str, int] = Field(default_factory=dict)  # of a run's trials, by reason
+    formats: dict[str, int] = Field(default_factory=dict)  # rows in each; not all have a place
     files: tuple[str, ...] = ()
     finished: bool = True  # False: other shards are still to be made
 
@@ -214,6 +215,7 @@ def _done(order: Order, pieces: list[Made], exported: Finished | None) -> Done:
         blind=sum(len(piece.blind) for piece in pieces),
         alike=sum(piece.alike for piece in pieces),
         repeated=sum(piece.repeated for piece in pieces),
+        formats=exported.formats if exported else {},
         files=tuple(file.path for file in exported.files) if exported else (),
         finished=exported is not None,
     )
