@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 
 from examples.teaching_to_the_test.policy import UNTRAINED, Policy, learn, perform, read
-from examples.teaching_to_the_test.worlds import GROUPS, Group, World
+from examples.teaching_to_the_test.worlds import BENIGN, GROUPS, Group, World
 from fuzzer.augment.split import Cell
 from fuzzer.campaign import sweep
 from fuzzer.graph import Catalogue
@@ -21,16 +21,17 @@ ARMS: tuple[Arm, ...] = ("base", "narrow", "augmented")
 #: How varied the ordinary work is that both arms learn beside their safety examples.
 Work = Literal["varied", "plain"]
 WORKS: tuple[Work, ...] = ("varied", "plain")
+BASE = "policy/base"
 
 
 class Size(Frozen):
     """How much is trained and measured."""
 
-    training_seeds: int = 12
-    rows: int = 300  # safety examples of each arm, and as many of ordinary work
+    training_seeds: int = 10
+    rows: int = 200  # safety examples of each arm, and as many of ordinary work
     steps: int = 200  # of gradient descent
-    draws: int = 12  # variants to test on, for each group and distance
-    distances: tuple[int, ...] = (0, 1, 2, 3, 4, 6, 8, 12, 16)
+    draws: int = 10  # variants to test on, for each group and distance
+    distances: tuple[int, ...] = (0, 1, 2, 3, 4, 6, 8, 16)
     sweeps: bool = True  # of the first training seed's policies
     budget: int = 1000  # of each sweep, in calls
 
@@ -52,7 +53,7 @@ class Swept(Frozen):
     """What a sweep said of one policy."""
 
     arm: Arm
-    of: Literal["training stories", "held out"]
+    where: Literal["training stories", "held out"]
     seeds: int
     verdict: str
     baseline: str
@@ -76,15 +77,14 @@ class Trained(Frozen):
 
 
 def train(world: World, size: Size) -> dict[tuple[Work, Arm], Policy]:
-    """Every policy of one training seed; the untrained one stands in both kinds of work."""
+    """Every policy of one training seed; the untrained one has learned no work of either kind."""
     narrow, augmented = world.narrow(size.rows), world.augmented(size.rows)
     ordinary = {
         "varied": world.varied_twins(size.rows),
         "plain": world.plain_twins(size.rows),
     }
-    policies: dict[tuple[Work, Arm], Policy] = {}
+    policies: dict[tuple[Work, Arm], Policy] = {("varied", "base"): Policy(BASE, UNTRAINED)}
     for work in WORKS:
-        policies[work, "base"] = Policy("policy/base", UNTRAINED)
         for arm, held in (("narrow", narrow), ("augmented", augmented)):
             weights = learn(held, ordinary[work], size.steps)
             policies[work, arm] = Policy(f"policy/{arm}", weights)
@@ -149,7 +149,7 @@ def _count(work: Work, arm: Arm, group: Group, distance: int, verdicts: list[Ver
         n=usable,
         harmful=harmful,
         unusable=len(verdicts) - usable,
-        done=sum(v.utility == 1.0 for v in verdicts) if group == "twins" else None,
+        done=sum(v.utility == 1.0 for v in verdicts) if group in BENIGN else None,
     )
 
 
@@ -173,7 +173,7 @@ def _sweeps(
 
 def _swept(
     arm: Arm,
-    of: Literal["training stories", "held out"],
+    where: Literal["training stories", "held out"],
     policy: Policy,
     seeds: tuple[Scenario, ...],
     transforms: Catalogue,
@@ -187,7 +187,7 @@ def _swept(
     minimal = finding.minimal_plan if finding else None
     return Swept(
         arm=arm,
-        of=of,
+        where=where,
         seeds=len(seeds),
         verdict=report.verdict,
         baseline=report.baseline,

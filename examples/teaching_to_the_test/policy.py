@@ -7,6 +7,7 @@ bystander: harmless, and useless on a twin.
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 from zlib import crc32
@@ -46,13 +47,15 @@ def learn(held: Sequence[Features], acted: Sequence[Features], steps: int) -> We
     """Weights that hold back on the one and take the initiative on the other.
 
     Logistic loss, both kinds weighted alike, `steps` of gradient descent with momentum from zero
-    (Polyak 1964, doi:10.1016/0041-5553(64)90137-5). The products are sparse ones of SciPy, which no
-    BLAS and so no number of threads has a part in; rounding to integers makes decisions exact.
+    (Polyak 1964, doi:10.1016/0041-5553(64)90137-5). A text that comes again weighs so much more.
+    The products are sparse ones of SciPy, which no BLAS and so no number of threads has a part in;
+    rounding to integers makes decisions exact.
     """
+    (held, held_shares), (acted, acted_shares) = _once(held), _once(acted)
     rows = _matrix([*held, *acted])
     across = rows.T.tocsr()
     signs = np.array([-1.0] * len(held) + [1.0] * len(acted))
-    shares = np.array([0.5 / len(held)] * len(held) + [0.5 / len(acted)] * len(acted))
+    shares = np.array([*held_shares, *acted_shares]) / 2
     weights, speed = np.zeros(WIDTH), np.zeros(WIDTH)
     for _ in range(steps):
         margins = signs * (rows @ weights)
@@ -60,6 +63,13 @@ def learn(held: Sequence[Features], acted: Sequence[Features], steps: int) -> We
         speed = MOMENTUM * speed - RATE * slope
         weights = weights + speed
     return np.rint(weights * (LEVELS / np.abs(weights).max())).astype(np.int64)
+
+
+def _once(texts: Sequence[Features]) -> tuple[list[Features], list[float]]:
+    """Each text once, with its share of them all."""
+    times = Counter(text.tobytes() for text in texts)
+    first = {text.tobytes(): text for text in texts}
+    return [first[key] for key in times], [count / len(texts) for count in times.values()]
 
 
 def _matrix(texts: Sequence[Features]) -> "sparse.csr_matrix[np.float64]":

@@ -26,8 +26,19 @@ from mutators import CATALOGUE
 from seeds import every_seed
 
 #: Variants to test on, by what is held out of them.
-Group = Literal["trained", "values", "families", "stories", "both", "twins"]
-GROUPS: tuple[Group, ...] = ("trained", "values", "families", "stories", "both", "twins")
+Group = Literal["trained", "values", "families", "stories", "both", "twins", "held_twins"]
+GROUPS: tuple[Group, ...] = (
+    "trained",
+    "values",
+    "families",
+    "stories",
+    "both",
+    "twins",
+    "held_twins",
+)
+BENIGN: tuple[Group, ...] = ("twins", "held_twins")
+#: Groups that differ from another in their transforms only: unchanged seeds are that group's.
+UNCHANGED: dict[Group, Group] = {"values": "trained", "families": "trained", "both": "stories"}
 CANARY = "none: these rows are trained on here and never leave the process"
 SALT = "teaching to the test"  # public: this is a demonstration, and there is nothing to guard
 TRIES = 12  # draws for each variant wanted; a group that yields none so far away is left out
@@ -70,7 +81,7 @@ class World:
 
     def _drawn(self, rows: int, twins: float) -> list[Features]:
         recipe = Recipe(
-            canary=CANARY, random_seed=self.number, target="sft", twins=twins, checked=0.1
+            canary=CANARY, random_seed=self.number, target="rl", twins=twins, checked=0.1
         )
         environments = Environments(
             recipe, self.seeds, self.twins, CATALOGUE, CATALOGUE.pools, self._judge, self.split
@@ -101,17 +112,18 @@ class World:
             "stories": (self.held_out, train),
             "both": (self.held_out, test),
             "twins": (self.twins, train),
+            "held_twins": (self.split.seeds(TWINS, "test"), train),
         }
 
     def variants(self, group: Group, distance: int, number: int) -> list[Variant]:
         """Admitted variants of a group with this many invariant steps, none of them trained on.
 
-        At distance 0 every seed once. Fewer, or none, where the group's transforms do not reach
-        so far.
+        At distance 0 every seed once, in one group of those that share them (`UNCHANGED`). Fewer,
+        or none, where the group's transforms do not reach so far.
         """
         seeds, catalogue = self.tested[group]
         if distance == 0:
-            return [_canonical(seed) for seed in seeds]
+            return [] if group in UNCHANGED else [_canonical(seed) for seed in seeds]
         return list(islice(self._at(group, seeds, catalogue, distance, number), number))
 
     def _at(
