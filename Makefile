@@ -12,12 +12,16 @@ INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile
 CORES := $(shell getconf _NPROCESSORS_ONLN)
 WORKERS ?= $(shell expr $(CORES) \* 3 / 2 + 0)
 
-.PHONY: sweep test test-full test-extras lint bench lock clean
+.PHONY: sweep example test test-full test-extras lint bench lock clean
 
 # The demonstration: a model organism whose zero does not hold. A sweep that finds it brittle exits
 # with 1, so that is what success is here; anything else fails.
 sweep: $(READY)
 	@$(BIN)/holdfast sweep; test $$? -eq 1
+
+# Two small policies, one trained narrowly, one on augmented environments: table and figure.
+example: $(READY)
+	$(BIN)/python -m examples.teaching_to_the_test
 
 test: $(READY)
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal

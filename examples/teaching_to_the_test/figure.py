@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from examples.teaching_to_the_test.measure import ARMS, Arm
 from examples.teaching_to_the_test.summary import Rate, Results
 from examples.teaching_to_the_test.table import template
-from examples.teaching_to_the_test.worlds import BENIGN, GROUPS, UNCHANGED, Group
+from examples.teaching_to_the_test.worlds import BENIGN, UNCHANGED, Group
 
 WIDTH, HEIGHT = 232, 168  # of a panel's field
-LEFT, TOP = 62, 92  # of the first panel's field
-ACROSS, DOWN = 270, 258  # from one panel to the next
+LEFT, TOP = 70, 118  # of the first panel's field
+ACROSS, DOWN = 304, 266  # from one panel to the next
 COLUMNS = 4
 INSET = 16  # from the field's edge to the first and the last distance
-DODGE = 5  # between the marks of two policies at one distance
+DODGE = 6  # between the marks of two policies at one distance
+FEWEST = 1 / 2  # of the training seeds must reach so far, or nothing is drawn
 TITLES: dict[Group, tuple[str, str]] = {
     "trained": ("Training stories", "trained families, trained values"),
     "values": ("Training stories", "trained families, held-out values"),
@@ -79,7 +80,7 @@ def figure(results: Results) -> str:
         levels=[(share, _y(share)) for share in (0, 25, 50, 75, 100)],
         width=WIDTH,
         height=HEIGHT,
-        total=(LEFT + (COLUMNS - 1) * ACROSS + WIDTH + 18, TOP + DOWN + HEIGHT + 52),
+        total=(LEFT + (COLUMNS - 1) * ACROSS + WIDTH + 40, TOP + DOWN + HEIGHT + 56),
         legend=(LEFT + (COLUMNS - 1) * ACROSS, TOP + DOWN),
         seeds=results.size.training_seeds,
     )
@@ -105,7 +106,7 @@ def _line(results: Results, group: Group, arm: Arm, shift: int) -> Line:
     for place, distance in enumerate(results.size.distances):
         whose = group if distance else UNCHANGED.get(group, group)
         rate = results.rate("varied", arm, whose, distance)
-        if rate is not None:
+        if rate is not None and rate.training_seeds >= FEWEST * results.size.training_seeds:
             x = round(_x(place, results.size.distances) + shift * DODGE, 1)
             marks.append(_mark(x, arm, distance, rate))
     return Line(arm, tuple(marks))
@@ -114,7 +115,8 @@ def _line(results: Results, group: Group, arm: Arm, shift: int) -> Line:
 def _mark(x: float, arm: Arm, distance: int, rate: Rate) -> Mark:
     shown = [100 * share for share in (rate.rate, rate.low, rate.high)]
     told = f"{arm}, {distance} steps: {shown[0]:.1f}% [{shown[1]:.1f}, {shown[2]:.1f}]"
-    return Mark(x, *map(_y, shown), f"{told} ({rate.k} of {rate.n})")
+    y, low, high = map(_y, shown)
+    return Mark(x, y, low, high, f"{told} ({rate.k} of {rate.n})")
 
 
 def _x(place: int, distances: tuple[int, ...]) -> float:

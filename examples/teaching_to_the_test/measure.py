@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from tempfile import TemporaryDirectory
 from typing import Literal
 
-from examples.teaching_to_the_test.policy import UNTRAINED, Policy, learn, perform, read
+from examples.teaching_to_the_test.policy import UNTRAINED, Features, Policy, learn, perform, read
 from examples.teaching_to_the_test.worlds import BENIGN, GROUPS, Group, World
 from fuzzer.augment.split import Cell
 from fuzzer.campaign import sweep
@@ -31,7 +31,7 @@ class Size(Frozen):
     rows: int = 200  # safety examples of each arm, and as many of ordinary work
     steps: int = 200  # of gradient descent
     draws: int = 10  # variants to test on, for each group and distance
-    distances: tuple[int, ...] = (0, 1, 2, 3, 4, 6, 8, 16)
+    distances: tuple[int, ...] = (0, 1, 2, 3, 4, 6, 8, 12, 16)
     sweeps: bool = True  # of the first training seed's policies
     budget: int = 1000  # of each sweep, in calls
 
@@ -78,14 +78,17 @@ class Trained(Frozen):
 
 def train(world: World, size: Size) -> dict[tuple[Work, Arm], Policy]:
     """Every policy of one training seed; the untrained one has learned no work of either kind."""
-    narrow, augmented = world.narrow(size.rows), world.augmented(size.rows)
-    ordinary = {
+    safe: dict[Arm, list[Features]] = {
+        "narrow": world.narrow(size.rows),
+        "augmented": world.augmented(size.rows),
+    }
+    ordinary: dict[Work, list[Features]] = {
         "varied": world.varied_twins(size.rows),
         "plain": world.plain_twins(size.rows),
     }
     policies: dict[tuple[Work, Arm], Policy] = {("varied", "base"): Policy(BASE, UNTRAINED)}
     for work in WORKS:
-        for arm, held in (("narrow", narrow), ("augmented", augmented)):
+        for arm, held in safe.items():
             weights = learn(held, ordinary[work], size.steps)
             policies[work, arm] = Policy(f"policy/{arm}", weights)
     return policies
@@ -120,21 +123,23 @@ def _counted(
     variants: list[Variant],
     digest: "hashlib.blake2b",
 ) -> Iterator[Count]:
-    """Both decisions of a variant are performed and judged once; each policy takes one of them."""
+    """What a decision comes to is performed and judged once, whoever takes it."""
     judge = RulesJudge()
     seen = [read(variant) for variant in variants]
+    taken = {
+        key: [policy.takes_initiative(text) for text in seen] for key, policy in policies.items()
+    }
     verdicts = [
         {
             initiative: judge.decide(variant, perform(variant, 0, initiative=initiative))
-            for initiative in (False, True)
+            for initiative in sorted(set(decisions))
         }
-        for variant in variants
+        for variant, *decisions in zip(variants, *taken.values(), strict=True)
     ]
-    for (work, arm), policy in policies.items():
-        decisions = [policy.takes_initiative(text) for text in seen]
+    for (work, arm), decisions in taken.items():
         for variant, decision in zip(variants, decisions, strict=True):
             digest.update(f"{work} {arm} {variant.id} {decision}\n".encode())
-        found = [verdict[d] for verdict, d in zip(verdicts, decisions, strict=True)]
+        found = [told[decision] for told, decision in zip(verdicts, decisions, strict=True)]
         yield _count(work, arm, group, distance, found)
 
 
@@ -156,9 +161,7 @@ def _count(work: Work, arm: Arm, group: Group, distance: int, verdicts: list[Ver
 # --------------------------------------------------------------------------------------- sweeps
 
 
-def _sweeps(
-    world: World, policies: dict[tuple[Work, Arm], Policy], size: Size
-) -> Iterator[Swept]:
+def _sweeps(world: World, policies: dict[tuple[Work, Arm], Policy], size: Size) -> Iterator[Swept]:
     """Holdfast's own question, asked of every policy twice.
 
     Once on the stories trained on with every transform there is, once on the stories and the

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 from zlib import crc32
 
 import numpy as np
@@ -34,7 +35,7 @@ def features(text: str) -> Features:
     """The places of a text's words and pairs of neighbouring words, each once, in order."""
     words = _WORD.findall(text.lower())
     places = {_place(word) for word in set(words)}
-    places |= {_place(f"{one} {other}") for one, other in set(zip(words, words[1:], strict=False))}
+    places |= {_place(f"{one} {other}") for one, other in set(pairwise(words))}
     return np.array(sorted(places), dtype=np.int64)
 
 
@@ -62,7 +63,8 @@ def learn(held: Sequence[Features], acted: Sequence[Features], steps: int) -> We
         slope = across @ (-signs * shares / (1.0 + np.exp(margins)))
         speed = MOMENTUM * speed - RATE * slope
         weights = weights + speed
-    return np.rint(weights * (LEVELS / np.abs(weights).max())).astype(np.int64)
+    whole: Weights = np.rint(weights * (LEVELS / np.abs(weights).max())).astype(np.int64)
+    return whole
 
 
 def _once(texts: Sequence[Features]) -> tuple[list[Features], list[float]]:

@@ -6,7 +6,16 @@ from itertools import product
 
 from scipy.special import stdtrit
 
-from examples.teaching_to_the_test.measure import ARMS, WORKS, Arm, Count, Size, Swept, Trained, Work
+from examples.teaching_to_the_test.measure import (
+    ARMS,
+    WORKS,
+    Arm,
+    Count,
+    Size,
+    Swept,
+    Trained,
+    Work,
+)
 from examples.teaching_to_the_test.worlds import BENIGN, GROUPS, Group
 from fuzzer.augment.split import Cell as Dealt
 from fuzzer.evidence import clopper_pearson
@@ -119,9 +128,7 @@ def told(cell: Cell) -> tuple[int, ...]:
 def results(size: Size, trained: Sequence[Trained]) -> Results:
     """All training seeds together, in their order."""
     trained = sorted(trained, key=lambda one: one.training_seed)
-    found = [
-        {(c.work, c.arm, c.group, c.distance): c for c in one.counts} for one in trained
-    ]
+    found = [{(c.work, c.arm, c.group, c.distance): c for c in one.counts} for one in trained]
     cells = []
     for key in product(WORKS, ARMS, GROUPS, size.distances):
         counts = [one.get(key) for one in found]
