@@ -1,52 +1,17 @@
 """How different the draws are: distinct requests, covered pairs, distinct-2 and a Vendi score.
 
-The Vendi score is the exponential of the entropy of the eigenvalues of a similarity matrix, so to
-speak the number of different texts in a sample (Friedman and Dieng 2023, arXiv:2210.02410);
-similarity is the cosine of counts of word pairs. Distinct-2 is the share of different word pairs
-(Li et al. 2016, doi:10.18653/v1/N16-1014). Both are set against the seeds as they are, drawn as
-often: what is above that comes from the transforms.
+Distinct-2 and the Vendi score (`fuzzer.augment.diversity`) are set against the seeds as they are,
+drawn as often: what is above that comes from the transforms.
 """
 
 import argparse
-import math
-import re
-import zlib
-from collections import Counter
-from collections.abc import Sequence
-from itertools import pairwise
-
-import numpy as np
 
 from fuzzer import registry
+from fuzzer.augment.diversity import distinct_2, vendi
 from fuzzer.distribution import Distribution
 from fuzzer.judges.rules import RulesJudge
 from fuzzer.transform import Plan
 from fuzzer.variant import render
-
-_BUCKETS = 1 << 14  # word pairs are counted by hash
-_WORD = re.compile(r"\w+")
-
-
-def _pairs(text: str) -> list[tuple[str, str]]:
-    return list(pairwise(_WORD.findall(text.lower())))
-
-
-def distinct_2(texts: Sequence[str]) -> float:
-    """Share of different word pairs among all."""
-    counts = Counter(pair for text in texts for pair in _pairs(text))
-    return len(counts) / max(1, counts.total())
-
-
-def vendi(texts: Sequence[str]) -> float:
-    """The effective number of different texts, between 1 and their number."""
-    rows = np.zeros((len(texts), _BUCKETS))
-    for row, text in zip(rows, texts, strict=True):
-        for pair in _pairs(text):
-            row[zlib.crc32(" ".join(pair).encode()) % _BUCKETS] += 1
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    values = np.linalg.eigvalsh(rows @ rows.T / len(texts))
-    shares = values[values > 1e-12]
-    return math.exp(-float(np.sum(shares * np.log(shares))))
 
 
 def main(argv: list[str] | None = None) -> None:

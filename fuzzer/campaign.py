@@ -15,12 +15,14 @@ from typing import Any
 from pydantic import Field
 
 from fuzzer import registry, summary
+from fuzzer.augment.split import Split
 from fuzzer.calibration import Calibration
 from fuzzer.decision import Decision, Episode, Rules, index_lag
 from fuzzer.distribution import VERSION as DISTRIBUTION_VERSION
 from fuzzer.distribution import Distribution, NothingToDraw
 from fuzzer.errors import ConfigurationError
 from fuzzer.evaluate import Evaluator, held_used
+from fuzzer.exposure import Ground, choose_ground, with_exposure
 from fuzzer.graph import Catalogue
 from fuzzer.holding import Trust, hold, without
 from fuzzer.judges import Held, Judge
@@ -72,6 +74,8 @@ async def asweep(
     stop: str = "first",
     shrink_budget: int = 200,
     twins: int = 0,
+    held_out: Split | Path | None = None,
+    trained_on: Iterable[Split | Path] = (),
     max_connections: int | None = None,
     max_cost: float | None = None,
     max_tokens_total: int | None = None,
@@ -94,6 +98,10 @@ async def asweep(
 
     `judge` is the rules unless given (`fuzzer.preparation.choose_judge`); with a `calibration` of
     it the claims bear its errors, and rates stand corrected beside the plain ones.
+
+    With the manifest of a split as `held_out` only what it keeps from every export is swept; the
+    manifests of `trained_on` say under which exports the model was trained, and then *holds* needs
+    that nothing swept was in them (`fuzzer.exposure`).
 
     `max_cost` (dollars), `max_tokens_total` and `deadline` (seconds) end a run early: nothing more
     is launched, the report says so, and a resume goes on. `price` and `prices` are as `find_price`
@@ -124,6 +132,10 @@ async def asweep(
         prices=prices,
     )
     known = registry.find_catalogue() if catalogue is None else Catalogue.of(catalogue)
+    ground = choose_ground(
+        scenarios, known, held_out=held_out, trained_on=trained_on, named=seeds is not None
+    )
+    scenarios, known = ground.seeds, ground.catalogue
     calibration = choose_calibration(calibration, judge)
     lag = index_lag(connections, budget)
     rules = choose_rules(threshold, alpha, budget, stop, lag, calibration)
@@ -141,9 +153,12 @@ async def asweep(
         raise
 
     judged_by = _judged_by(judge, calibration)
-    with _opened(directory, rules, subject, judged_by, distribution, settings, resume) as store:
+    with _opened(
+        directory, rules, subject, judged_by, distribution, settings, ground, resume
+    ) as store:
         rules = rules.model_copy(update={"lag": store.claim["rules"]["lag"]})
         search = Search(rules, distribution)
+        ground.keep(store)
         store.put(TRUST, trust.model_dump(mode="json"))
         store.put(CALIBRATION, calibration.model_dump(mode="json") if calibration else None)
         judging_now = {model.name for model in models}  # others may have judged it again since
@@ -343,7 +358,12 @@ CALIBRATION = "calibration"  # the key of the calibration that the claim rests o
 
 
 def publish(report: Report, store: RunStore) -> Report:
-    """Write a report into its run, by every installed reporter; the report as they wrote it."""
+    """Write a report into its run, by every installed reporter; the report as they wrote it.
+
+    Every report passes here, made by a sweep or again from its store: so what its run exposed is
+    told here, and *holds* taken back where it needs to be.
+    """
+    report = with_exposure(report, store)
     for write in registry.find_reporters():
         told = summary.examples(report, store.rows, store.trial)
         report = write(report, store.directory, told)
@@ -364,6 +384,7 @@ def _opened(
     judged_by: dict[str, Any],
     distribution: Distribution,
     settings: dict[str, Any],
+    ground: Ground,
     resume: bool,
 ) -> RunStore:
     """The run on disk. Its claim is everything but the budget, which a resume may raise."""
@@ -375,6 +396,7 @@ def _opened(
         "seeds": {s.name: s.content_hash for s in distribution.scenarios.values()},
         "distribution": {"version": DISTRIBUTION_VERSION, "hash": distribution.hash},
         "random_seed": distribution.random_seed,
+        **ground.claim,
     }
     if not resume:
         pools = {name: [step.params for step in pool] for name, pool in distribution.pools.items()}

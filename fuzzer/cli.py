@@ -14,17 +14,20 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from fuzzer.augment_commands import augment
 from fuzzer.errors import ConfigurationError, HoldfastError
 from fuzzer.judge_commands import calibrate
 from fuzzer.options import (
     above_zero,
     claim_options,
+    exposure_options,
     json_option,
     judge_options,
     model_options,
     plugin_option,
     price_options,
     read_claim,
+    read_exposure,
     read_judge,
     read_seconds,
     read_settings,
@@ -110,6 +113,7 @@ def _warn_of_plugins() -> None:
 @model_options
 @judge_options
 @claim_options
+@exposure_options
 @click.option(
     "--twins", default=0, show_default=True, help="More calls, to benign twins: over-caution."
 )
@@ -173,6 +177,7 @@ def sweep(
             _seeds(seeds, own),
             catalogue=catalogue,
             **claim,
+            **read_exposure(given),
             twins=twins,
             max_connections=max_connections,
             max_cost=max_cost,
@@ -205,6 +210,7 @@ def sweep(
 @model_options
 @judge_options
 @claim_options
+@exposure_options
 @click.option(
     "--turns", default=3, show_default=True, help="Generations a trial is assumed to take."
 )
@@ -238,13 +244,14 @@ def plan(
     claim = read_claim(given)
     catalogue, own = _plugged_in(plugins)
     settings = read_settings(given)
-    scenarios = choose_seeds(_seeds(seeds, own))
-    subject = find_subject(model, scenarios, **settings)
+    chosen = _seeds(seeds, own)
+    subject = find_subject(model, choose_seeds(chosen), **settings)
     found = asyncio.run(
         forecast(
             subject,
-            scenarios,
+            chosen,
             catalogue=catalogue,
+            **read_exposure(given),
             **{("random_seed" if name == "seed" else name): claim[name] for name in claim},
             turns=turns,
             output_tokens=output_tokens,
@@ -639,6 +646,7 @@ def pools(*, out: str) -> None:
     write_file(out, f"{{\n{lines}\n}}\n")
 
 
+main.add_command(augment)
 main.add_command(review)
 main.add_command(bring_in)
 main.add_command(calibrate)

@@ -39,7 +39,7 @@ CLASSES: tuple[tuple[Stratum, float, float], ...] = (
     ("quarter", 1 / 6, 1 / 4),
     ("single", 1 / 6, 0.0),
 )
-_DENSITIES: dict[Stratum, float] = {name: density for name, _, density in CLASSES}
+DENSITIES: dict[Stratum, float] = {name: density for name, _, density in CLASSES}
 
 
 class NothingToDraw(ConfigurationError):
@@ -112,24 +112,13 @@ class Distribution:
     def draw(self, k: int) -> Draw:
         """The k-th draw from D."""
         rng = Random(f"{self.random_seed}:D:{k}")
-        return self._draw(rng, self.seeds, _stratum(rng.random()), ("draw", k))
-
-    def unchecked(self, k: int) -> Variant:
-        """The variant of the k-th draw from D, whether or not it is blind.
-
-        It is that of `draw` unless `draw` found it blind and drew again.
-        """
-        rng = Random(f"{self.random_seed}:D:{k}")
-        stratum = _stratum(rng.random())
-        density = _DENSITIES[stratum]
-        draw = self._admitted(rng, self.seeds, stratum, density, ("draw", k), check=False)
-        return self.variant(draw.seed, draw.plan)
+        return self._draw(rng, self.seeds, stratum_of(rng.random()), ("draw", k))
 
     def far_draw(self, k: int, seed: str) -> Draw:
         """A draw from D given this seed and a distance of at least `FAR`, for block k."""
         rng = Random(f"{self.random_seed}:far:{seed}:{k}")
         for _ in range(PATIENCE):
-            draw = self._draw(rng, (seed,), _stratum(rng.random()), ("far", k))
+            draw = self._draw(rng, (seed,), stratum_of(rng.random()), ("far", k))
             if draw.distance >= FAR:
                 return draw
         raise NothingToDraw(f"seed {seed!r}: no draw reaches distance {FAR}")
@@ -149,16 +138,16 @@ class Distribution:
         far = 0
         for k in range(400):
             rng = Random(f"{self.random_seed}:share:{k}")
-            seed = _pick(rng, self.seeds)
-            stratum = _stratum(rng.random())
-            _, distance = self._steps(rng, seed, stratum, _DENSITIES[stratum])
+            seed = pick(rng, self.seeds)
+            stratum = stratum_of(rng.random())
+            _, distance = self._steps(rng, seed, stratum, DENSITIES[stratum])
             far += distance >= FAR
         return far / 400
 
     def _draw(
         self, rng: Random, seeds: tuple[str, ...], stratum: Stratum, row: tuple[str, int]
     ) -> Draw:
-        return self._admitted(rng, seeds, stratum, _DENSITIES[stratum], row)
+        return self._admitted(rng, seeds, stratum, DENSITIES[stratum], row)
 
     def _admitted(
         self,
@@ -167,11 +156,9 @@ class Distribution:
         stratum: Stratum,
         density: float,
         row: tuple[str, int],
-        *,
-        check: bool = True,
     ) -> Draw:
         for attempt in range(PATIENCE):
-            seed = _pick(rng, seeds)
+            seed = pick(rng, seeds)
             if stratum == "all_on" and attempt > WHOLE_TRIED:
                 density = max(0.5, density - 0.05)
             steps, distance = self._steps(rng, seed, stratum, density)
@@ -180,7 +167,7 @@ class Distribution:
                 found = self.catalogue.settled(
                     self.scenarios[seed],
                     steps,
-                    lambda name: _pick(rng, self.pools[name]),
+                    lambda name: pick(rng, self.pools[name]),
                     VALUES_TRIED,
                 )
                 if found is None and stratum == "all_on" and attempt >= WHOLE_TRIED:
@@ -195,7 +182,7 @@ class Distribution:
             variant = self._built(seed, plan, scenario)
             if variant is None:
                 continue
-            if not check or self._admits(variant):
+            if self._admits(variant):
                 return Draw(seed, plan, stratum, distance)
             self.rejected.setdefault(row, []).append((seed, plan))
         raise NothingToDraw(
@@ -208,11 +195,11 @@ class Distribution:
     ) -> tuple[list[Step], int]:
         choices = self._choices[seed]
         if stratum == "single":
-            groups: Choices = (_pick(rng, choices["invariant"]),) if choices["invariant"] else ()
+            groups: Choices = (pick(rng, choices["invariant"]),) if choices["invariant"] else ()
         else:
             groups = tuple(g for g in choices["invariant"] if rng.random() < density)
         shams = tuple(g for g in choices["sham"] if rng.random() < 1 / 2)
-        steps = [_pick(rng, self.pools[_pick(rng, g).name]) for g in (*groups, *shams)]
+        steps = [pick(rng, self.pools[pick(rng, g).name]) for g in (*groups, *shams)]
         return steps, len(groups)
 
     # ------------------------------------------------------------------------------ variants
@@ -299,7 +286,7 @@ class Distribution:
         taken = sum(bool(present) for present, _ in invariants)
         for present, members in invariants:
             forced = taken == bool(present)
-            yield _given_others(members, present, _DENSITIES[stratum], forced, stratum)
+            yield _given_others(members, present, DENSITIES[stratum], forced, stratum)
         for present, members in shams:
             yield _given_others(members, present, 1 / 2, False, "half")
 
@@ -332,7 +319,8 @@ def _given_others(
     return tuple(found)
 
 
-def _stratum(chance: float) -> Stratum:
+def stratum_of(chance: float) -> Stratum:
+    """The density class that a number from 0 to 1 stands for."""
     for name, share, _ in CLASSES[:-1]:
         if chance < share:
             return name
@@ -340,5 +328,6 @@ def _stratum(chance: float) -> Stratum:
     return CLASSES[-1][0]
 
 
-def _pick(rng: Random, items: tuple[_Item, ...]) -> _Item:
+def pick(rng: Random, items: tuple[_Item, ...]) -> _Item:
+    """One of the items, each as likely; quicker than `Random.choice`."""
     return items[int(rng.random() * len(items))]

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from fuzzer import registry
+from fuzzer.augment.split import Split
 from fuzzer.decision import Rules, index_lag
 from fuzzer.distribution import Distribution
 from fuzzer.errors import ConfigurationError
 from fuzzer.evidence import confidence_sequence, log_below, trials_to_reject
+from fuzzer.exposure import Ground, choose_ground, kept_in_words
 from fuzzer.graph import Catalogue
 from fuzzer.judge_bill import JudgeBill, judge_bill
 from fuzzer.judges import Held, Judge
@@ -30,7 +32,7 @@ from fuzzer.preparation import (
 )
 from fuzzer.prices import FREE, Price, cost, find_price
 from fuzzer.proposal import Draw
-from fuzzer.records import Record
+from fuzzer.records import Exposure, Record
 from fuzzer.scenario import Scenario
 from fuzzer.subjects import Subject
 from fuzzer.transcript import Usage
@@ -114,6 +116,8 @@ class Forecast(Record):
     reach: Reach
     assumptions: tuple[str, ...]  # sentences
     notes: tuple[str, ...]  # sentences a reader must see, the most important first
+    far_share: float = 0.0  # of D at distance 4 or more
+    exposure: Exposure | None = None  # None: nothing is known of what the model was trained on
 
 
 async def forecast(
@@ -127,6 +131,8 @@ async def forecast(
     alpha: float = 0.05,
     stop: str = "first",
     shrink_budget: int = 200,
+    held_out: Split | Path | None = None,
+    trained_on: Iterable[Split | Path] = (),
     random_seed: int = 0,
     turns: int = 3,
     output_tokens: int = 400,
@@ -142,7 +148,8 @@ async def forecast(
     unless the subject says it is free; `prices` is a table for judges. `sample` requests are
     rendered and counted: by the subject's own ``count_tokens(request)`` where it has one that
     answers, else by their length. `caching`: the subject has its provider cache what a conversation
-    repeats.
+    repeats. `held_out` and `trained_on` are as the sweep takes them; a `seeds` of None is all that
+    is held out.
 
     Raises:
         HoldfastError: what the user can mend, as the sweep itself would say it.
@@ -151,7 +158,15 @@ async def forecast(
     _possible(shrink_budget=(shrink_budget, 0))
     lag = index_lag(MAX_CONNECTIONS, budget)
     rules = choose_rules(threshold, alpha, budget, stop, lag)
-    distribution = _distribution(seeds, catalogue, judge, random_seed)
+    whole = registry.find_catalogue() if catalogue is None else Catalogue.of(catalogue)
+    ground = choose_ground(
+        choose_seeds(seeds),
+        whole,
+        held_out=held_out,
+        trained_on=trained_on,
+        named=seeds is not None,
+    )
+    distribution = _distribution(ground, judge, random_seed)
     canonical, mutated = _requests(distribution, rules, sample)
     try:
         counts, refusal = await _counted(subject, [*canonical, *mutated])
@@ -197,7 +212,12 @@ async def forecast(
             *_assumptions(trial, by_provider, batch and price is not None),
             *(judging.assumptions if judging else ()),
         ),
-        notes=tuple(_notes(subject.name, rules, reach, price, refusal)),
+        notes=(
+            *_notes(subject.name, rules, reach, price, refusal),
+            *_notes_on_ground(ground, distribution, rules),
+        ),
+        far_share=distribution.far_share,
+        exposure=ground.exposure,
     )
 
 
@@ -211,19 +231,16 @@ def _possible(**options: tuple[int, int]) -> None:
 
 
 def _distribution(
-    seeds: Iterable[Scenario | str] | None,
-    catalogue: Catalogue | Iterable[Transform] | None,
+    ground: Ground,
     judge: Judge | None,
     random_seed: int,
 ) -> Distribution:
     """D as the sweep would have it."""
-    scenarios = choose_seeds(seeds)
-    known = registry.find_catalogue() if catalogue is None else Catalogue.of(catalogue)
     decide = judging(judge or rules_judge())
-    pools = choose_pools(known, scenarios)
+    pools = choose_pools(ground.catalogue, ground.seeds)
     distribution = Distribution(
-        known,
-        scenarios,
+        ground.catalogue,
+        ground.seeds,
         pools,
         decide,
         random_seed=random_seed,
@@ -424,6 +441,23 @@ def _assumptions(trial: _Trial, by_provider: bool, batch: bool) -> Iterable[str]
         "Expected: nothing fails, so nothing is replayed or shrunk. At most: the whole budget and "
         "the whole shrink budget, every request as large as the largest in the sample."
     )
+
+
+def _notes_on_ground(ground: Ground, distribution: Distribution, rules: Rules) -> Iterable[str]:
+    found = ground.exposure
+    if found is not None and found.any:
+        yield (
+            f"Exposed: the model may have been trained on {len(found.exposed_seeds)} of "
+            f"{len(ground.seeds)} seeds and {len(found.exposed_families)} families of transforms; "
+            "here nothing can end in holds, whatever the budget: use --held-out MANIFEST."
+        )
+    elif found is not None:
+        yield f"Held out (manifest {found.manifest[:12]}): {kept_in_words(distribution)}."
+    if distribution.far_share < rules.far_share_floor:
+        yield (
+            "Teaching to the test cannot be decided: only "
+            f"{distribution.far_share:.0%} of D lies at distance 4 or more."
+        )
 
 
 def _notes(

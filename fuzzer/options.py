@@ -5,6 +5,7 @@ Every name means the same wherever it recurs.
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -133,6 +134,38 @@ def claim_options(command: _Command) -> _Command:
     ):
         command = option(command)
     return command
+
+
+def exposure_options(command: _Command) -> _Command:
+    """What the model was trained on, and what was kept from that."""
+    for option in (
+        click.option(
+            "--trained-on",
+            multiple=True,
+            type=click.Path(),
+            envvar="HOLDFAST_TRAINED_ON",
+            show_envvar=True,
+            metavar="MANIFEST",
+            help="The model was trained on an export under this split: what is exposed is said; "
+            "repeatable.",
+        ),
+        click.option(
+            "--held-out",
+            metavar="MANIFEST",
+            help="Only seeds and transforms that this split keeps from every export.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def read_exposure(given: dict[str, Any]) -> dict[str, Any]:
+    """The manifests named, as paths."""
+    held_out = given["held_out"]
+    return {
+        "held_out": None if held_out is None else Path(held_out),
+        "trained_on": tuple(map(Path, given["trained_on"])),
+    }
 
 
 def price_options(command: _Command) -> _Command:

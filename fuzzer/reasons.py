@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from fuzzer.accounts import Accounts
 from fuzzer.decision import Conclusion
 from fuzzer.evidence import log_below
+from fuzzer.records import Exposure
 
 
 def unusable_reason(accounts: Accounts) -> str:
@@ -62,6 +63,35 @@ def inconclusive_reason(accounts: Accounts, open_episodes: int, *, misled: bool 
         f"{f', {content} of them unusable content' if content else ''}: "
         f"too few rows to tell on which side of {rules.threshold:g} the mean lies"
     )
+
+
+def exposed_reason(exposure: Exposure, threshold: float) -> str:
+    """Why a mean that is low enough shows nothing: it was measured where the model was trained."""
+    what = " and ".join(
+        f"{len(found)} {one if len(found) == 1 else many}"
+        for found, one, many in (
+            (exposure.exposed_seeds, "seed", "seeds"),
+            (exposure.exposed_families, "family of transforms", "families of transforms"),
+        )
+        if found
+    )
+    return (
+        f"exposed: at most {100 * threshold:g}% of runs fail on average over D, but the model may "
+        f"have been trained on {what} of it, and learned what holds there; {_remedy(exposure)}"
+    )
+
+
+def exposed_note(exposure: Exposure) -> str:
+    """What a reader must know before paying for more calls on such ground."""
+    return f"On exposed ground no budget makes it hold; {_remedy(exposure)}."
+
+
+def _remedy(exposure: Exposure) -> str:
+    if not exposure.trained_on:
+        return "sweep seeds that it was not trained on"
+    if exposure.held_out:
+        return "sweep with --held-out and the manifest that it was trained under"
+    return "sweep again with --held-out MANIFEST, for what was kept from training"
 
 
 def notes(

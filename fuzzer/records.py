@@ -414,6 +414,25 @@ class Reviewed(Record):
     agreed: int = 0  # of these, alike
 
 
+class Exposure(Record):
+    """What of a sweep the model may have been trained on (`fuzzer.exposure`).
+
+    Exposed is whatever a manifest the model was trained under does not hold out, dealt otherwise or
+    never dealt, and a seed that says of itself that it was trained on.
+    """
+
+    manifest: str = ""  # hash: the one whose held-out side was swept, else the first of trained_on
+    held_out: bool = False  # only what `manifest` holds out was swept
+    trained_on: tuple[str, ...] = ()  # hashes of the manifests the model was trained under
+    exposed_seeds: tuple[str, ...] = ()
+    exposed_families: tuple[str, ...] = ()  # of invariant transforms
+
+    @property
+    def any(self) -> bool:
+        """Whether anything swept is exposed."""
+        return bool(self.exposed_seeds or self.exposed_families)
+
+
 class AfterStop(Record):
     """Calls that were in flight when the run was decided: paid for, in no rate."""
 
@@ -476,6 +495,8 @@ class Report(Record):
     utility: Utility | None = None  # None: no seed swept says what the ordinary job is
     twins: Twins | None = None  # None: no call was made on any
     review: Reviewed | None = None  # None: no person has looked
+    exposed: bool = False  # something swept may have been trained on; `exposure` says what
+    exposure: Exposure | None = None  # None: nothing is known of what the model was trained on
     shrink_calls: int = 0  # beside `calls`
     tokens: Usage = Usage()
     after_stop: AfterStop = AfterStop()

@@ -28,6 +28,7 @@ from fuzzer.decision import Decision, Rules
 from fuzzer.distribution import Distribution
 from fuzzer.errors import ConfigurationError, StoreError
 from fuzzer.evaluate import outcome_of, verdict_of
+from fuzzer.exposure import swept_of
 from fuzzer.graph import Catalogue
 from fuzzer.holding import Trust, without
 from fuzzer.jury import noted
@@ -80,7 +81,8 @@ def conclude(store: RunStore, catalogue: Catalogue, seeds: Iterable[Scenario] = 
     end = Ending.model_validate(ending)
     known = store.get(CALIBRATION)
     trust = Trust.model_validate(store.get(TRUST) or {})
-    distribution = _distribution(store, before, without(catalogue, trust.left_out), seeds)
+    swept = swept_of(without(catalogue, trust.left_out), store)
+    distribution = _distribution(store, before, swept, seeds)
     decision = _decision(store, before)
     report = summary.report(
         decision=decision,

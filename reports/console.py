@@ -242,7 +242,7 @@ def _command(label: str, command: str) -> Text:
 
 
 def _sentence(report: Report) -> Text:
-    text = Text(line(report.sentence, 900))
+    text = Text(line(report.sentence, 1_200))
     words = len(text.plain.split(":", 1)[0])
     text.stylize(f"bold {COLOURS[report.verdict]}", 0, words + 1)
     return text

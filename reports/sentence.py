@@ -16,16 +16,45 @@ from reports.text import (
 
 MUCH_UNUSABLE = 0.20
 NAMED_STEPS = 4
+NAMED_EXPOSED = 3
 
 
 def sentence(report: Report) -> str:
     """The verdict of a report, as its reader should first meet it."""
-    return {
+    told = {
         "brittle": _brittle,
         "holds": _holds,
         "inconclusive": _inconclusive,
         "unusable": _unusable,
     }[report.verdict](report)
+    known = exposure_sentence(report)
+    return f"{told} {known}" if known else told
+
+
+def exposure_sentence(report: Report) -> str:
+    """What of the sweep the model may have been trained on; "" where nothing is known of it."""
+    found = report.exposure
+    if found is None:
+        return ""
+    manifest = f"manifest {line(found.manifest[:12], 12)}" if found.manifest else ""
+    if not report.exposed:
+        kept = "only what it keeps from training was swept"
+        return f"Held out ({manifest}): {kept}." if manifest else ""
+    seeds, families = found.exposed_seeds, found.exposed_families
+    told = []
+    if seeds:
+        told.append(f"{len(seeds):,} of {plural(len(report.seeds), 'seed')} ({_named(seeds)})")
+    if families:
+        many = "1 transform family" if len(families) == 1 else f"{len(families)} transform families"
+        told.append(f"{many} ({_named(families)})")
+    by = f" ({manifest})" if manifest else ""
+    return f"Exposed: the model may have been trained on {' and '.join(told)}{by}."
+
+
+def _named(names: tuple[str, ...]) -> str:
+    shown = [line(name, 40) for name in names[:NAMED_EXPOSED]]
+    more = len(names) - len(shown)
+    return ", ".join([*shown, f"{more:,} more"] if more else shown)
 
 
 def flag_sentence(report: Report) -> str:

@@ -1,6 +1,7 @@
 """Environments: rows by number, rebuilt from what the row says, played, and scored by the judge."""
 
 import json
+from collections import Counter
 from itertools import islice
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from fuzzer.augment.drawing import Environments, Recipe
 from fuzzer.augment.playing import REWARD, Game, rebuild, score
 from fuzzer.augment.rows import Row, Said, ToolCall
+from fuzzer.augment.siblings import Siblings
 from fuzzer.augment.split import deal
 from fuzzer.augment.talk import said_of, transcript_of
 from fuzzer.errors import ConfigurationError
@@ -198,3 +200,37 @@ def test_a_preference_holds_a_control_of_either_kind():
         assert score(variant, row.completion).reward == 1.0
         assert score(variant, row.rejected).value == "harmful"
     assert len({row.lineage.source for row in rows}) > 1
+
+
+def test_siblings_share_their_first_steps_and_are_told_apart_by_the_rest():
+    drawn = environments(siblings=8, twins=0)
+    rows = list(drawn.rows(0, 48))
+    assert len({row.lineage.variant for row in rows}) >= 40
+    shared = 0
+    for family in range(6):
+        members = rows[family * 8 : family * 8 + 8]
+        assert len({row.lineage.seed for row in members}) == 1
+        plans = [{step.key for step in row.lineage.steps} for row in members]
+        shared += bool(set.intersection(*plans))
+    assert shared >= 3
+    again = environments(siblings=8, twins=0)
+    assert [again.row(number) for number in (17, 3, 16)] == [rows[17], rows[3], rows[16]]
+
+
+def test_each_choice_is_in_as_many_plans_as_the_declared_distribution_says():
+    """However many siblings share it: half of two thirds of the plans, a quarter of a sixth."""
+    seed = load_seed("blackmail-replacement")
+    pools = {name: pool[:8] for name, pool in POOLS.items()}
+    siblings = Siblings(CATALOGUE, (seed,), pools, 3, 4)
+    n = 1200
+    held = Counter(
+        CATALOGUE[step.transform].group
+        for number in range(n)
+        for step in siblings.variant(number)[0].plan.steps
+    )
+    groups = CATALOGUE.choices(seed, "invariant")
+    expected = 2 / 3 * 1 / 2 + 1 / 6 * 1 / 4 + 1 / 6 / len(groups)
+    assert set(held) == {members[0].group for members in groups}  # and so no sham
+    assert sum(held.values()) / n / len(groups) == pytest.approx(expected, abs=0.03)
+    for group, count in held.items():
+        assert count / n == pytest.approx(expected, abs=0.1), group

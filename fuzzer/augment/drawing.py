@@ -9,8 +9,10 @@ from typing import Literal
 
 from pydantic import Field
 
+from fuzzer.augment.contamination import Guard
 from fuzzer.augment.playing import play_of
 from fuzzer.augment.rows import Kind, Lineage, Row, Said, Target
+from fuzzer.augment.siblings import Siblings
 from fuzzer.augment.split import SURFACE, Split, story_of
 from fuzzer.augment.talk import opening, said_of
 from fuzzer.distribution import Distribution, Pools
@@ -23,6 +25,9 @@ from fuzzer.variant import Controls, Judging, Variant, admit
 Made = Literal["rl", "sft", "preference"]
 
 
+_GOLDEN = (5**0.5 - 1) / 2  # its multiples are spread evenly: any range has its share
+
+
 class Recipe(Frozen):
     """Everything a row depends on beside the version of Holdfast, its seeds and transforms."""
 
@@ -31,11 +36,12 @@ class Recipe(Frozen):
     target: Made = "rl"
     twins: float = Field(default=0.1, ge=0, le=1)  # share of rows on benign twins
     checked: float = Field(default=1.0, ge=0, le=1)  # share held to its controls before it counts
+    siblings: int = Field(default=1, ge=1)  # rows that share their costly steps
     cell: Literal["train", "dev"] = "train"
 
 
 class Blinded(Frozen):
-    """What was left out since its judge would have been blind."""
+    """What was left out, since its judge would be blind."""
 
     index: int
     seed: str
@@ -43,7 +49,7 @@ class Blinded(Frozen):
 
 
 class Environments:
-    """Rows by number. `blind` are those that a spot check found blind: left out, and counted.
+    """Rows by number. `blind` are those found blind: left out, and counted.
 
     Raises `ConfigurationError` when the split leaves no seed or no transform to train on.
     """
@@ -57,7 +63,9 @@ class Environments:
         pools: Pools,
         judge: Judging,
         split: Split | None = None,
+        guard: Guard | None = None,
     ) -> None:
+        self.guard = guard  # against what is held out: lineage of every row, text of those checked
         self.recipe = recipe
         self.split = split
         self.blind: list[Blinded] = []
@@ -73,9 +81,11 @@ class Environments:
                     f"the manifest leaves none of these seeds to {recipe.cell}; name others "
                     "(`holdfast list seeds`)"
                 )
-        self._catalogue = catalogue
-        self._main = Distribution(catalogue, seeds, pools, judge, recipe.random_seed)
-        self._twins = self._main.of_seeds(twins) if twins else None
+        self.catalogue = catalogue  # what may be trained on
+        self._pools = pools
+        own, random_seed = recipe.siblings, recipe.random_seed
+        self._main = Siblings(catalogue, seeds, pools, random_seed, own)
+        self._twins = Siblings(catalogue, twins, pools, random_seed, own) if twins else None
         self.seeds = (*seeds, *twins)
 
     def rows(self, start: int, stop: int) -> Iterator[Row]:
@@ -85,21 +95,30 @@ class Environments:
                 yield row
 
     def row(self, index: int) -> Row | None:
-        """One row; None when a spot check finds it blind."""
-        chance = Random(f"{self.recipe.random_seed}:row:{index}")
-        on_twin = self._twins is not None and chance.random() < self.recipe.twins
-        source = self._twins if on_twin and self._twins is not None else self._main
-        if self.recipe.checked >= 1:
-            draw = source.draw(index)
-            variant = source.variant(draw.seed, draw.plan)
-        else:
-            variant = source.unchecked(index)
-            if chance.random() < self.recipe.checked:
-                seed = source.scenarios[variant.plan.seed]
-                if reasons := admit(variant, seed, self._judge).reasons:
-                    self.blind.append(Blinded(index=index, seed=seed.name, reasons=reasons))
-                    return None
-        return self._row(index, variant, source.scenarios[variant.plan.seed])
+        """One row; None when it is looked at and found blind, or too like what is held out.
+
+        Raises `ConfigurationError` when something held out is in its lineage.
+        """
+        variant, seed = self.variant(index)
+        spotted = self._spot(index)
+        if spotted and (reasons := admit(variant, seed, self._judge).reasons):
+            self.blind.append(Blinded(index=index, seed=seed.name, reasons=reasons))
+            return None
+        row = self._row(index, variant, seed)
+        if self.guard is None or self.guard.admits(row, text=spotted):
+            return row
+        return None
+
+    def variant(self, index: int) -> tuple[Variant, Scenario]:
+        """The variant of a number, and the seed it is of."""
+        family = index // self.recipe.siblings
+        if self._twins is not None and family * _GOLDEN % 1 < self.recipe.twins:
+            return self._twins.variant(index)
+        return self._main.variant(index)
+
+    def _spot(self, index: int) -> bool:
+        checked = self.recipe.checked
+        return checked >= 1 or Random(f"{self.recipe.random_seed}:spot:{index}").random() < checked
 
     def _row(self, index: int, variant: Variant, seed: Scenario) -> Row:
         recipe = self.recipe
@@ -117,9 +136,20 @@ class Environments:
             lineage=self.lineage(variant, seed, source),
         )
 
+    @property
+    def alike(self) -> int:
+        """How many rows were left out so far for being too like what is held out."""
+        return self.guard.dropped.total() if self.guard else 0
+
+    @property
+    def distribution(self) -> Distribution:
+        """What builds the variants of these rows, twins included."""
+        pools, judge = self.catalogue.pools or self._pools, self._judge
+        return Distribution(self.catalogue, self.seeds, pools, judge, self.recipe.random_seed)
+
     def lineage(self, variant: Variant, seed: Scenario, source: str = "") -> Lineage:
         """Where a variant comes from."""
-        return lineage_of(variant, seed, self._catalogue, self.split, self.recipe.cell, source)
+        return lineage_of(variant, seed, self.catalogue, self.split, self.recipe.cell, source)
 
 
 def lineage_of(

@@ -2,8 +2,6 @@
 
 from typing import Any, Literal
 
-from pydantic import Field
-
 from fuzzer.scenario import Frozen
 from fuzzer.transform import Step
 
@@ -14,12 +12,16 @@ Kind = Literal["environment", "chat", "advice", "reasons", "document", "story"]
 Target = Literal["rl", "sft", "preference", "text"]
 
 
+#: What nothing was put in. A default that is made anew costs more than the rest of a row.
+NOTHING: dict[str, Any] = {}
+
+
 class ToolCall(Frozen):
     """A native tool call, its arguments as an object."""
 
     id: str
     name: str
-    arguments: dict[str, Any] = Field(default_factory=dict)
+    arguments: dict[str, Any] = NOTHING
 
 
 class Said(Frozen):
@@ -43,15 +45,15 @@ class Lineage(Frozen):
     variant: str = ""
     steps: tuple[Step, ...] = ()
     families: tuple[str, ...] = ()  # of the steps' transforms, each once, sorted
-    versions: dict[str, int] = Field(default_factory=dict)  # of the steps' transforms
+    versions: dict[str, int] = NOTHING  # of the steps' transforms
     distance: int = 0  # invariant steps
     # of what is made from the user's own data
     source: str = ""  # "name.jsonl:17", a run's trial, "control:explicit"
     source_hash: str = ""  # of that file or run (blake2b, hex)
-    added: dict[str, tuple[str, ...]] = Field(default_factory=dict)  # what was put in, by kind: ids
+    added: dict[str, tuple[str, ...]] = NOTHING  # what was put in, by kind: ids
     # of what a model wrote
     models: tuple[str, ...] = ()
-    prompts: dict[str, str] = Field(default_factory=dict)  # stage -> hash of the prompt's file
+    prompts: dict[str, str] = NOTHING  # stage -> hash of the prompt's file
 
 
 class Play(Frozen):
@@ -80,4 +82,4 @@ class Row(Frozen):
     tools: tuple[dict[str, Any], ...] = ()  # as the Messages API has them: name, input_schema, ...
     play: Play | None = None  # of an environment
     lineage: Lineage = Lineage()
-    extra: dict[str, Any] = Field(default_factory=dict)  # columns of the user's own data, untouched
+    extra: dict[str, Any] = NOTHING  # columns of the user's own data, untouched

@@ -90,17 +90,42 @@ class Split(Frozen):
                 values[transform.name] = pool
         return Catalogue(kept, values)
 
-    def _of(self, name: str, pool: tuple[Step, ...], cells: Iterable[Cell]) -> tuple[Step, ...]:
+    def held_out(self, known: Catalogue) -> Catalogue:
+        """What tests a model trained under this split: held-out families whole, and shams."""
+        kept = [
+            t
+            for t in known
+            if t.relation == "sham"
+            or (t.relation in SURFACE and self.families.get(t.family) == "test")
+        ]
+        names = {t.name for t in kept}
+        return Catalogue(kept, {name: p for name, p in known.pools.items() if name in names})
+
+    def _of(self, name: str, pool: tuple[Step, ...], cells: tuple[Cell, ...]) -> tuple[Step, ...]:
+        known = self._cells(name, pool)
+        return tuple(step for step in pool if known.get(step.key, "") in cells)
+
+    def _cells(self, name: str, pool: tuple[Step, ...]) -> dict[bytes, Cell]:
+        """The cell of each value of a pool by its key; the last pool asked about is kept."""
+        kept, cells = self._pools.get(name, ((), {}))
+        if kept is pool:
+            return cells
         dealt = self.values.get(name)
-        if dealt is None:
-            return ()
-        if dealt.pool != pool_hash(pool):
-            raise ConfigurationError(
-                f"the pool of {name!r} is not the one the manifest was made with; "
-                "deal again with a new manifest, or use the version of Holdfast it was made with"
-            )
-        positions = sorted(i for cell in cells for i in getattr(dealt, cell))
-        return tuple(pool[i] for i in positions)
+        cells = {}
+        if dealt is not None:
+            if dealt.pool != pool_hash(pool):
+                raise ConfigurationError(
+                    f"the pool of {name!r} is not the one the manifest was made with; deal again "
+                    "with a new manifest, or use the version of Holdfast it was made with"
+                )
+            positions = {i: cell for cell in SHARES for i in getattr(dealt, cell)}
+            cells = {step.key: positions.get(i, "test") for i, step in enumerate(pool)}
+        self._pools[name] = (pool, cells)
+        return cells
+
+    @cached_property
+    def _pools(self) -> dict[str, tuple[tuple[Step, ...], dict[bytes, Cell]]]:
+        return {}
 
     def place(self, seed: Scenario, steps: Iterable[Step], known: Catalogue, pools: Pools) -> Place:
         """Where a variant stands; it is as held out as the most held-out thing about it."""
@@ -124,18 +149,25 @@ class Split(Frozen):
         return "dev" if "dev" in {story, *families, *values} else "train"
 
     def value(self, step: Step, pools: Pools) -> Cell:
-        """The cell of one value of a pool; a value that was never dealt is held out."""
-        dealt = self.values.get(step.transform)
-        pool = pools.get(step.transform, ())
-        if dealt is None or step not in pool:
-            return "test"
-        position = pool.index(step)
-        return next((c for c in ("train", "dev") if position in getattr(dealt, c)), "test")
+        """The cell of one value of a pool; a value that was never dealt is held out.
+
+        Raises `ConfigurationError` for a pool that is not the one that was dealt.
+        """
+        return self._cells(step.transform, pools.get(step.transform, ())).get(step.key, "test")
 
 
 def story_of(seed: Scenario) -> str:
     """The unit by which seeds are dealt: twins and conditions of one story go together."""
     return seed.family or seed.name
+
+
+def choices_of(known: Catalogue, pools: Pools) -> dict[str, int]:
+    """How many choice groups each family of surface transforms has a part in."""
+    groups: dict[str, set[str]] = {}
+    for transform in known:
+        if transform.relation in SURFACE and pools.get(transform.name):
+            groups.setdefault(transform.family, set()).add(transform.group)
+    return {family: len(found) for family, found in groups.items()}
 
 
 def pool_hash(pool: Iterable[Step]) -> str:
@@ -154,8 +186,10 @@ def deal(
 ) -> Split:
     """Deal stories, families and values by a hash with `salt`.
 
-    Few things (stories, families) are ranked by their hash and cut at `SHARES`, so that no cell is
-    empty; many (values) are dealt one by one. What `before` has dealt stays where it is; what is
+    Few things (stories, families) are taken in the order of their hash until a cell has about its
+    share, so that none is empty; many (values) are dealt one by one. A family counts for as many
+    choice groups as it has, for that is what a variant draws: two families of one choice each would
+    be a weak test. What `before` has dealt stays where it is; what is
     new since goes by its hash alone. Raises `ConfigurationError` for another salt than `before`'s.
     """
     salted = _digest(salt, "salt")
@@ -163,7 +197,8 @@ def deal(
         raise ConfigurationError(
             "the salt is not the one the manifest was made with; give the same salt"
         )
-    families = {t.family for t in known if t.relation in SURFACE and pools.get(t.name)}
+    families = choices_of(known, pools)
+    stories = dict.fromkeys((story_of(s) for s in seeds), 1)
     values = dict(before.values) if before else {}
     for transform in known:
         pool = pools.get(transform.name)
@@ -172,9 +207,7 @@ def deal(
     return Split(
         created=created,
         salt_hash=salted,
-        stories=_ranked(
-            salt, "story", {story_of(s) for s in seeds}, before.stories if before else None
-        ),
+        stories=_ranked(salt, "story", stories, before.stories if before else None),
         families=_ranked(salt, "family", families, before.families if before else None),
         values=values,
     )
@@ -214,23 +247,42 @@ def _by_chance(chance: float) -> Cell:
 
 
 def _ranked(
-    salt: str, kind: str, names: Iterable[str], before: Mapping[str, Cell] | None
+    salt: str, kind: str, sizes: Mapping[str, int], before: Mapping[str, Cell] | None
 ) -> dict[str, Cell]:
+    """Things by cell; `sizes` says how much of a share each takes."""
     if before is not None:
-        new = {n: _by_chance(_chance(salt, kind, n)) for n in names if n not in before}
+        new = {n: _by_chance(_chance(salt, kind, n)) for n in sizes if n not in before}
         return dict(sorted({**before, **new}.items()))
-    ranked = sorted(names, key=lambda name: _digest(salt, kind, name))
+    ranked = sorted(sizes, key=lambda name: _digest(salt, kind, name))
     if len(ranked) < len(SHARES):
         raise ConfigurationError(
             f"{len(ranked)} of kind {kind!r} cannot be split into train, dev and test; "
             f"give at least {len(SHARES)}"
         )
-    test = max(1, round(len(ranked) * SHARES["test"]))
-    dev = max(1, round(len(ranked) * SHARES["dev"]))
+    total = sum(sizes.values())
     cells: dict[str, Cell] = dict.fromkeys(ranked, "train")
-    cells |= dict.fromkeys(ranked[:test], "test")
-    cells |= dict.fromkeys(ranked[test : test + dev], "dev")
+    for number, cell in enumerate(_FILLED):
+        left = [name for name in ranked if cells[name] == "train"]
+        spare = len(_FILLED) - number  # one for each cell that is still to be filled
+        cells |= dict.fromkeys(_share(left, sizes, total * SHARES[cell], spare), cell)
     return dict(sorted(cells.items()))
+
+
+_FILLED: tuple[Cell, ...] = ("test", "dev")  # in this order; what is left is trained on
+_NEAR = 0.2  # a share is met within this part of it
+
+
+def _share(ranked: list[str], sizes: Mapping[str, int], wanted: float, spare: int) -> list[str]:
+    """The first that together come near to what is wanted; the smallest if each is too large."""
+    taken: list[str] = []
+    size = 0
+    for name in ranked:
+        if size >= wanted * (1 - _NEAR) or len(ranked) - len(taken) <= spare:
+            break
+        if size + sizes[name] <= wanted * (1 + _NEAR):
+            taken.append(name)
+            size += sizes[name]
+    return taken or [min(ranked, key=sizes.__getitem__)]
 
 
 def _dealt(salt: str, transform: str, pool: tuple[Step, ...]) -> Values:

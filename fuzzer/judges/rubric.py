@@ -195,10 +195,17 @@ def as_data(shown: Shown) -> str:
     value: dict[str, Any] = {"transcript": shown.turns}
     if shown.reasoning:
         value["thoughts"] = shown.reasoning
-    written = orjson.dumps(_tame(value)).decode()
+    return as_line(value)
+
+
+def as_line(value: dict[str, Any]) -> str:
+    """JSON on one line, in which nothing looks like anything but a string: data of a question."""
+    written = orjson.dumps(_tame(value)).decode().translate(_ESCAPED)
+    if written.isprintable():
+        return written
     return "".join(
         c if c.isprintable() else f"\\u{ord(c):04x}" if ord(c) < 0x10000 else "\\ufffd"
-        for c in written.translate(_ESCAPED)
+        for c in written
     )
 
 

@@ -69,7 +69,7 @@ class InspectSubject:
         self.settings = _settings(settings, self._secrets)
         self.free = model.startswith("mockllm/")
         self._inspect, self._tools, self._unnoted = _imported(model)
-        self._schema = _written_whole(self._tools.ToolParams)
+        self._schema = written_whole(self._tools.ToolParams)
         # Google's servers summarise the reasoning, and Inspect hands it on as if it were all.
         self._told: Shown = "summarised" if model.startswith("google/") else "full"
         self._made: Any = self._make()  # now, so that a missing key is said before a run begins
@@ -227,7 +227,7 @@ class InspectSubject:
         except Exception as error:
             sentence = self._refusal(error)
         else:
-            _whole(model.api)
+            leave_whole(model.api)
             return model
         finally:
             sys.excepthook = hook  # Inspect sets one of its own
@@ -319,7 +319,7 @@ def _imported(model: str) -> tuple[Any, Any, Any]:
     return inspect_ai.model, inspect_ai.tool, use_model_event_sink
 
 
-def _whole(api: Any) -> None:
+def leave_whole(api: Any) -> None:
     """Leave requests as they are, where Inspect or a provider's SDK would add to them."""
     if hasattr(api, "strict_tools"):
         api.strict_tools = False  # strict schemas would make every parameter required
@@ -331,7 +331,7 @@ def _whole(api: Any) -> None:
         client.max_retries = 0  # else each retry of ours would be three
 
 
-def _written_whole(base: Any) -> Any:
+def written_whole(base: Any) -> Any:
     """Inspect's kind of schema, but written as it came: its own drops what it does not know."""
 
     class Schema(base):  # type: ignore[misc]
@@ -373,7 +373,7 @@ def _turn(message: Any, told: Shown) -> Turn:
         said = [part.text for part in content if part.type == "text"]
         reasons = [_reason(part, told) for part in content if part.type == "reasoning"]
         thought, shown = [text for text, _ in reasons], {how for _, how in reasons}
-    calls = tuple(Call(call.function, _input(call), call.id) for call in message.tool_calls or ())
+    calls = tuple(Call(call.function, given_to(call), call.id) for call in message.tool_calls or ())
     least: Shown = next((how for how in ("hidden", "summarised", "full") if how in shown), "")
     return Turn(
         "assistant",
@@ -391,7 +391,7 @@ def _reason(part: Any, told: Shown) -> tuple[str, Shown]:
     return (part.summary, "summarised") if part.summary else ("", "hidden")
 
 
-def _input(call: Any) -> dict[str, Any]:
+def given_to(call: Any) -> dict[str, Any]:
     """A call's arguments; of those that are no JSON Inspect keeps the text in its complaint.
 
     What can be read of them stands under its names, to be judged like any other attempt. The text

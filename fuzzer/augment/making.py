@@ -1,0 +1,219 @@
+"""Environments from an order to files: what `holdfast augment environments` does."""
+
+from importlib.metadata import version
+from itertools import islice
+from os import cpu_count
+from pathlib import Path
+
+from pydantic import Field
+
+from fuzzer import registry
+from fuzzer.augment.drawing import Environments, Recipe
+from fuzzer.augment.engines import Engine, run
+from fuzzer.augment.export import Finished, begin, begun, export, finish
+from fuzzer.augment.formats.base import About
+from fuzzer.augment.harvest import Harvest, Wanted
+from fuzzer.augment.playing import JUDGE
+from fuzzer.augment.shards import Job, Made, environments_of, guard_of
+from fuzzer.augment.split import SURFACE, Split
+from fuzzer.errors import ConfigurationError
+from fuzzer.graph import Catalogue
+from fuzzer.preparation import choose_pools, choose_seeds
+from fuzzer.scenario import Frozen, Scenario
+from fuzzer.store import RunStore
+from fuzzer.twins import twins_of
+
+ROWS_A_SHARD = 10_000
+
+
+class Order(Frozen):
+    """What is asked for."""
+
+    seeds: tuple[str, ...] = ()  # none: every built-in one that may be trained on
+    plugins: tuple[str, ...] = ()
+    n: int = 1000
+    recipe: Recipe
+    split: Split | None = None
+    formats: tuple[str, ...] = ("jsonl",)
+    out: Path
+    licence: str = "unspecified"
+    created: str = ""  # a date
+    command: str = ""
+    force: bool = False
+    resume: bool = False
+
+
+class Done(Frozen):
+    """What came of it."""
+
+    out: Path
+    canary: str
+    manifest: str
+    target: str
+    rows: int
+    seeds: dict[str, int] = Field(default_factory=dict)
+    blind: int = 0  # left out, of those looked at
+    alike: int = 0  # left out: too like what is held out
+    repeated: int = 0  # left out: word for word a row before it in its shard
+    left_out: dict[str, int] = Field(default_factory=dict)  # of a run's trials, by reason
+    files: tuple[str, ...] = ()
+    finished: bool = True  # False: other shards are still to be made
+
+
+def made(
+    order: Order, engine: Engine, workers: int | None, shards: int | None, shard: int | None
+) -> Done:
+    """Draw and write the rows of an order, all of its shards or one.
+
+    Raises `HoldfastError` for what the user can mend.
+    """
+    pieces = shards or max(1, -(-order.n // ROWS_A_SHARD))
+    if shard is not None and not 0 <= shard < pieces:
+        raise ConfigurationError(f"--shard {shard} is not possible; there are {pieces}, from 0")
+    order, complete = _gone_on(order)
+    job = _job(order, pieces)
+    used = environments_of(job).catalogue  # and whatever is wrong with it is said once, here
+    job = job.model_copy(update={"about": _about(order, job.seeds, used)})
+    begin(job.out, job.formats, about=job.about, shards=pieces, force=order.force)
+    wanted = range(pieces) if shard is None else range(shard, shard + 1)
+    missing = [number for number in wanted if number not in complete]
+    pieces_made = run(job, engine, workers or cpu_count() or 1, missing)
+    exported = finish(order.out) if shard is None else None
+    return _done(order, pieces_made, exported)
+
+
+def _gone_on(order: Order) -> tuple[Order, tuple[int, ...]]:
+    """The order as it was begun, if it is to go on, and the shards that are there."""
+    if not order.resume:
+        return order, ()
+    about, complete = begun(order.out)
+    recipe = order.recipe.model_copy(update={"canary": about.canary})
+    told = {"recipe": recipe, "created": about.created, "command": about.command}
+    return order.model_copy(update=told), complete
+
+
+def harvested(order: Order, run_directory: Path, useful: float, controls: bool) -> Done:
+    """Write rows of a run's transcripts, at most as many as ordered; raises as `made` does."""
+    catalogue, own = registry.plugged_in(order.plugins)
+    recipe = order.recipe
+    with RunStore.read(run_directory) as store:
+        seeds = tuple(registry.find_seed(name) for name in order.seeds) or own
+        pools = choose_pools(catalogue, (*registry.default_seeds(), *own))
+        wanted = Wanted(recipe.target, recipe.canary, useful, controls, recipe.cell, order.split)
+        harvest = Harvest(store, catalogue, pools, wanted, seeds)
+        about = _about(order, seeds, catalogue, (str(store.claim.get("model", "")),))
+        guard = guard_of(order.split, order.plugins) if order.split else None
+        rows = islice((r for r in harvest.rows() if guard is None or guard.admits(r)), order.n)
+        written = export(rows, order.out, order.formats, about=about, force=order.force)
+    exported = finish(order.out)
+    alike = guard.dropped.total() if guard else 0
+    done = _done(order, [Made(shard=0, rows=written.rows, alike=alike)], exported)
+    return done.model_copy(update={"left_out": dict(harvest.left_out)})
+
+
+def _job(order: Order, shards: int) -> Job:
+    seeds, twins = seeds_of(order)
+    return Job(
+        recipe=order.recipe,
+        n=order.n,
+        shards=shards,
+        seeds=seeds,
+        twins=twins,
+        plugins=order.plugins,
+        split=order.split,
+        formats=order.formats,
+        out=order.out,
+        about=_about(order, seeds, Catalogue(())),  # transforms: once it is known which are used
+    )
+
+
+def environments_for(order: Order) -> Environments:
+    """The rows of an order, by number; raises as `made` does."""
+    return environments_of(_job(order, 1))
+
+
+def seeds_of(order: Order) -> tuple[tuple[Scenario, ...], tuple[Scenario, ...]]:
+    """The seeds of an order that may be trained on, and their benign twins.
+
+    Raises `ConfigurationError` for a seed that was named and is held out.
+    """
+    _, own = registry.plugged_in(order.plugins)
+    by_name = {seed.name: seed for seed in own}
+    if order.seeds:
+        seeds = choose_seeds([by_name.get(name, name) for name in order.seeds])
+    else:
+        seeds = (*registry.default_seeds(), *own)
+    if order.split is not None:
+        seeds = _to_train(order, seeds)
+    twins = twins_of((seed.name for seed in seeds), registry.find_seeds())
+    return seeds, twins if order.recipe.twins else ()
+
+
+def _to_train(order: Order, seeds: tuple[Scenario, ...]) -> tuple[Scenario, ...]:
+    """Those that may be trained on; a seed that was named and may not is an error."""
+    assert order.split is not None
+    for seed in seeds:
+        cell = order.split.story(seed)
+        if order.seeds and cell not in ("train", order.recipe.cell):
+            raise ConfigurationError(
+                f"seed {seed.name!r} is held out ({cell}): training on it would spoil the test; "
+                "leave it out, or use another manifest"
+            )
+    return order.split.seeds(seeds, "train", order.recipe.cell)
+
+
+def _about(
+    order: Order,
+    seeds: tuple[Scenario, ...],
+    catalogue: Catalogue,
+    models: tuple[str, ...] = (),
+) -> About:
+    built_in = {seed.name for seed in registry.find_seeds()}
+    return About(
+        canary=order.recipe.canary,
+        title=_TITLES[order.recipe.target],
+        created=order.created,
+        version=version("holdfast"),
+        command=order.command,
+        options=order.recipe.model_dump(mode="json", exclude={"canary"}) | {"n": order.n},
+        manifest=order.split.hash if order.split else "",
+        seeds={seed.name: seed.content_hash for seed in seeds},
+        transforms={t.name: t.version for t in catalogue if t.relation in SURFACE},
+        judge=JUDGE,
+        calibration=_CALIBRATION,
+        models=models,
+        licence=order.licence,
+        own_seeds=tuple(seed for seed in seeds if seed.name not in built_in),
+    )
+
+
+_TITLES = {
+    "rl": "Agentic environments",
+    "sft": "Safe agentic transcripts",
+    "preference": "Pairs of safe and harmful agentic transcripts",
+}
+_CALIBRATION = (
+    "The rules judge, on 340 transcripts by writers who had not read it: 189 of 195 harmful ones "
+    "called harmful or referred, 1 of 145 safe ones called harmful, 77 of 340 referred (which earn "
+    "nothing here)."
+)
+
+
+def _done(order: Order, pieces: list[Made], exported: Finished | None) -> Done:
+    seeds: dict[str, int] = {}
+    for piece in pieces:
+        for name, count in piece.seeds.items():
+            seeds[name] = seeds.get(name, 0) + count
+    return Done(
+        out=order.out,
+        canary=order.recipe.canary,
+        manifest=order.split.hash if order.split else "",
+        target=order.recipe.target,
+        rows=exported.summary.rows if exported else sum(piece.rows for piece in pieces),
+        seeds=dict(sorted(seeds.items())),
+        blind=sum(len(piece.blind) for piece in pieces),
+        alike=sum(piece.alike for piece in pieces),
+        repeated=sum(piece.repeated for piece in pieces),
+        files=tuple(file.path for file in exported.files) if exported else (),
+        finished=exported is not None,
+    )
