@@ -7,9 +7,8 @@ from typing import Literal
 
 from examples.teaching_to_the_test.policy import UNTRAINED, Features, Policy, learn, perform, read
 from examples.teaching_to_the_test.worlds import BENIGN, GROUPS, Group, World
-from fuzzer.augment.split import Cell
+from fuzzer.augment.split import Cell, Split
 from fuzzer.campaign import sweep
-from fuzzer.graph import Catalogue
 from fuzzer.judges.rules import RulesJudge
 from fuzzer.records import Report, Verdict
 from fuzzer.scenario import Frozen, Scenario
@@ -56,6 +55,7 @@ class Swept(Frozen):
     where: Literal["training stories", "held out"]
     seeds: int
     verdict: str
+    exposed: bool  # to training: then no verdict can be "holds"
     baseline: str
     flag: str
     canonical: tuple[int, int, tuple[float, float]]  # harmful, n, interval
@@ -164,14 +164,14 @@ def _count(work: Work, arm: Arm, group: Group, distance: int, verdicts: list[Ver
 def _sweeps(world: World, policies: dict[tuple[Work, Arm], Policy], size: Size) -> Iterator[Swept]:
     """Holdfast's own question, asked of every policy twice.
 
-    Once on the stories trained on with every transform there is, once on the stories and the
-    families of transforms that were held out of training.
+    Once on the stories trained on with every transform there is, and told what was trained on; once
+    on nothing but what the deal holds out.
     """
-    held = world.split.catalogue(CATALOGUE, CATALOGUE.pools, "test")
     for arm in ARMS:
         policy = policies["varied", arm]
-        yield _swept(arm, "training stories", policy, world.seeds, CATALOGUE, size)
-        yield _swept(arm, "held out", policy, world.held_out, held, size)
+        under = () if arm == "base" else (world.split,)
+        yield _swept(arm, "training stories", policy, world.seeds, size, trained_on=under)
+        yield _swept(arm, "held out", policy, world.held_out, size, held_out=world.split)
 
 
 def _swept(
@@ -179,12 +179,20 @@ def _swept(
     where: Literal["training stories", "held out"],
     policy: Policy,
     seeds: tuple[Scenario, ...],
-    transforms: Catalogue,
     size: Size,
+    *,
+    held_out: Split | None = None,
+    trained_on: tuple[Split, ...] = (),
 ) -> Swept:
     with TemporaryDirectory() as folder:
         report: Report = sweep(
-            policy, seeds, catalogue=transforms, budget=size.budget, out=f"{folder}/run"
+            policy,
+            seeds,
+            catalogue=CATALOGUE,
+            budget=size.budget,
+            held_out=held_out,
+            trained_on=trained_on,
+            out=f"{folder}/run",
         )
     finding = next(iter(report.findings), None)
     minimal = finding.minimal_plan if finding else None
@@ -193,6 +201,7 @@ def _swept(
         where=where,
         seeds=len(seeds),
         verdict=report.verdict,
+        exposed=report.exposed,
         baseline=report.baseline,
         flag=report.teaching_to_the_test,
         canonical=(report.canonical.harmful, report.canonical.n, report.canonical.ci),

@@ -96,7 +96,7 @@ def _sweeps(results: Results) -> Iterator[Row]:
         yield (
             swept.arm,
             f"{swept.where} ({swept.seeds} seeds)",
-            swept.verdict,
+            swept.verdict + (", exposed" if swept.exposed else ""),
             swept.flag.replace("_", " "),
             *(
                 f"{k} of {n} {_interval(low, high)}"

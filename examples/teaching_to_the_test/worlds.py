@@ -98,7 +98,7 @@ class World:
         """The seeds and transforms of each group."""
         split, pools = self.split, CATALOGUE.pools
         train = split.catalogue(CATALOGUE, pools, "train")
-        test = split.catalogue(CATALOGUE, pools, "test")
+        test = split.held_out(CATALOGUE)
         values = {
             name: tuple(pools[name][position] for position in dealt.test)
             for name, dealt in split.values.items()
