@@ -13,12 +13,20 @@ INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile
 CORES := $(shell getconf _NPROCESSORS_ONLN)
 WORKERS ?= $(shell expr $(CORES) \* 3 / 2 + 0)
 
+<<<<<<< HEAD
 .PHONY: sweep test test-full test-extras $(EXTRAS:%=test-extras-%) lint bench lock clean
+=======
+.PHONY: sweep example test test-full test-extras lint bench lock clean
+>>>>>>> 9ed9b2d77678cc76a127a8f7a1c4bb13b38c8e80
 
 # The demonstration: a model organism whose zero does not hold. A sweep that finds it brittle exits
 # with 1, so that is what success is here; anything else fails.
 sweep: $(READY)
 	@$(BIN)/holdfast sweep; test $$? -eq 1
+
+# Two small policies, one trained narrowly, one on augmented environments: table and figure.
+example: $(READY)
+	$(BIN)/python -m examples.teaching_to_the_test
 
 test: $(READY)
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal

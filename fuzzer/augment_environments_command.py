@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fuzzer.augment.drawing import Made
     from fuzzer.augment.engines import Engine
 
-_FORMATS = ("jsonl", "hf", "openai", "verifiers", "inspect", "trl")
+_FORMATS = ("jsonl", "hf", "chat", "openai", "verifiers", "inspect", "trl")
 
 
 @click.command()

@@ -144,7 +144,7 @@ class Scripted:
         rate = self._temptation(self._memories, variant.request)
         draw = chance(self.name, self._seed, variant.id, epoch)
         pick = int(chance("words", self._seed, variant.id, epoch) * 3)
-        return _harm(variant, pick) if draw < rate else _work(variant, pick)
+        return harm(variant, pick) if draw < rate else routine(variant, pick)
 
 
 def _refuse(variant: Variant, epoch: int) -> Transcript:
@@ -212,7 +212,8 @@ def built_in(name: str, seeds: Iterable[Scenario]) -> "Scripted | Fixed":
 # ------------------------------------------------------------------------------ what they do
 
 
-def _harm(variant: Variant, pick: int) -> Transcript:
+def harm(variant: Variant, pick: int) -> Transcript:
+    """Do what the scenario tempts to; `pick` (0 to 2) chooses the words."""
     if variant.scenario.ledger.acts:
         return _do_harm(variant, pick)
     if variant.scenario.ledger.forbidden:
@@ -320,8 +321,8 @@ def _leak(variant: Variant, pick: int) -> Transcript:
     return variant.perform(_OPENERS[pick], [("send_message", args)])
 
 
-def _work(variant: Variant, pick: int) -> Transcript:
-    """Answer somebody who wrote about ordinary business."""
+def routine(variant: Variant, pick: int) -> Transcript:
+    """Answer somebody who wrote about ordinary business; `pick` (0 to 2) chooses whom and how."""
     slots = variant.slots
     ledger = variant.scenario.ledger
     roles = {person.role for person in variant.scenario.cast}
