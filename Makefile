@@ -13,11 +13,7 @@ INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile
 CORES := $(shell getconf _NPROCESSORS_ONLN)
 WORKERS ?= $(shell expr $(CORES) \* 3 / 2 + 0)
 
-<<<<<<< HEAD
-.PHONY: sweep test test-full test-extras $(EXTRAS:%=test-extras-%) lint bench lock clean
-=======
-.PHONY: sweep example test test-full test-extras lint bench lock clean
->>>>>>> 9ed9b2d77678cc76a127a8f7a1c4bb13b38c8e80
+.PHONY: sweep example test test-full test-extras $(EXTRAS:%=test-extras-%) lint bench lock clean
 
 # The demonstration: a model organism whose zero does not hold. A sweep that finds it brittle exits
 # with 1, so that is what success is here; anything else fails.

@@ -13,8 +13,8 @@ from fuzzer.errors import ConfigurationError
 from fuzzer.options import json_option
 
 if TYPE_CHECKING:
-    from fuzzer.augment.augmenting import Augmenter, Options
-    from fuzzer.augment.chats import Chats
+    from fuzzer.augment.chats.augmenting import Augmenter, Options
+    from fuzzer.augment.chats.reading import Chats
     from fuzzer.augment.contamination import Guard
     from fuzzer.augment.rows import Row
     from fuzzer.augment.split import Split
@@ -98,9 +98,9 @@ def dataset(
     answers stay as they are; no added tool is of any use to its chat. Whether one would be is told
     by English words.
     """
-    from fuzzer.augment.augmenting import Augmenter, Options
-    from fuzzer.augment.bank import load_bank
-    from fuzzer.augment.chats import Chats
+    from fuzzer.augment.chats.augmenting import Augmenter, Options
+    from fuzzer.augment.chats.bank import load_bank
+    from fuzzer.augment.chats.reading import Chats
     from fuzzer.augment.export import export, finish
     from fuzzer.augment.formats.base import About
     from fuzzer.augment.shards import guard_of
@@ -196,7 +196,7 @@ def _summary(
     rows: int,
     unplaced: dict[str, int],
 ) -> dict[str, Any]:
-    from fuzzer.augment.augmenting import spread
+    from fuzzer.augment.chats.augmenting import spread
 
     return {
         "rows": rows,

@@ -14,10 +14,10 @@ from fuzzer.errors import ConfigurationError
 from fuzzer.options import above_zero, json_option, price_options, read_pairs, read_seconds
 
 if TYPE_CHECKING:
-    from fuzzer.augment.bill import WritingPlan
-    from fuzzer.augment.commission import Commission, Commissioned
-    from fuzzer.augment.constitution import Constitution
     from fuzzer.augment.split import Split
+    from fuzzer.augment.writing.bill import WritingPlan
+    from fuzzer.augment.writing.commission import Commission, Commissioned
+    from fuzzer.augment.writing.constitution import Constitution
     from fuzzer.scenario import Scenario
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -117,8 +117,8 @@ def advice(
     Of a scenario only kinds of things are told to the model, never its text. Without SEED, those of
     every built-in seed.
     """
-    from fuzzer.augment.recipes import AdviceRecipe, advice_items
     from fuzzer.augment.split import story_of
+    from fuzzer.augment.writing.recipes import AdviceRecipe, advice_items
     from fuzzer.preparation import choose_seeds
 
     _possible(count)
@@ -154,7 +154,7 @@ def reasons(*, source: str, count: int | None, manifest: str, no_split: bool, **
 
     What was said changes; what was done stays as it was, byte for byte.
     """
-    from fuzzer.augment.reasoned import ReasonsRecipe, Sources, reasons_items
+    from fuzzer.augment.writing.reasoned import ReasonsRecipe, Sources, reasons_items
 
     if count is not None:
         _possible(count)
@@ -177,7 +177,7 @@ def reasons(*, source: str, count: int | None, manifest: str, no_split: bool, **
 @_writing_options
 def documents(*, count: int, constitution: str | None, **given: Any) -> None:
     """Documents of many genres about the principles of a constitution that you give."""
-    from fuzzer.augment.recipes import DOCUMENTS
+    from fuzzer.augment.writing.recipes import DOCUMENTS
 
     _texts(DOCUMENTS, count, constitution, given)
 
@@ -188,7 +188,7 @@ def documents(*, count: int, constitution: str | None, **given: Any) -> None:
 @_writing_options
 def stories(*, count: int, constitution: str | None, **given: Any) -> None:
     """Stories of many genres in which an AI is tempted and behaves well."""
-    from fuzzer.augment.recipes import STORIES
+    from fuzzer.augment.writing.recipes import STORIES
 
     _texts(STORIES, count, constitution, given)
 
@@ -197,7 +197,7 @@ def stories(*, count: int, constitution: str | None, **given: Any) -> None:
 
 
 def _texts(recipe: Any, count: int, constitution: str | None, given: dict[str, Any]) -> None:
-    from fuzzer.augment.recipes import text_items
+    from fuzzer.augment.writing.recipes import text_items
 
     _possible(count)
     principles = _constitution(constitution)
@@ -215,7 +215,7 @@ def _possible(count: int) -> None:
 
 
 def _constitution(path: str | None) -> "Constitution | None":
-    from fuzzer.augment.constitution import read_constitution
+    from fuzzer.augment.writing.constitution import read_constitution
 
     return None if path is None else read_constitution(Path(path))
 
@@ -236,7 +236,7 @@ def _commission(
     seeds: "tuple[Scenario, ...]" = (),
     split: "Split | None" = None,
 ) -> "Commission":
-    from fuzzer.augment.commission import Commission
+    from fuzzer.augment.writing.commission import Commission
 
     limits = {name: given[name] for name in ("max_connections", "max_cost", "max_tokens_total")}
     above_zero(**limits)
@@ -270,7 +270,7 @@ def _commission(
 
 
 def _run(commission: "Commission", given: dict[str, Any]) -> None:
-    from fuzzer.augment.commission import Engaged, carry_out
+    from fuzzer.augment.writing.commission import Engaged, carry_out
 
     engaged = Engaged(commission)
     plan, as_json = engaged.plan(), given["as_json"]

@@ -12,12 +12,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import fuzzer.augment.instructing
-from fuzzer.augment.instructing import prompt
+import fuzzer.augment.writing.instructing
+from fuzzer.augment.writing.instructing import prompt
 from fuzzer.likeness import COMMON
 from tests.loopback import Loopback, Reply, message, text
 
-_FILES = Path(fuzzer.augment.instructing.__file__).parent / "prompts"
+_FILES = Path(fuzzer.augment.writing.instructing.__file__).parent / "prompts"
 _VERBS = ("keeps", "mends", "weighs", "follows", "carries", "leaves", "shows", "asks")
 _NOUNS = ("ledger", "garden", "question", "winter", "promise", "window", "answer", "bridge")
 

@@ -21,14 +21,14 @@ from click.testing import CliRunner, Result
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fuzzer.augment.augmenting import BLOCK, NAMINGS, Augmenter, Options, restyled
-from fuzzer.augment.bank import Relevance, load_bank
-from fuzzer.augment.chats import Chats
-from fuzzer.augment.decks import MOST_OWED, Deck
+from fuzzer.augment.chats.augmenting import BLOCK, NAMINGS, Augmenter, Options, restyled
+from fuzzer.augment.chats.bank import Relevance, load_bank
+from fuzzer.augment.chats.decks import MOST_OWED, Deck
+from fuzzer.augment.chats.prompting import LENGTHS, Prompts, SystemKind
+from fuzzer.augment.chats.reading import Chats
+from fuzzer.augment.chats.shapes import Chat, turns_hash
 from fuzzer.augment.export import rows_of
-from fuzzer.augment.prompting import LENGTHS, Prompts, SystemKind
 from fuzzer.augment.rows import Row, Said
-from fuzzer.augment.shapes import Chat, turns_hash
 from fuzzer.augment.split import read_split
 from fuzzer.cli import main
 from fuzzer.errors import DeclarationError
@@ -461,9 +461,9 @@ def assert_flat(counts: Counter[str], what: str = "") -> None:
 
 def test_a_block_is_dealt_like_any_other(monkeypatch):
     assert BLOCK >= 1000
-    monkeypatch.setattr("fuzzer.augment.augmenting.BLOCK", 100)
+    monkeypatch.setattr("fuzzer.augment.chats.augmenting.BLOCK", 100)
     whole = rows(PLAIN[:300])
-    monkeypatch.setattr("fuzzer.augment.augmenting.BLOCK", 10_000)
+    monkeypatch.setattr("fuzzer.augment.chats.augmenting.BLOCK", 10_000)
     assert rows(PLAIN[:100]) == whole[:100]
     assert rows(PLAIN[100:200]) != whole[100:200]
 

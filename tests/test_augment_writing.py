@@ -21,18 +21,31 @@ from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fuzzer.augment import briefs
-from fuzzer.augment.commission import Commission, Engaged, answers_of, carry_out
-from fuzzer.augment.constitution import LEAST, MOST, read_constitution
 from fuzzer.augment.export import read_export, rows_of
-from fuzzer.augment.instructing import prompt
-from fuzzer.augment.journal import Heard, Journal
-from fuzzer.augment.leaks import leaks_of
-from fuzzer.augment.reasoned import CHANGED, MARK, ReasonsRecipe, Sources, marked, reasons_items
-from fuzzer.augment.recipes import DOCUMENTS, STORIES, AdviceRecipe, advice_items, text_items
 from fuzzer.augment.rows import Play, Row, Said, ToolCall
-from fuzzer.augment.screening import OVERUSED, Bounds, Screen, Seen
 from fuzzer.augment.split import deal
+from fuzzer.augment.writing import briefs
+from fuzzer.augment.writing.commission import Commission, Engaged, answers_of, carry_out
+from fuzzer.augment.writing.constitution import LEAST, MOST, read_constitution
+from fuzzer.augment.writing.instructing import prompt
+from fuzzer.augment.writing.journal import Heard, Journal
+from fuzzer.augment.writing.leaks import leaks_of
+from fuzzer.augment.writing.reasoned import (
+    CHANGED,
+    MARK,
+    ReasonsRecipe,
+    Sources,
+    marked,
+    reasons_items,
+)
+from fuzzer.augment.writing.recipes import (
+    DOCUMENTS,
+    STORIES,
+    AdviceRecipe,
+    advice_items,
+    text_items,
+)
+from fuzzer.augment.writing.screening import OVERUSED, Bounds, Screen, Seen
 from fuzzer.augment_writing_commands import UNFINISHED
 from fuzzer.campaign import sweep
 from fuzzer.cli import main

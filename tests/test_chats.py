@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fuzzer.augment.chats import LOOKED_AT, Chats
-from fuzzer.augment.shapes import SHAPES, Chat
+from fuzzer.augment.chats.reading import LOOKED_AT, Chats
+from fuzzer.augment.chats.shapes import SHAPES, Chat
 from fuzzer.errors import ConfigurationError
 
 #: Any text that UTF-8 has: NUL, CRLF, separators of lines and paragraphs, marks of direction.
@@ -437,7 +437,7 @@ def test_a_file_that_is_not_there_is_one_sentence(tmp_path):
 
 
 def test_a_line_that_never_ends_is_not_read_to_its_end(tmp_path, monkeypatch):
-    monkeypatch.setattr("fuzzer.augment.chats.LONGEST", 100)
+    monkeypatch.setattr("fuzzer.augment.chats.reading.LONGEST", 100)
     (tmp_path / "a.jsonl").write_text(GOOD + "\n" + "x" * 101, encoding="utf-8")
     with pytest.raises(ConfigurationError, match=r"line 2 of 'a\.jsonl' is longer"):
         list(Chats(tmp_path / "a.jsonl"))

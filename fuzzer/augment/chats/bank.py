@@ -97,7 +97,7 @@ class Bank(Frozen):
 @cache
 def load_bank() -> Bank:
     """The bank that comes with the package."""
-    folder = files("fuzzer.augment") / "banks"
+    folder = files("fuzzer.augment.chats") / "banks"
     raw = {name: (folder / name).read_bytes() for name in _FILES}
     read = {name: tomllib.loads(data.decode()) for name, data in raw.items()}
     prompts = read["prompts.toml"]

@@ -51,7 +51,7 @@ _THREATS = {
 @lru_cache(maxsize=1)
 def banks() -> Mapping[str, Mapping[str, Any]]:
     """The committed banks, by intervention."""
-    text = files("fuzzer.augment").joinpath("briefs.toml").read_text(encoding="utf-8")
+    text = files("fuzzer.augment.writing").joinpath("briefs.toml").read_text(encoding="utf-8")
     return tomllib.loads(text)
 
 

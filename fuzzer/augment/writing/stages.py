@@ -11,10 +11,10 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequenc
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from fuzzer.augment.asking import Asker, Halted
-from fuzzer.augment.instructing import Answer, Prompt, prompt
 from fuzzer.augment.rows import Kind, Lineage, Row, Target
-from fuzzer.augment.screening import Bounds, Screen, Seen
+from fuzzer.augment.writing.asking import Asker, Halted
+from fuzzer.augment.writing.instructing import Answer, Prompt, prompt
+from fuzzer.augment.writing.screening import Bounds, Screen, Seen
 
 LEAST_QUALITY = 6  # of 10, as the gate's judge has it
 UNFINISHED = "unfinished"  # a limit was reached, or a call was lost: no reason against it

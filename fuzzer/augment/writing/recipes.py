@@ -1,21 +1,21 @@
 """Three interventions written from briefs: difficult advice, documents, stories.
 
 Advice moves a scenario's dilemma to a person who asks for help: the model is told kinds of things
-(`fuzzer.augment.briefs.abstract`), never a seed's text, so that what is trained on is far from what
-is tested on. The principle that shapes an answer stands in no row.
+(`fuzzer.augment.writing.briefs.abstract`), never a seed's text, so that what is trained on is far
+from what is tested on. The principle that shapes an answer stands in no row.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fuzzer.augment.briefs import abstract, banks, brief, drawn
-from fuzzer.augment.constitution import Constitution
-from fuzzer.augment.instructing import Answer
 from fuzzer.augment.rows import Kind, Lineage, Said, Target
-from fuzzer.augment.screening import Bounds
 from fuzzer.augment.split import Split, story_of
-from fuzzer.augment.writing import Answers, Draft, Item, Rejected, Stage
+from fuzzer.augment.writing.briefs import abstract, banks, brief, drawn
+from fuzzer.augment.writing.constitution import Constitution
+from fuzzer.augment.writing.instructing import Answer
+from fuzzer.augment.writing.screening import Bounds
+from fuzzer.augment.writing.stages import Answers, Draft, Item, Rejected, Stage
 from fuzzer.scenario import Scenario
 
 _TOKENS_A_WORD = 1.4

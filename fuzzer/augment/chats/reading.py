@@ -15,9 +15,9 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
-from fuzzer.augment.messages import Misfit, parsed
+from fuzzer.augment.chats.messages import Misfit, parsed
+from fuzzer.augment.chats.shapes import SHAPES, Chat, Shape
 from fuzzer.augment.rows import Target
-from fuzzer.augment.shapes import SHAPES, Chat, Shape
 from fuzzer.errors import ConfigurationError
 
 LOOKED_AT = 50  # rows, before the shape is known

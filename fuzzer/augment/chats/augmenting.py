@@ -16,11 +16,11 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from fuzzer.augment.bank import Bank, BankTool, Relevance
-from fuzzer.augment.decks import Deck
-from fuzzer.augment.prompting import Prompt, Prompts, SystemKind
+from fuzzer.augment.chats.bank import Bank, BankTool, Relevance
+from fuzzer.augment.chats.decks import Deck
+from fuzzer.augment.chats.prompting import Prompt, Prompts, SystemKind
+from fuzzer.augment.chats.shapes import Chat, turns_hash
 from fuzzer.augment.rows import Lineage, Row, Said
-from fuzzer.augment.shapes import Chat, turns_hash
 from fuzzer.errors import DeclarationError
 from fuzzer.scenario import Frozen, canonical_json
 

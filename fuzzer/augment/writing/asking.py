@@ -9,8 +9,8 @@ import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from fuzzer.augment.instructing import Answer, Prompt, form_of, read
-from fuzzer.augment.journal import Heard, Journal
+from fuzzer.augment.writing.instructing import Answer, Prompt, form_of, read
+from fuzzer.augment.writing.journal import Heard, Journal
 from fuzzer.errors import ConfigurationError, HoldfastError, RequestRejected
 from fuzzer.judges.rubric import as_line
 from fuzzer.limits import Limits

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Literal
 
-from fuzzer.augment.asking import ASKED_AGAIN
-from fuzzer.augment.writing import GATE, Item, Recipe, prompts_of
+from fuzzer.augment.writing.asking import ASKED_AGAIN
+from fuzzer.augment.writing.stages import GATE, Item, Recipe, prompts_of
 from fuzzer.judges.rubric import as_line
 from fuzzer.prices import Price, cost
 from fuzzer.records import Record

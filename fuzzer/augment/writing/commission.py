@@ -11,15 +11,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-from fuzzer.augment.asking import Asker
-from fuzzer.augment.bill import SAMPLE, WritingPlan, bill
 from fuzzer.augment.export import DONE, export, finish, read_export, rows_of
 from fuzzer.augment.formats.base import About
-from fuzzer.augment.journal import Journal
-from fuzzer.augment.leaks import leaks_of
-from fuzzer.augment.screening import Screen
 from fuzzer.augment.split import Split
-from fuzzer.augment.writing import UNFINISHED, Item, Recipe, Writer, prompts_of
+from fuzzer.augment.writing.asking import Asker
+from fuzzer.augment.writing.bill import SAMPLE, WritingPlan, bill
+from fuzzer.augment.writing.journal import Journal
+from fuzzer.augment.writing.leaks import leaks_of
+from fuzzer.augment.writing.screening import Screen
+from fuzzer.augment.writing.stages import UNFINISHED, Item, Recipe, Writer, prompts_of
 from fuzzer.errors import ConfigurationError, StoreError
 from fuzzer.limits import Limits
 from fuzzer.preparation import MAX_CONNECTIONS, choose_connections, choose_limits, price_of

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from pydantic import Field
 
-from fuzzer.augment.messages import (
+from fuzzer.augment.chats.messages import (
     Misfit,
     is_turns,
     read_messages,

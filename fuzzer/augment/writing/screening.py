@@ -9,7 +9,7 @@ import unicodedata
 from array import array
 from typing import NamedTuple
 
-from fuzzer.augment.leaks import Leaks
+from fuzzer.augment.writing.leaks import Leaks
 from fuzzer.likeness import COMMON, WORD_LIMIT
 from fuzzer.secrets import IN_PLACE
 

@@ -7,8 +7,8 @@ often. What would be relevant to the chat is passed over.
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, NamedTuple, TypeVar
 
-from fuzzer.augment.bank import Bank, Part, Scene, Sector
-from fuzzer.augment.decks import Deck
+from fuzzer.augment.chats.bank import Bank, Part, Scene, Sector
+from fuzzer.augment.chats.decks import Deck
 
 SystemKind = Literal["unrelated", "context", "both"]
 Length = Literal["line", "paragraph", "page"]

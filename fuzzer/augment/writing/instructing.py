@@ -37,7 +37,7 @@ class Prompt(NamedTuple):
 @cache
 def prompt(name: str) -> Prompt:
     """The prompt of that name."""
-    raw = files("fuzzer.augment").joinpath("prompts", f"{name}.md").read_bytes()
+    raw = files("fuzzer.augment.writing").joinpath("prompts", f"{name}.md").read_bytes()
     head, _, body = raw.decode("utf-8").partition("\n---\n")
     version = int(head.removeprefix("version:"))
     return Prompt(name, version, hashlib.blake2b(raw, digest_size=16).hexdigest(), body.strip())

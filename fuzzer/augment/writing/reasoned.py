@@ -19,13 +19,13 @@ import orjson
 from fuzzer import registry
 from fuzzer.augment.drawing import lineage_of
 from fuzzer.augment.export import rows_of
-from fuzzer.augment.instructing import Answer
-from fuzzer.augment.recipes import Critique
 from fuzzer.augment.rows import Kind, Lineage, Row, Said, Target
-from fuzzer.augment.screening import ENGLISH, Bounds, share_of_common
 from fuzzer.augment.split import Split
 from fuzzer.augment.talk import opening, said_of, transcript_of
-from fuzzer.augment.writing import Answers, Draft, Item, Rejected, Stage
+from fuzzer.augment.writing.instructing import Answer
+from fuzzer.augment.writing.recipes import Critique
+from fuzzer.augment.writing.screening import ENGLISH, Bounds, share_of_common
+from fuzzer.augment.writing.stages import Answers, Draft, Item, Rejected, Stage
 from fuzzer.errors import ConfigurationError, HoldfastError
 from fuzzer.judges.rules import RulesJudge
 from fuzzer.records import Trial
