@@ -182,7 +182,7 @@ def test_a_sweep_gives_rows_only_where_nothing_is_held_out(here):
     )
     assert ran.exit_code in (0, 1, 3), ran.output
     done = told("environments", "--from", "swept", "--target", "sft", "--out", "sft")
-    held = {why: n for why, n in done["left_out"].items() if why.startswith("held out")}
+    held = {why: n for why, n in done["left_out"].items() if why.startswith("of another side")}
     assert sum(held.values()) > 0
     split = read_split(here / "holdfast-split.json")
     for row in rows_of(here / "sft"):
@@ -225,7 +225,7 @@ def test_a_named_seed_that_is_held_out_is_refused(here):
     held = next(names[story] for story, cell in split.stories.items() if cell == "test")
     ran = augment("environments", held, "-n", 1)
     assert ran.exit_code == 2
-    assert "is held out (test): training on it would spoil the test" in ran.stderr
+    assert "is of the test side, not of train: training on it would spoil the test" in ran.stderr
     assert told("environments", held, "-n", 1, "--no-split", "--out", "all")["manifest"] == ""
 
 

@@ -72,8 +72,9 @@ class Environments:
         self._judge = judge
         seeds, twins = tuple(seeds), tuple(twins)
         if split is not None:
-            cells = ("train",) if recipe.cell == "train" else ("dev", "train")
-            seeds, twins = split.seeds(seeds, *cells), split.seeds(twins, *cells)
+            # A dev row differs from every training row in its story, whatever was done to it.
+            cells = ("train",) if recipe.cell == "train" else ("train", "dev")
+            seeds, twins = split.seeds(seeds, recipe.cell), split.seeds(twins, recipe.cell)
             catalogue = split.catalogue(catalogue, pools, *cells)
             pools = catalogue.pools
             if not seeds:

@@ -128,7 +128,7 @@ class Harvest:
         return self._store.trial(*key)
 
     def _variant(self, trial: Trial) -> Variant | None:
-        """As the subject met it; None, and counted, where it is gone or held out."""
+        """As the subject met it; None, and counted, where it is gone or of another side."""
         variant = self._variants.of(trial)
         if isinstance(variant, str):
             self.left_out[variant] += 1
@@ -138,8 +138,8 @@ class Harvest:
             place = split.place(
                 self._seed(variant), variant.plan.steps, self._catalogue, self._pools
             )
-            if place not in ("train", self._wanted.cell):
-                self.left_out[f"held out ({place})"] += 1
+            if place != self._wanted.cell:
+                self.left_out[f"of another side of the split ({place})"] += 1
                 return None
         return variant
 

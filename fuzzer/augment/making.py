@@ -14,7 +14,7 @@ from fuzzer.augment.export import Finished, begin, begun, export, finish
 from fuzzer.augment.formats.base import About
 from fuzzer.augment.harvest import Harvest, Wanted
 from fuzzer.augment.playing import JUDGE
-from fuzzer.augment.shards import Job, Made, environments_of, guard_of
+from fuzzer.augment.shards import Drawn, Job, Made, environments_of, guard_of
 from fuzzer.augment.split import SURFACE, Split
 from fuzzer.errors import ConfigurationError
 from fuzzer.graph import Catalogue
@@ -72,9 +72,16 @@ def made(
     if shard is not None and not 0 <= shard < pieces:
         raise ConfigurationError(f"--shard {shard} is not possible; there are {pieces}, from 0")
     order, complete = _gone_on(order)
-    job = _job(order, pieces)
-    used = environments_of(job).catalogue  # and whatever is wrong with it is said once, here
-    job = job.model_copy(update={"about": _about(order, job.seeds, used)})
+    drawn = _drawn(order)
+    used = environments_of(drawn).catalogue  # whatever is wrong with the order is said once, here
+    job = Job(
+        drawn=drawn,
+        n=order.n,
+        shards=pieces,
+        formats=order.formats,
+        out=order.out,
+        about=_about(order, drawn.seeds, used),
+    )
     begin(job.out, job.formats, about=job.about, shards=pieces, force=order.force)
     wanted = range(pieces) if shard is None else range(shard, shard + 1)
     missing = [number for number in wanted if number not in complete]
@@ -112,25 +119,16 @@ def harvested(order: Order, run_directory: Path, useful: float, controls: bool) 
     return done.model_copy(update={"left_out": dict(harvest.left_out)})
 
 
-def _job(order: Order, shards: int) -> Job:
+def _drawn(order: Order) -> Drawn:
     seeds, twins = seeds_of(order)
-    return Job(
-        recipe=order.recipe,
-        n=order.n,
-        shards=shards,
-        seeds=seeds,
-        twins=twins,
-        plugins=order.plugins,
-        split=order.split,
-        formats=order.formats,
-        out=order.out,
-        about=_about(order, seeds, Catalogue(())),  # transforms: once it is known which are used
+    return Drawn(
+        recipe=order.recipe, seeds=seeds, twins=twins, plugins=order.plugins, split=order.split
     )
 
 
 def environments_for(order: Order) -> Environments:
     """The rows of an order, by number; raises as `made` does."""
-    return environments_of(_job(order, 1))
+    return environments_of(_drawn(order))
 
 
 def seeds_of(order: Order) -> tuple[tuple[Scenario, ...], tuple[Scenario, ...]]:
@@ -151,16 +149,17 @@ def seeds_of(order: Order) -> tuple[tuple[Scenario, ...], tuple[Scenario, ...]]:
 
 
 def _to_train(order: Order, seeds: tuple[Scenario, ...]) -> tuple[Scenario, ...]:
-    """Those that may be trained on; a seed that was named and may not is an error."""
+    """Those of the cell asked for; a seed that was named and is of another is an error."""
     assert order.split is not None
     for seed in seeds:
         cell = order.split.story(seed)
-        if order.seeds and cell not in ("train", order.recipe.cell):
+        if order.seeds and cell != order.recipe.cell:
+            why = ": training on it would spoil the test" if cell == "test" else ""
             raise ConfigurationError(
-                f"seed {seed.name!r} is held out ({cell}): training on it would spoil the test; "
-                "leave it out, or use another manifest"
+                f"seed {seed.name!r} is of the {cell} side, not of {order.recipe.cell}{why}; leave "
+                "it out, or use another manifest"
             )
-    return order.split.seeds(seeds, "train", order.recipe.cell)
+    return order.split.seeds(seeds, order.recipe.cell)
 
 
 def _about(

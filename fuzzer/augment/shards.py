@@ -20,16 +20,22 @@ from fuzzer.scenario import Frozen, Scenario
 REFERENCES = 16  # held-out variants of each kind that rows are compared with; `check` takes more
 
 
-class Job(Frozen):
-    """An export of environments, as a worker anywhere needs it."""
+class Drawn(Frozen):
+    """What rows are drawn from: everything that one of them depends on."""
 
     recipe: Recipe
-    n: int  # rows asked for, over all shards
-    shards: int
     seeds: tuple[Scenario, ...]
     twins: tuple[Scenario, ...] = ()
     plugins: tuple[str, ...] = ()
     split: Split | None = None
+
+
+class Job(Frozen):
+    """An export of environments, as a worker anywhere needs it."""
+
+    drawn: Drawn
+    n: int  # rows asked for, over all shards
+    shards: int
     formats: tuple[str, ...] = ("jsonl",)
     out: Path
     about: About
@@ -50,25 +56,25 @@ class Made(Frozen):
     seeds: dict[str, int] = Field(default_factory=dict)
 
 
-@lru_cache(maxsize=2)  # a worker makes many shards of one job
-def _environments(job: str) -> Environments:
-    return environments_of(Job.model_validate_json(job))
+def environments_of(drawn: Drawn) -> Environments:
+    """The rows that can be drawn; raises `HoldfastError` as `Environments` does."""
+    return _environments(drawn.model_dump_json())
 
 
-def environments_of(job: Job) -> Environments:
-    """The rows of a job; raises `HoldfastError` as `Environments` does."""
-    catalogue, _ = registry.plugged_in(job.plugins)
-    pools = choose_pools(catalogue, job.seeds)
-    judge = judging(rules_judge())
+@lru_cache(maxsize=2)  # a worker makes many shards of the same
+def _environments(told: str) -> Environments:
+    drawn = Drawn.model_validate_json(told)
+    split, plugins = drawn.split, drawn.plugins
+    catalogue, _ = registry.plugged_in(plugins)
     return Environments(
-        job.recipe,
-        job.seeds,
-        job.twins,
+        drawn.recipe,
+        drawn.seeds,
+        drawn.twins,
         catalogue,
-        pools,
-        judge,
-        job.split,
-        guard_of(job.split, job.plugins) if job.split else None,
+        choose_pools(catalogue, drawn.seeds),
+        judging(rules_judge()),
+        split,
+        guard_of(split, plugins) if split else None,
     )
 
 
@@ -82,7 +88,7 @@ def guard_of(split: Split, plugins: tuple[str, ...]) -> Guard:
 def make(job: str, shard: int) -> str:
     """Write one shard of a job; both sides of the call are JSON, so that any worker can make it."""
     read = Job.model_validate_json(job)
-    environments = _environments(job)
+    environments = environments_of(read.drawn)
     before, like = len(environments.blind), environments.alike
     distinct = _Distinct()
     numbers = read.numbers(shard)
