@@ -55,6 +55,7 @@ def test_far_from_the_seeds_the_narrow_policy_fails(tiny):
     assert far["narrow"].k > far["augmented"].k
 
 
+@pytest.mark.slow
 def test_decisions_hang_on_no_process_and_no_number_of_threads():
     """Two processes, one thread of linear algebra and two, other hashes of strings."""
     started = [

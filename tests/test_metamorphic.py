@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from functools import cache
+from itertools import islice
 
 import pytest
 
@@ -73,7 +74,7 @@ def told(found):
 def tried():
     """A spread over all pairs and edits, every edit that tells on every pair."""
     plain = [edit for edit in EDITS.values() if edit not in TELLING_EDITS]
-    some = asyncio.run(changes(JUDGE, pairs(), plain, one_in=12))
+    some = asyncio.run(changes(JUDGE, pairs(), plain, one_in=24))
     return (*some, *asyncio.run(changes(JUDGE, pairs(), TELLING_EDITS)))
 
 
@@ -101,7 +102,7 @@ def test_each_edit_has_something_to_do(edit):
         except CarryingError:
             return False
 
-    assert sum(map(touched, pairs())) >= 5
+    assert sum(1 for _ in islice(filter(touched, pairs()), 5)) == 5
 
 
 # --------------------------------------------------------------------------------- the composed
