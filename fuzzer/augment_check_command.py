@@ -38,14 +38,14 @@ def check(
 ) -> None:
     """Hold an export against the manifest of its split: lineage, near-duplicates, passages.
 
-    EXPORT is a canonical .jsonl file or a folder of them; SEED are seed files of your own that were
-    dealt beside the installed ones. Exits with 0 (clean) or 1 (a leak was found).
+    EXPORT is the folder of an export, or a canonical .jsonl file; SEED are seed files of your own
+    that were dealt beside the installed ones. Exits with 0 (clean) or 1 (a leak was found).
     """
     above_zero(references=references)
 
     from fuzzer.augment.checking import check as checked
-    from fuzzer.augment.checking import read_rows
     from fuzzer.augment.contamination import Guard
+    from fuzzer.augment.export import rows_of
     from fuzzer.augment.split import read_split
     from fuzzer.registry import find_seed, find_seeds, plugged_in
 
@@ -54,7 +54,7 @@ def check(
     known = (*find_seeds(), *own, *map(find_seed, seeds))
     seeds_known = {seed.name: seed for seed in known}.values()
     guard = Guard(split, seeds_known, catalogue, catalogue.pools, draws=references)
-    found = checked(read_rows(Path(export)), guard)
+    found = checked(rows_of(Path(export)), guard)
     if as_json:
         click.echo(json.dumps(found.model_dump(mode="json"), indent=2))
     else:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fuzzer.augment.split import Split
 
 _MOST_COPIES = 1000
-_FORMATS = ("jsonl", "hf", "chat", "openai")  # that have a place for chats
+_FORMATS = ("hf", "chat", "openai")  # that have a place for chats
 
 
 @click.command()
@@ -64,9 +64,7 @@ _FORMATS = ("jsonl", "hf", "chat", "openai")  # that have a place for chats
     "formats",
     multiple=True,
     type=click.Choice(_FORMATS),
-    default=("jsonl",),
-    show_default=True,
-    help="May be repeated.",
+    help="Beside canonical lines; may be repeated.",
 )
 @click.option("--force", is_flag=True, help="Write over an export that is there.")
 @json_option
@@ -156,7 +154,7 @@ def dataset(
     place = Path(out or default_directory("dataset"))
     rows = augmenter.rows(source)
     kept = _kept(rows, guard) if guard else rows
-    written = export(kept, place, formats, about=about, force=force)
+    written = export(kept, place, ("jsonl", *formats), about=about, force=force)
     files = tuple(str(place / file.path) for file in finish(place).files)
     said = _summary(source, augmenter, options, written.rows, written.left_out) | {
         "held_out": dict(guard.dropped) if guard else None,

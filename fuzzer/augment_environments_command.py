@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fuzzer.augment.drawing import Made
     from fuzzer.augment.engines import Engine
 
-_FORMATS = ("jsonl", "hf", "chat", "openai", "verifiers", "inspect", "trl")
+_FORMATS = ("hf", "chat", "openai", "verifiers", "inspect", "trl")
 
 
 @click.command()
@@ -87,9 +87,7 @@ _FORMATS = ("jsonl", "hf", "chat", "openai", "verifiers", "inspect", "trl")
     "formats",
     multiple=True,
     type=click.Choice(_FORMATS),
-    default=("jsonl",),
-    show_default=True,
-    help="May be repeated.",
+    help="Beside canonical lines; may be repeated.",
 )
 @click.option("--shards", type=click.IntRange(1), help="Files [one for every 10,000 rows].")
 @click.option("--shard", type=int, help="Only this one, from 0; --canary must be given then.")
@@ -178,7 +176,7 @@ def environments(
             cell=cell,
         ),
         split=None if no_split else a_split(manifest, plugins),
-        formats=formats,
+        formats=("jsonl", *formats),
         out=Path(out or default_directory("environments")),
         licence=licence,
         created=today(),

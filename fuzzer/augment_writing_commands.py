@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fuzzer.scenario import Scenario
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-_FORMATS = ("jsonl", "hf", "openai")
+_FORMATS = ("hf", "openai")
 UNFINISHED = 3  # exit code: no rows, or not all items were finished
 
 
@@ -39,9 +39,7 @@ def _writing_options(command: _Command) -> _Command:
             "formats",
             multiple=True,
             type=click.Choice(_FORMATS),
-            default=("jsonl",),
-            show_default=True,
-            help="May be repeated.",
+            help="Beside canonical lines; may be repeated.",
         ),
         click.option("--deadline", metavar="TIME", help="Stop after so long: 90s, 30m, 2h."),
         click.option(
@@ -260,7 +258,7 @@ def _commission(
         price=given["price"],
         prices=Path(given["prices"]) if given["prices"] else None,
         deadline=read_seconds("--deadline", given["deadline"]),
-        formats=given["formats"],
+        formats=("jsonl", *given["formats"]),
         split=split,
         licence=given["licence"],
         created=today(),

@@ -499,8 +499,6 @@ def test_the_command_writes_rows_that_read_back(source, tmp_path):
         "--json",
         "--format",
         "openai",
-        "--format",
-        "jsonl",
     )
     assert done.exit_code == 0, done.output
     said = json.loads(done.stdout)

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fuzzer.augment import contamination
-from fuzzer.augment.checking import check, read_rows
+from fuzzer.augment.checking import check
 from fuzzer.augment.contamination import NEAR, PASTED, Guard, overlap, request_text, row_text
+from fuzzer.augment.export import rows_of
 from fuzzer.augment.rows import Lineage, Row, Said
 from fuzzer.augment.shingles import (
     BINS,
@@ -335,10 +336,10 @@ def test_what_is_no_export_is_named(tmp_path):
     export = write(tmp_path / "rows.jsonl", [row_of(TRAINED)])
     export.write_text(export.read_text() + '\n{"id": 3}\n')
     with pytest.raises(ConfigurationError, match=r"line 3 of .* is no row of an export"):
-        list(read_rows(export))
-    assert [row.id for row in read_rows(write(tmp_path / "two.jsonl", [row_of(TRAINED)]))] == ["r"]
+        list(rows_of(export))
+    assert [row.id for row in rows_of(write(tmp_path / "two.jsonl", [row_of(TRAINED)]))] == ["r"]
     with pytest.raises(ConfigurationError, match="cannot read the export"):
-        list(read_rows(tmp_path / "none.jsonl"))
+        list(rows_of(tmp_path / "none.jsonl"))
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigurationError, match=r"holds no \.jsonl file"):
-        list(read_rows(tmp_path / "empty"))
+        list(rows_of(tmp_path / "empty"))

@@ -118,7 +118,9 @@ def test_rows_built_without_validation_are_printed_in_the_same_order():
 def test_a_line_that_is_no_row_is_named(tmp_path):
     path = tmp_path / "rows.jsonl"
     path.write_bytes(canonical.line(chat(), printed(chat()))[1] + b'\n{"id": 1}\n')
-    with pytest.raises(ConfigurationError, match=r"rows.jsonl' line 2 is no row: id"):
+    with pytest.raises(
+        ConfigurationError, match=r"line 2 of '.*rows.jsonl' is no row of an export: id"
+    ):
         list(rows_of(path))
 
 

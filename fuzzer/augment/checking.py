@@ -5,13 +5,9 @@ Memory stays flat: of the rows only counts are kept, and the likeness of a sampl
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from hashlib import blake2b
-from itertools import count
-from pathlib import Path
 from typing import Literal
-
-from pydantic import ValidationError
 
 from fuzzer.augment.contamination import (
     NEAR,
@@ -24,7 +20,6 @@ from fuzzer.augment.contamination import (
 )
 from fuzzer.augment.rows import Row
 from fuzzer.augment.shingles import Hashes, Index, shingles
-from fuzzer.errors import ConfigurationError
 from fuzzer.evidence import clopper_pearson
 from fuzzer.records import Interval, Record
 
@@ -96,39 +91,6 @@ def check(rows: Iterable[Row], guard: Guard, sample: int = SAMPLE) -> Checked:
         held_out_stories=stories,
         held_out_transforms=transforms,
     )
-
-
-def read_rows(export: Path) -> Iterator[Row]:
-    """The rows of a canonical export, one JSON object a line: a file, or every one of a folder.
-
-    Raises `ConfigurationError` for what cannot be read or is no row, naming the line.
-    """
-    paths = sorted(export.glob("**/*.jsonl")) if export.is_dir() else [export]
-    if not paths:
-        raise ConfigurationError(f"the folder {str(export)!r} holds no .jsonl file; name one")
-    for path in paths:
-        try:
-            with path.open("rb") as lines:
-                yield from _rows(path, lines)
-        except OSError as error:
-            raise ConfigurationError(
-                f"cannot read the export {str(path)!r}: {error.strerror}"
-            ) from None
-
-
-def _rows(path: Path, lines: Iterable[bytes]) -> Iterator[Row]:
-    for number, text in zip(count(1), lines, strict=False):
-        if not text.strip():
-            continue
-        try:
-            yield Row.model_validate_json(text)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "the line"
-            raise ConfigurationError(
-                f"line {number} of {str(path)!r} is no row of an export: {where}: {first['msg']}; "
-                "give the canonical .jsonl that `holdfast augment` wrote"
-            ) from None
 
 
 class _Sample:

@@ -291,23 +291,34 @@ def _clear(out: Path) -> None:
 
 
 def rows_of(path: Path) -> Iterator[Row]:
-    """The rows of a canonical file, one at a time; `ConfigurationError` names a line that is none.
+    """The canonical rows of an export, one at a time: of its folder, another folder, or one file.
 
-    `path` is a file of JSON lines, or the folder of an export.
+    Raises `ConfigurationError` for what cannot be read or is no row, naming the line.
     """
-    paths = sorted(path.glob(f"{canonical.FOLDER}/*.jsonl")) if path.is_dir() else [path]
-    for one in paths:
-        with one.open("rb") as lines:
-            for number, line in enumerate(lines, 1):
-                yield _row(line, one, number)
+    folder = path / canonical.FOLDER if (path / canonical.FOLDER).is_dir() else path
+    files = sorted(folder.glob("*.jsonl")) if folder.is_dir() else [path]
+    if not files:
+        raise ConfigurationError(f"the folder {str(path)!r} holds no .jsonl file; name one")
+    for file in files:
+        try:
+            with file.open("rb") as lines:
+                yield from _rows(file, lines)
+        except OSError as error:
+            raise ConfigurationError(
+                f"cannot read the export {str(file)!r}: {error.strerror}"
+            ) from None
 
 
-def _row(line: bytes, path: Path, number: int) -> Row:
-    try:
-        return Row.model_validate_json(line)
-    except ValidationError as error:
-        first: Any = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the line"
-        raise ConfigurationError(
-            f"{str(path)!r} line {number} is no row: {where}: {first['msg']}"
-        ) from None
+def _rows(path: Path, lines: Iterable[bytes]) -> Iterator[Row]:
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            yield Row.model_validate_json(line)
+        except ValidationError as error:
+            first: Any = error.errors()[0]
+            where = ".".join(map(str, first["loc"])) or "the line"
+            raise ConfigurationError(
+                f"line {number} of {str(path)!r} is no row of an export: {where}: {first['msg']}; "
+                "give the canonical .jsonl that `holdfast augment` wrote"
+            ) from None
