@@ -252,9 +252,7 @@ def test_the_screen_says_what_a_test_may_rely_on():
 
 @pytest.mark.usefixtures("here")
 def test_a_format_without_a_place_for_rows_is_named():
-    ran = augment(
-        "environments", "-n", 2, "--out", "out", "--format", "openai", "--format", "jsonl"
-    )
+    ran = augment("environments", "-n", 2, "--out", "out", "--format", "openai")
     assert ran.exit_code == 0, ran.output
     assert "The format openai has no place for 2 rows." in ran.stdout
     assert "The format jsonl" not in ran.stdout
