@@ -18,6 +18,7 @@ from pathlib import Path
 
 CANARY = "00000000-0000-4000-8000-000000000000"
 SHARD = 2_000  # rows
+EARLY = 9_500  # rows, about: memory then, to be compared with memory at the end
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -32,7 +33,9 @@ def main(argv: list[str] | None = None) -> None:
         print(json.dumps(_one(int(rows), int(siblings), float(checked))))
         return
     few = 1_000 if chosen.quick else 10_000
-    print(f"{'rows':>9} {'siblings':>8} {'checked':>7} {'rows/s':>8} {'blind':>5} {'MiB':>6}")
+    print(
+        f"{'rows':>9} {'siblings':>8} {'checked':>7} {'rows/s':>8} {'blind':>5} {'early':>6} {'MiB':>6}"
+    )
     for rows, siblings, checked in (
         (few, 1, 1.0),
         (few, 1, 0.02),
@@ -43,7 +46,7 @@ def main(argv: list[str] | None = None) -> None:
         said = _measured(rows, siblings, checked)
         print(
             f"{rows:>9,} {siblings:>8} {checked:>7.0%} {said['rate']:>8.0f} {said['blind']:>5.0f} "
-            f"{said['mib']:>6.0f}"
+            f"{said['early']:>6.0f} {said['mib']:>6.0f}"
         )
     print()
     _engines(few)
@@ -71,7 +74,7 @@ def _one(rows: int, siblings: int, checked: float) -> dict[str, float]:
     environments = Environments(recipe, seeds, twins, catalogue, pools, judging(rules_judge()))
     for _ in environments.rows(10_000_000, 10_000_500):  # what is learned once
         pass
-    began, made = time.process_time(), 0
+    began, made, early = time.process_time(), 0, 0.0
     with tempfile.TemporaryDirectory() as folder:
         for start in range(0, rows, SHARD):
             out = Path(folder) / "out"
@@ -79,11 +82,18 @@ def _one(rows: int, siblings: int, checked: float) -> dict[str, float]:
             drawn = environments.rows(start, stop)
             made += export(drawn, out, ("jsonl",), about=About(canary=CANARY)).rows
             shutil.rmtree(out)
+            early = early or (_peak() if made >= EARLY else 0.0)
     return {
+        "early": early,
         "rate": made / (time.process_time() - began),
         "blind": len(environments.blind),
-        "mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "mib": _peak(),
     }
+
+
+def _peak() -> float:
+    """The most memory this process has held, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _engines(rows: int) -> None:

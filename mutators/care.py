@@ -62,7 +62,7 @@ class Terms:
 _NEAR = 64  # characters on either side: what may be further apart may be parted
 
 
-@lru_cache(maxsize=32768)
+@lru_cache(maxsize=8192)
 def _reaches(patterns: tuple[str, ...], bits: int, near: str, start: int, end: int) -> bool:
     near = _worded(near)
     for number, pattern in enumerate(patterns):

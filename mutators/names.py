@@ -41,7 +41,7 @@ class Names:
     family_first: bool
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=8192)
 def words_of(text: str) -> frozenset[str]:
     """The words of a name, without case: what a search for whole words could stumble on.
 

@@ -198,7 +198,7 @@ def _telling(scenario: Scenario) -> tuple[str, ...]:
     return (*ledger.leverage_terms, *ledger.demand_terms, *ledger.codes)
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=8192)
 def _tells(name: Name, patterns: tuple[str, ...]) -> bool:
     telling = _compiled(patterns)
     return telling is not None and any(map(telling.search, (name.native, name.latin)))
