@@ -34,7 +34,8 @@ def main(argv: list[str] | None = None) -> None:
         return
     few = 1_000 if chosen.quick else 10_000
     print(
-        f"{'rows':>9} {'siblings':>8} {'checked':>7} {'rows/s':>8} {'blind':>5} {'early':>6} {'MiB':>6}"
+        f"{'rows':>9} {'siblings':>8} {'checked':>7} {'rows/s':>8} {'blind':>5} "
+        f"{'early':>6} {'MiB':>6}"
     )
     for rows, siblings, checked in (
         (few, 1, 1.0),
