@@ -1,6 +1,7 @@
 """One performance told in another variant's terms: nothing renamed by half, nothing left out."""
 
 import re
+from itertools import islice
 from random import Random
 
 import pytest
@@ -81,9 +82,10 @@ def test_a_control_carried_over_is_the_control_as_the_variant_plays_it(number):
                 assert found == expected or (role == "body" and found.endswith(f"\n\n{expected}"))
 
 
-def test_a_labelled_transcript_is_back_as_it_was_after_every_channel():
+@pytest.mark.parametrize("one_in", [3, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_labelled_transcript_is_back_as_it_was_after_every_channel(one_in):
     """Rewritten three times and back: the same tools, and the same arguments by role."""
-    for row in read():
+    for row in islice(read(), 0, None, one_in):
         transcript, variant = row.transcript, row.variant
         for channel in (*CHANNELS, row.variant.scenario.channel):
             to = in_channel(variant, channel)

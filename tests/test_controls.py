@@ -341,6 +341,7 @@ def test_traces_are_whole_words(text, token, found):
 # --------------------------------------------------------------------------------- nothing honest
 
 
+@pytest.mark.slow  # by default the conformance suite holds some value of each to every seed
 @pytest.mark.parametrize("t", list(CATALOGUE), ids=lambda t: t.name)
 def test_no_transform_alone_is_blind(t):
     """The first, a middle and the last value of its pool, on a seed of each story."""
