@@ -53,7 +53,9 @@ def check(
     catalogue, own = plugged_in(plugins)
     known = (*find_seeds(), *own, *map(find_seed, seeds))
     seeds_known = {seed.name: seed for seed in known}.values()
-    guard = Guard(split, seeds_known, catalogue, catalogue.pools, draws=references)
+    trusted = frozenset(seed.name for seed in find_seeds())
+    pools = catalogue.pools
+    guard = Guard(split, seeds_known, catalogue, pools, draws=references, trusted=trusted)
     found = checked(rows_of(Path(export)), guard)
     if as_json:
         click.echo(json.dumps(found.model_dump(mode="json"), indent=2))

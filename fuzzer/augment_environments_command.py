@@ -1,5 +1,6 @@
 """`holdfast augment environments`: mutated environments, simulated tools, a judged reward."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -23,9 +24,12 @@ if TYPE_CHECKING:
 _FORMATS = ("hf", "chat", "openai", "verifiers", "inspect", "trl")
 
 
+NOTHING = 3  # the exit code of an export without a row
+
+
 @click.command()
 @click.argument("seeds", nargs=-1, metavar="[SEED]...")
-@click.option("-n", "--number", "n", default=1000, show_default=True, help="Environments.")
+@click.option("-n", "--number", "n", type=int, help="Environments [1000; of a run: all it gives].")
 @click.option(
     "--target",
     type=click.Choice(["rl", "sft", "preference"]),
@@ -109,7 +113,7 @@ _FORMATS = ("hf", "chat", "openai", "verifiers", "inspect", "trl")
 def environments(
     *,
     seeds: tuple[str, ...],
-    n: int,
+    n: int | None,
     target: "Made",
     source: str | None,
     min_utility: str,
@@ -150,6 +154,15 @@ def environments(
             "--shard without --canary would give every shard a canary of its own; give the same "
             "--canary GUID for all of them"
         )
+    if resume and force:
+        raise ConfigurationError(
+            "--resume goes on with an export and --force replaces it; give one of them"
+        )
+    if shard is not None and not no_split and not Path(manifest).exists():
+        raise ConfigurationError(
+            "--shard needs a manifest that all shards share; make one with `holdfast augment "
+            "split`, and name it with --split"
+        )
     if resume and out is None:
         raise ConfigurationError("--resume needs --out with the export to go on with")
     if source and (engine != "local" or shards or shard is not None or resume):
@@ -165,7 +178,7 @@ def environments(
     order = Order(
         seeds=seeds,
         plugins=plugins,
-        n=n,
+        n=n if n is not None else sys.maxsize if source else 1000,
         recipe=Recipe(
             canary=read_canary(canary),
             random_seed=random_seed,
@@ -192,3 +205,5 @@ def environments(
         click.echo(done.model_dump_json(indent=2))
     else:
         exported(done)
+    if done.finished and not done.rows:
+        sys.exit(NOTHING)

@@ -16,6 +16,7 @@ from fuzzer.augment.split import read_split
 from fuzzer.cli import main
 from fuzzer.errors import ConfigurationError
 from mutators import CATALOGUE
+from seeds import load_seeds
 
 CANARY = "01234567-89ab-cdef-0123-456789abcdef"
 
@@ -70,10 +71,11 @@ def test_the_salt_is_its_owners_alone(here, monkeypatch):
     assert secret not in ran.output
 
 
-def test_shards_made_apart_are_the_shards_made_together(here):
+def test_shards_made_apart_are_the_shards_made_together(here, monkeypatch):
     whole = ("environments", "-n", 9, "--shards", 3, "--canary", CANARY)
     told(*whole, "--out", "whole")
     for shard in (2, 0, 1):
+        monkeypatch.setattr(sys, "argv", ["holdfast", "--shard", str(shard)])  # as on the card
         done = told(*whole, "--shard", shard, "--out", "parts")
         assert not done["finished"]
     names = sorted(path.name for path in (here / "whole/canonical").glob("part-*"))
@@ -140,10 +142,12 @@ def test_a_models_safe_answers_become_rows_to_imitate(here):
         assert row.lineage.models == ("organism/memoriser",)
         assert row.lineage.source.startswith("run:augment:")
         assert score(rebuild(row), row.completion).value == "safe"
-    useful = told(
-        "environments", "--from", "run", "--target", "sft", "--min-utility", "100%", "--out", "u"
+    ran = augment(
+        *("environments", "--from", "run", "--target", "sft", "--min-utility", "100%"),
+        *("--out", "u", "--json"),
     )
-    assert useful["rows"] == 0
+    useful = json.loads(ran.stdout)
+    assert (ran.exit_code, useful["rows"]) == (3, 0)
     assert useful["left_out"]["too little of the ordinary job done"] == done["rows"]
 
 
@@ -176,6 +180,67 @@ def test_what_the_manifest_holds_out_stops_an_export(here):
         guard_of(moved, ()).admits(row)
 
 
+PLUGIN = """
+from typing import Annotated
+from pydantic import Field
+from fuzzer import Params, Scenario, transform
+
+class Spaces(Params):
+    "How many."
+    lines: Annotated[int, Field(ge=1, le=4)] = 1
+
+@transform(family="format", relation="invariant", rung="form", changes={"inbox"})
+def space_out(scenario: Scenario, params: Spaces) -> Scenario:
+    "Put empty lines under every message."
+    lines = "\\n-" * params.lines
+    inbox = tuple(m.model_copy(update={"body": m.body + lines}) for m in scenario.inbox)
+    return scenario.model_copy(update={"inbox": inbox})
+"""
+
+
+def test_a_plug_in_can_be_drawn_from_but_does_not_travel(here):
+    (here / "mine.py").write_text(PLUGIN)
+    told("environments", "-n", 2, "--plugin", "mine.py", "--out", "split")
+    told("environments", "-n", 2, "--plugin", "mine.py", "--out", "all", "--no-split")
+    ran = augment(
+        *("environments", "-n", 2, "--plugin", "mine.py", "--no-split", "--out", "no"),
+        *("--format", "verifiers"),
+    )
+    assert ran.exit_code == 2
+    assert "space_out come from a plug-in file, and verifiers could not" in ran.stderr
+
+
+def test_a_held_out_story_under_another_name_is_found(here):
+    told("environments", "-n", 1, "--out", "first")
+    split = read_split(here / "holdfast-split.json")
+    held = next(s for s in load_seeds() if split.stories[s.family] == "test")
+    family = next(story for story, cell in split.stories.items() if cell == "train")
+    renamed = held.model_copy(update={"name": "laundered", "family": family})
+    lines = [
+        "from fuzzer import Scenario",
+        f"seed = Scenario.model_validate_json({renamed.model_dump_json()!r})",
+    ]
+    (here / "laundered.py").write_text("\n".join(lines))
+    ran = augment(
+        *("environments", "laundered", "-n", 2, "--plugin", "laundered.py", "--check", "0%"),
+        *("--twins", "0%", "--out", "out"),
+    )
+    assert ran.exit_code == 2, ran.output
+    assert "seed 'laundered' must not be trained on" in ran.stderr
+
+
+def test_rows_of_a_run_may_be_of_some_seeds_only(here):
+    told("sample", "-n", 24, "--out", "run", "--twins", "0%")
+    every = told("environments", "--from", "run", "--target", "sft", "--out", "every")
+    rows = list(rows_of(here / "every"))
+    name = rows[0].lineage.seed
+    some = told("environments", name, "--from", "run", "--target", "sft", "--out", "some")
+    assert 0 < some["rows"] < every["rows"]
+    assert some["left_out"]["of a seed not asked for"] > 0
+    assert {row.lineage.seed for row in rows_of(here / "some")} == {name}
+    assert name in read_export(here / "every").about.seeds
+
+
 def test_a_sweep_gives_rows_only_where_nothing_is_held_out(here):
     ran = CliRunner().invoke(
         main, ["sweep", "--budget", "160", "--shrink-budget", "0", "--out", "swept", "--json"]
@@ -201,7 +266,13 @@ def test_a_sweep_gives_rows_only_where_nothing_is_held_out(here):
         (["--twins", "lots"], "--twins 'lots' is no share"),
         (["--split", "nowhere.json"], "there is no manifest 'nowhere.json'"),
         (["nonesuch"], "nonesuch"),
-        (["--shards", "2", "--shard", "2", "--canary", CANARY], "there are 2, from 0"),
+        (
+            ["--shards", "2", "--shard", "2", "--canary", CANARY, "--no-split"],
+            "2, from 0",
+        ),
+        (["--shard", "0", "--canary", CANARY], "a manifest that all shards share"),
+        (["--out", "/proc/nowhere/x"], "cannot write to"),
+        (["--resume", "--force", "--out", "x"], "give one of them"),
         (["--from", "nowhere", "--target", "sft"], "'nowhere' does not exist"),
     ],
 )

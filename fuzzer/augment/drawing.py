@@ -19,6 +19,7 @@ from fuzzer.distribution import Distribution, Pools
 from fuzzer.errors import ConfigurationError
 from fuzzer.graph import Catalogue
 from fuzzer.scenario import Frozen, Scenario
+from fuzzer.transform import Plan
 from fuzzer.variant import Controls, Judging, Variant, admit
 
 #: Which rows are made of a variant: to be played, to be imitated, to be preferred.
@@ -88,6 +89,18 @@ class Environments:
         self._main = Siblings(catalogue, seeds, pools, random_seed, own)
         self._twins = Siblings(catalogue, twins, pools, random_seed, own) if twins else None
         self.seeds = (*seeds, *twins)
+        for seed in self.seeds if guard else ():
+            self._must_be_fit(seed)
+
+    def _must_be_fit(self, seed: Scenario) -> None:
+        """No seed tells what is held out, whatever story it says it belongs to."""
+        plain = self.catalogue.variant(seed, Plan(seed=seed.name))
+        leak = self.guard.likeness(self._row(0, plain, seed)) if self.guard else None
+        if leak is not None:
+            raise ConfigurationError(
+                f"seed {seed.name!r} must not be trained on: {leak.what}, which is held out; leave "
+                "it out, or deal its story anew"
+            )
 
     def rows(self, start: int, stop: int) -> Iterator[Row]:
         """The rows of these numbers, without the blind ones."""

@@ -266,7 +266,7 @@ def _shards(plan: _Plan, out: Path) -> Iterator[_Shard]:
 def _begin(plan: _Plan, out: Path, *, force: bool) -> None:
     """Claim the folder for this export, or join the one that is being made there."""
     finished, begun = (out / DONE).exists(), _plan(out)
-    if begun == plan and not finished:
+    if begun is not None and not finished and _of_whom(begun) == _of_whom(plan):
         return
     if finished or begun:
         what = "a finished export" if finished else "another export that was not finished"
@@ -277,8 +277,19 @@ def _begin(plan: _Plan, out: Path, *, force: bool) -> None:
         _clear(out)
     elif out.exists() and (not out.is_dir() or any(one.name != _STATE for one in out.iterdir())):
         raise ConfigurationError(f"{str(out)!r} is not an empty folder; give another one")
-    (out / _STATE).mkdir(parents=True, exist_ok=True)
-    write_file(out, f"{_STATE}/plan.json", plan.model_dump_json())
+    try:
+        (out / _STATE).mkdir(parents=True, exist_ok=True)
+        write_file(out, f"{_STATE}/plan.json", plan.model_dump_json())
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot write to {str(out)!r}: {error.strerror}; give another folder with --out"
+        ) from None
+
+
+def _of_whom(plan: _Plan) -> _Plan:
+    """Without what differs between two machines that make shards of the same export."""
+    about = plan.about.model_copy(update={"command": "", "created": ""})
+    return plan.model_copy(update={"about": about})
 
 
 def _clear(out: Path) -> None:

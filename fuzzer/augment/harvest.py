@@ -39,7 +39,9 @@ class Harvest:
         pools: Pools,
         wanted: Wanted,
         seeds: Sequence[Scenario] = (),
+        only: frozenset[str] = frozenset(),
     ) -> None:
+        self._only = only  # seeds by name; none: all
         if wanted.target == "rl":
             raise ConfigurationError(
                 "a run gives transcripts, and environments need none; use --target sft or "
@@ -63,7 +65,11 @@ class Harvest:
 
     def _trials(self) -> Iterator[Trial]:
         for phase in self._store.phases():
-            yield from self._store.trials(phase)
+            for trial in self._store.trials(phase):
+                if not self._only or trial.seed in self._only:
+                    yield trial
+                else:
+                    self.left_out["of a seed not asked for"] += 1
 
     def _imitated(self) -> Iterator[Row]:
         for trial in self._trials():

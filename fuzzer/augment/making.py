@@ -1,5 +1,6 @@
 """Environments from an order to files: what `holdfast augment environments` does."""
 
+import sys
 from importlib.metadata import version
 from itertools import islice
 from os import cpu_count
@@ -24,6 +25,7 @@ from fuzzer.store import RunStore
 from fuzzer.twins import twins_of
 
 ROWS_A_SHARD = 10_000
+PACKAGES = frozenset({"verifiers", "inspect", "trl"})  # formats that rebuild environments
 
 
 class Order(Frozen):
@@ -74,6 +76,7 @@ def made(
     order, complete = _gone_on(order)
     drawn = _drawn(order)
     used = environments_of(drawn).catalogue  # whatever is wrong with the order is said once, here
+    _must_travel(order, used)
     job = Job(
         drawn=drawn,
         n=order.n,
@@ -88,6 +91,18 @@ def made(
     pieces_made = run(job, engine, workers or cpu_count() or 1, missing)
     exported = finish(order.out) if shard is None else None
     return _done(order, pieces_made, exported)
+
+
+def _must_travel(order: Order, used: Catalogue) -> None:
+    """A package rebuilds its environments where a plug-in file is not."""
+    installed = registry.find_catalogue()
+    foreign = sorted(t.name for t in used if t.name not in installed)
+    if foreign and (packages := sorted(PACKAGES.intersection(order.formats))):
+        raise ConfigurationError(
+            f"{', '.join(foreign)} come from a plug-in file, and {', '.join(packages)} could not "
+            "rebuild what they made; install them under the entry point holdfast.transforms, or "
+            "leave out --plugin or the format"
+        )
 
 
 def _gone_on(order: Order) -> tuple[Order, tuple[int, ...]]:
@@ -105,11 +120,18 @@ def harvested(order: Order, run_directory: Path, useful: float, controls: bool) 
     catalogue, own = registry.plugged_in(order.plugins)
     recipe = order.recipe
     with RunStore.read(run_directory) as store:
-        seeds = tuple(registry.find_seed(name) for name in order.seeds) or own
+        by_name = {seed.name: seed for seed in own}
+        named = tuple(by_name.get(name) or registry.find_seed(name) for name in order.seeds)
+        seeds = tuple({seed.name: seed for seed in (*own, *named)}.values())
+        told = {str(name) for name in store.claim.get("seeds", {})}
+        met = named or tuple(
+            by_name.get(s.name, s) for s in (*registry.find_seeds(), *own) if s.name in told
+        )
         pools = choose_pools(catalogue, (*registry.default_seeds(), *own))
         wanted = Wanted(recipe.target, recipe.canary, useful, controls, recipe.cell, order.split)
-        harvest = Harvest(store, catalogue, pools, wanted, seeds)
-        about = _about(order, seeds, catalogue, (str(store.claim.get("model", "")),))
+        only = frozenset(seed.name for seed in named)
+        harvest = Harvest(store, catalogue, pools, wanted, seeds, only)
+        about = _about(order, met, catalogue, (str(store.claim.get("model", "")),))
         guard = guard_of(order.split, order.plugins) if order.split else None
         rows = islice((r for r in harvest.rows() if guard is None or guard.admits(r)), order.n)
         written = export(rows, order.out, order.formats, about=about, force=order.force)
@@ -168,14 +190,15 @@ def _about(
     catalogue: Catalogue,
     models: tuple[str, ...] = (),
 ) -> About:
-    built_in = {seed.name for seed in registry.find_seeds()}
+    built_in = {seed.name: seed.content_hash for seed in registry.find_seeds()}
     return About(
         canary=order.recipe.canary,
         title=_TITLES[order.recipe.target],
         created=order.created,
         version=version("holdfast"),
         command=order.command,
-        options=order.recipe.model_dump(mode="json", exclude={"canary"}) | {"n": order.n},
+        options=order.recipe.model_dump(mode="json", exclude={"canary"})
+        | ({"n": order.n} if order.n < sys.maxsize else {}),
         manifest=order.split.hash if order.split else "",
         seeds={seed.name: seed.content_hash for seed in seeds},
         transforms={t.name: t.version for t in catalogue if t.relation in SURFACE},
@@ -183,7 +206,7 @@ def _about(
         calibration=_CALIBRATION,
         models=models,
         licence=order.licence,
-        own_seeds=tuple(seed for seed in seeds if seed.name not in built_in),
+        own_seeds=tuple(s for s in seeds if built_in.get(s.name) != s.content_hash),
     )
 
 

@@ -81,8 +81,10 @@ def _environments(told: str) -> Environments:
 def guard_of(split: Split, plugins: tuple[str, ...]) -> Guard:
     """What stands before an export: it knows every seed there is."""
     catalogue, own = registry.plugged_in(plugins)
-    known = {seed.name: seed for seed in (*registry.find_seeds(), *own)}.values()
-    return Guard(split, known, catalogue, catalogue.pools, draws=REFERENCES)
+    installed = registry.find_seeds()
+    known = {seed.name: seed for seed in (*installed, *own)}.values()
+    trusted = frozenset(seed.name for seed in installed)
+    return Guard(split, known, catalogue, catalogue.pools, draws=REFERENCES, trusted=trusted)
 
 
 def make(job: str, shard: int) -> str:
