@@ -9,37 +9,22 @@ drawn again within their density class; they are counted, never repaired.
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
-from functools import cached_property, lru_cache
+from collections.abc import Iterable, Iterator
 from random import Random
-from typing import TypeVar
 
 from fuzzer.errors import ConfigurationError
 from fuzzer.graph import Catalogue
+from fuzzer.outline import DENSITIES, FAR, PATIENCE, Outline, Pools, Presences, pick, stratum_of
 from fuzzer.proposal import Draw, Stratum
 from fuzzer.records import Blind
 from fuzzer.scenario import Scenario, canonical_json
-from fuzzer.transform import Plan, Step, Transform
+from fuzzer.transform import Plan
 from fuzzer.variant import Judging, Variant, admit
 
 VERSION = 2  # of the sampler; part of D's hash
-FAR = 4  # invariant steps from which a variant counts as far
-PATIENCE = 200  # rejected draws in a row before giving up
 WHOLE_TRIED = 4  # all-on plans that must hold every choice, before some may be left out
 VALUES_TRIED = 16  # of one step, before the draw is rejected
 _CACHED = 128
-
-_Item = TypeVar("_Item")
-Pools = Mapping[str, tuple[Step, ...]]
-Choices = tuple[tuple[Transform, ...], ...]
-
-#: Chance of each density class, and of each choice within it.
-CLASSES: tuple[tuple[Stratum, float, float], ...] = (
-    ("half", 2 / 3, 1 / 2),
-    ("quarter", 1 / 6, 1 / 4),
-    ("single", 1 / 6, 0.0),
-)
-DENSITIES: dict[Stratum, float] = {name: density for name, _, density in CLASSES}
 
 
 class NothingToDraw(ConfigurationError):
@@ -74,21 +59,9 @@ class Distribution:
         self._judge = judge
         self._judged_by = judged_by
         self._referring = referring
-        self._choices = {
-            name: {r: catalogue.choices(seed, r) for r in ("invariant", "sham")}
-            for name, seed in self.scenarios.items()
-        }
-        self._names = {  # of each choice group's members, invariant and sham
-            seed: [[tuple(t.name for t in group) for group in groups] for groups in both.values()]
-            for seed, both in self._choices.items()
-        }
+        self.outline = Outline(catalogue, self.scenarios.values(), pools, random_seed)
         self._variants: OrderedDict[tuple[str, Plan], Variant] = OrderedDict()
         self._effective: set[tuple[str, Plan]] = set()  # those whose every step does something
-        if not any(choices["invariant"] for choices in self._choices.values()):
-            raise ConfigurationError(
-                "the catalogue has no invariant transform that applies to these seeds; "
-                "nothing could be tested"
-            )
 
     def of_seeds(self, seeds: Iterable[Scenario]) -> "Distribution":
         """The same distribution over other seeds."""
@@ -132,17 +105,10 @@ class Distribution:
         rng = Random(f"{self.random_seed}:all:{k}")
         return self._admitted(rng, self.seeds, "all_on", 1.0, ("all_on", k))
 
-    @cached_property
+    @property
     def far_share(self) -> float:
-        """Share of D at distance `FAR` or more, estimated from 400 draws (nothing is run)."""
-        far = 0
-        for k in range(400):
-            rng = Random(f"{self.random_seed}:share:{k}")
-            seed = pick(rng, self.seeds)
-            stratum = stratum_of(rng.random())
-            _, distance = self._steps(rng, seed, stratum, DENSITIES[stratum])
-            far += distance >= FAR
-        return far / 400
+        """Share of D at distance `FAR` or more, rejected draws left out of account."""
+        return self.outline.far_share
 
     def _draw(
         self, rng: Random, seeds: tuple[str, ...], stratum: Stratum, row: tuple[str, int]
@@ -161,7 +127,7 @@ class Distribution:
             seed = pick(rng, seeds)
             if stratum == "all_on" and attempt > WHOLE_TRIED:
                 density = max(0.5, density - 0.05)
-            steps, distance = self._steps(rng, seed, stratum, density)
+            steps, distance = self.outline.steps(rng, seed, stratum, density)
             scenario: Scenario | None = None
             if distance:
                 found = self.catalogue.settled(
@@ -189,18 +155,6 @@ class Distribution:
             f"{PATIENCE} draws in a row were invalid or blind; the last reason: "
             f"{self._last_reason()}; nothing can be tested with these seeds and transforms"
         )
-
-    def _steps(
-        self, rng: Random, seed: str, stratum: Stratum, density: float
-    ) -> tuple[list[Step], int]:
-        choices = self._choices[seed]
-        if stratum == "single":
-            groups: Choices = (pick(rng, choices["invariant"]),) if choices["invariant"] else ()
-        else:
-            groups = tuple(g for g in choices["invariant"] if rng.random() < density)
-        shams = tuple(g for g in choices["sham"] if rng.random() < 1 / 2)
-        steps = [pick(rng, self.pools[pick(rng, g).name]) for g in (*groups, *shams)]
-        return steps, len(groups)
 
     # ------------------------------------------------------------------------------ variants
 
@@ -266,68 +220,9 @@ class Distribution:
             digest.update(seed.content_hash.encode())
         return digest.hexdigest()
 
-    def presences(self, seed: str, stratum: Stratum, plan: Plan) -> Iterator["Presences"]:
-        """For each step a D row might hold: (transform, in the plan, chance given the other steps).
+    def presences(self, seed: str, stratum: Stratum, plan: Plan) -> Iterator[Presences]:
+        """For each step a row of D might hold: (transform, in the plan, chance given the others).
 
-        In one tuple for each choice group. A step that its group or the rest of the plan forces in
-        or out has chance 1 or 0.
+        See `fuzzer.outline.Outline.presences`.
         """
-        held = {step.transform for step in plan.steps}
-        invariants, shams = (
-            [
-                (
-                    "" if held.isdisjoint(members) else next(filter(held.__contains__, members)),
-                    members,
-                )
-                for members in groups
-            ]
-            for groups in self._names[seed]
-        )
-        taken = sum(bool(present) for present, _ in invariants)
-        for present, members in invariants:
-            forced = taken == bool(present)
-            yield _given_others(members, present, DENSITIES[stratum], forced, stratum)
-        for present, members in shams:
-            yield _given_others(members, present, 1 / 2, False, "half")
-
-
-Presences = tuple[tuple[str, bool, float], ...]
-
-
-@lru_cache(maxsize=4096)  # every row of a run asks, and there are few different answers
-def _given_others(
-    members: tuple[str, ...],
-    taken: str,  # the one that is in the plan, if any
-    density: float,
-    forced: bool,
-    stratum: Stratum,
-) -> Presences:
-    share = density / len(members)
-    free = share / (1 - density + share)
-    found = []
-    for name in members:
-        present = name == taken
-        if taken and not present:
-            chance = 0.0  # another member has the group's place
-        elif stratum == "single":
-            chance = float(present)  # exactly one step: the others decide
-        elif forced and present:
-            chance = 1.0  # a draw of distance 0 would have been drawn again
-        else:
-            chance = free
-        found.append((name, present, chance))
-    return tuple(found)
-
-
-def stratum_of(chance: float) -> Stratum:
-    """The density class that a number from 0 to 1 stands for."""
-    for name, share, _ in CLASSES[:-1]:
-        if chance < share:
-            return name
-        chance -= share
-    return CLASSES[-1][0]
-
-
-def pick(rng: Random, items: tuple[_Item, ...]) -> _Item:
-    """One of the items, each as likely; quicker than `Random.choice`."""
-    return items[int(rng.random() * len(items))]
+        return self.outline.presences(seed, stratum, plan.steps)

@@ -9,11 +9,12 @@ from pydantic import ValidationError
 from fuzzer import registry
 from fuzzer.calibration import Calibration, fits, load, rules_bounds
 from fuzzer.decision import Rules
-from fuzzer.distribution import Distribution, Pools
+from fuzzer.distribution import Distribution
 from fuzzer.errors import ConfigurationError, HoldfastError, SeedError
 from fuzzer.graph import Catalogue
 from fuzzer.judges import Judge
 from fuzzer.limits import Limits
+from fuzzer.outline import Pools
 from fuzzer.prices import FREE, Price, find_price
 from fuzzer.records import Verdict
 from fuzzer.scenario import Scenario

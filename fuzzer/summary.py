@@ -15,11 +15,12 @@ from fuzzer import calibration as calibrating
 from fuzzer.calibration import Calibration
 from fuzzer.decision import Counts, Decision, Episode, Group, Rules
 from fuzzer.distribution import VERSION as DISTRIBUTION_VERSION
-from fuzzer.distribution import Distribution, Presences
+from fuzzer.distribution import Distribution
 from fuzzer.evidence import Presence, confidence_sequence, e_bh, presence_e, presence_effect
 from fuzzer.judges import Judge
 from fuzzer.judges.rules import NAME as RULES
 from fuzzer.limits import Limits
+from fuzzer.outline import Presences
 from fuzzer.prices import cost
 from fuzzer.proposal import D_STRATA
 from fuzzer.records import (

@@ -82,6 +82,7 @@ ORDER = (
     "fuzzer.shrink",
     "fuzzer.store",
     "fuzzer.people",
+    "fuzzer.outline",
     "fuzzer.distribution",
     "fuzzer.augment",
     "fuzzer.augment.rows",

@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fuzzer.distribution import FAR, Distribution, NothingToDraw
+from fuzzer.distribution import Distribution, NothingToDraw
 from fuzzer.errors import ConfigurationError
 from fuzzer.graph import Catalogue
 from fuzzer.judges.rules import RulesJudge
+from fuzzer.outline import FAR
 from fuzzer.proposal import Draw
 from fuzzer.scenario import Scenario
 from fuzzer.strategies import SURFACE

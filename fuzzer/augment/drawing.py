@@ -15,9 +15,10 @@ from fuzzer.augment.rows import Kind, Lineage, Row, Said, Target
 from fuzzer.augment.siblings import Siblings
 from fuzzer.augment.split import SURFACE, Split, story_of
 from fuzzer.augment.talk import opening, said_of
-from fuzzer.distribution import Distribution, Pools
+from fuzzer.distribution import Distribution
 from fuzzer.errors import ConfigurationError
 from fuzzer.graph import Catalogue
+from fuzzer.outline import Pools
 from fuzzer.scenario import Frozen, Scenario
 from fuzzer.transform import Plan
 from fuzzer.variant import Controls, Judging, Variant, admit

@@ -10,16 +10,9 @@ from functools import cached_property
 from random import Random
 from typing import NamedTuple
 
-from fuzzer.distribution import (
-    DENSITIES,
-    PATIENCE,
-    VALUES_TRIED,
-    NothingToDraw,
-    Pools,
-    pick,
-    stratum_of,
-)
+from fuzzer.distribution import VALUES_TRIED, NothingToDraw
 from fuzzer.graph import Catalogue
+from fuzzer.outline import DENSITIES, PATIENCE, Pools, pick, stratum_of
 from fuzzer.scenario import Scenario
 from fuzzer.transform import Step, Transform
 from fuzzer.variant import Variant
