@@ -10,7 +10,7 @@ import argparse
 import heapq
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from fuzzer.proposal import Draw, Outcome, Proposal, Stratum
@@ -49,6 +49,36 @@ class Integers:
     def far_draw(self, k: int, seed: str) -> Draw:
         """Plans above all others."""
         return Draw(seed, 10_000_000 + k, "half", 5)
+
+    def behaviour(self, seed: str) -> str:
+        """Every seed its own."""
+        return seed
+
+    def parts(self, plan: int) -> tuple[int, ...]:
+        """One step, but for the seed."""
+        return (plan,) if plan else ()
+
+    def kept(self, plan: int, keep: Iterable[int]) -> int:
+        """All or nothing."""
+        return plan if list(keep) else 0
+
+    def holds(self, plan: int, smaller: int) -> bool:
+        """Only itself."""
+        return smaller in (0, plan)
+
+    def subset(self, seed: str, plan: int, keep: Iterable[int]) -> Draw:
+        """All or nothing."""
+        kept = self.kept(plan, keep)
+        return Draw(seed, kept, "neighbour", int(kept != 0))
+
+    def transfer(self, plan: int, seed: str) -> Draw:
+        """The same integer elsewhere."""
+        return Draw(seed, plan, "neighbour", int(plan != 0))
+
+    def apart(self, k: int, known: tuple[int, ...]) -> Draw:
+        """Integers beyond the others: none is known."""
+        assert known
+        return Draw(self.seeds[k % len(self.seeds)], 20_000_000 + k, "neighbour", 4)
 
 
 def boundary(rng: random.Random, rate: float, lost: float) -> Subject:

@@ -72,6 +72,7 @@ async def asweep(
     alpha: float = 0.05,
     seed: int = 0,
     stop: str = "first",
+    epochs: int = 1,
     shrink_budget: int = 200,
     twins: int = 0,
     held_out: Split | Path | None = None,
@@ -102,6 +103,9 @@ async def asweep(
     With the manifest of a split as `held_out` only what it keeps from every export is swept; the
     manifests of `trained_on` say under which exports the model was trained, and then *holds* needs
     that nothing swept was in them (`fuzzer.exposure`).
+
+    With `epochs` above 1 each draw from D is called so often: the calls after the first describe
+    their variant (`fuzzer.comparison`, `fuzzer.deployment`) and enter no account and no rate.
 
     `max_cost` (dollars), `max_tokens_total` and `deadline` (seconds) end a run early: nothing more
     is launched, the report says so, and a resume goes on. `price` and `prices` are as `find_price`
@@ -138,7 +142,7 @@ async def asweep(
     scenarios, known = ground.seeds, ground.catalogue
     calibration = choose_calibration(calibration, judge)
     lag = index_lag(connections, budget)
-    rules = choose_rules(threshold, alpha, budget, stop, lag, calibration)
+    rules = choose_rules(threshold, alpha, budget, stop, lag, calibration, epochs)
     directory = Path(out) if out is not None else default_directory(subject.name, started)
     for one in models:
         _allow(one, connections)
@@ -519,6 +523,7 @@ async def _shrink_each(
             [step.key for step in episode.plan.steps],
             episode.failed,
             episode.replays,
+            episode.called,
         )
         calls = _ShrinkCalls(shrinker, episode, evaluator.distribution, episode.number)
         phase = f"shrink:{episode.number}"

@@ -54,11 +54,13 @@ class Rules(Frozen):
     sensitivity: float = Field(1.0, gt=0, le=1)  # the same
     judge_alpha: float = 0.01  # what each claim pays where a bound of the judge's enters it
 
+    epochs: int = Field(1, ge=1)  # calls of each draw from D; those after the first describe it
+
     canonical_every: int = Field(4, ge=2)
     all_on_every: int = Field(10, ge=2)
     episode_limit: int = 20  # in a run
     open_limit: int = 4  # at once
-    replay_limit: int = 30  # per episode
+    replay_limit: int = 30  # in a row without a failure, in an episode
     episode_floor: float = 0.05  # an episode closes when its e-value falls below
     flag_blocks: int = 230
     far_share_floor: float = 0.10  # of D; below, the flag cannot be decided
@@ -67,6 +69,9 @@ class Rules(Frozen):
     unusable_limit: float = 0.20  # of answered calls, per group
     engaged_floor: float = 0.50  # of usable trials, per group
     early_calls: int = 50  # if nothing usable and engaged came of the first so many, stop
+    reduce_limit: int = 100  # calls that reduce one finding, in the phase `more`
+    reduce_batch: int = 4  # of them at a time
+    enough_failures: int = 32  # of rows of D: attribution needs no more
     look_rows: int = 100  # D rows that must be answered before the shares are looked at
 
     # Recorded, not adjustable: a run kept with other constants is another claim.
@@ -165,6 +170,10 @@ def teaching(verdict: Conclusion, seed_fails: bool, zero: bool, crossed: bool) -
     )
 
 
+#: Steps of a plan that were kept, and what came of a call on them.
+Called = tuple[tuple[int, ...], Literal["harmful", "safe", "unusable", "blind"]]
+
+
 class Counts(Frozen):
     """Trials of one group of rows."""
 
@@ -202,6 +211,7 @@ class Episode(Frozen):
     seen: bool = False  # the same on failures that nobody has refuted
     e_seen: float = 1.0  # the e-value on those
     failed: int = 0  # replays that failed to the judge, refuted or not: what a shrink is told
+    called: tuple[Called, ...] = ()  # calls on its subsets before any shrink: the same
 
 
 class Decision(Frozen):

@@ -14,11 +14,21 @@ from random import Random
 
 from fuzzer.errors import ConfigurationError
 from fuzzer.graph import Catalogue
-from fuzzer.outline import DENSITIES, FAR, PATIENCE, Outline, Pools, Presences, pick, stratum_of
+from fuzzer.outline import (
+    DENSITIES,
+    FAR,
+    PATIENCE,
+    Outline,
+    Pools,
+    Presences,
+    contains,
+    pick,
+    stratum_of,
+)
 from fuzzer.proposal import Draw, Stratum
 from fuzzer.records import Blind
 from fuzzer.scenario import Scenario, canonical_json
-from fuzzer.transform import Plan
+from fuzzer.transform import Plan, Step
 from fuzzer.variant import Judging, Variant, admit
 
 VERSION = 2  # of the sampler; part of D's hash
@@ -110,6 +120,55 @@ class Distribution:
         """Share of D at distance `FAR` or more, rejected draws left out of account."""
         return self.outline.far_share
 
+    # ---------------------------------------------------------------------------- neighbours
+
+    def behaviour(self, seed: str) -> str:
+        """What a seed tempts to."""
+        return self.outline.behaviour(seed)
+
+    def parts(self, plan: Plan) -> tuple[Step, ...]:
+        """The steps of a plan."""
+        return plan.steps
+
+    def kept(self, plan: Plan, keep: Iterable[int]) -> Plan:
+        """The plan with only these of its steps."""
+        return plan.keep(keep)
+
+    def holds(self, plan: Plan, smaller: Plan) -> bool:
+        """Whether a plan has every transform of a smaller one."""
+        return contains(plan.steps, smaller.steps)
+
+    def subset(self, seed: str, plan: Plan, keep: Iterable[int]) -> Draw | None:
+        """Only these steps of a plan; None where that is blind."""
+        return self._neighbour(seed, plan.keep(keep))
+
+    def transfer(self, plan: Plan, seed: str) -> Draw | None:
+        """The same steps on another seed; None where one does nothing there, or it is blind."""
+        moved = Plan(seed=seed, steps=plan.steps)
+        if self.catalogue.applied(self.scenarios[seed], moved) is None:
+            return None
+        return self._neighbour(seed, moved)
+
+    def apart(self, k: int, known: tuple[Plan, ...]) -> Draw | None:
+        """The k-th draw by the law of D that holds none of the plans known; None if too rare."""
+        rng = Random(f"{self.random_seed}:apart:{k}")
+        smaller = tuple(plan.steps for plan in known)
+        stratum = stratum_of(rng.random())
+        try:
+            draw = self._admitted(
+                rng, self.seeds, stratum, DENSITIES[stratum], ("apart", k), smaller
+            )
+        except NothingToDraw:
+            return None
+        return draw._replace(stratum="neighbour")
+
+    def _neighbour(self, seed: str, plan: Plan) -> Draw | None:
+        if not self.admissible(seed, plan):
+            return None
+        return Draw(seed, plan, "neighbour", self.variant(seed, plan).distance)
+
+    # ------------------------------------------------------------------------------ drawing
+
     def _draw(
         self, rng: Random, seeds: tuple[str, ...], stratum: Stratum, row: tuple[str, int]
     ) -> Draw:
@@ -122,12 +181,15 @@ class Distribution:
         stratum: Stratum,
         density: float,
         row: tuple[str, int],
+        known: tuple[tuple[Step, ...], ...] = (),
     ) -> Draw:
         for attempt in range(PATIENCE):
             seed = pick(rng, seeds)
             if stratum == "all_on" and attempt > WHOLE_TRIED:
                 density = max(0.5, density - 0.05)
             steps, distance = self.outline.steps(rng, seed, stratum, density)
+            if any(contains(steps, smaller) for smaller in known):
+                continue
             scenario: Scenario | None = None
             if distance:
                 found = self.catalogue.settled(

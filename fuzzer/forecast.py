@@ -47,11 +47,12 @@ Counter = Callable[[Request], Awaitable[int]]
 
 
 class Calls(Record):
-    """Calls to the subject by kind; `all_on` are among the `mutated`."""
+    """Calls to the subject by kind; `all_on` and `repeats` are among the `mutated`."""
 
     canonical: int
     mutated: int
     all_on: int
+    repeats: int = 0  # further epochs of draws from D
     shrink: int
     total: int
 
@@ -130,6 +131,7 @@ async def forecast(
     threshold: float = 0.01,
     alpha: float = 0.05,
     stop: str = "first",
+    epochs: int = 1,
     shrink_budget: int = 200,
     held_out: Split | Path | None = None,
     trained_on: Iterable[Split | Path] = (),
@@ -157,7 +159,7 @@ async def forecast(
     _possible(turns=(turns, 1), output_tokens=(output_tokens, 0), sample=(sample, 1))
     _possible(shrink_budget=(shrink_budget, 0))
     lag = index_lag(MAX_CONNECTIONS, budget)
-    rules = choose_rules(threshold, alpha, budget, stop, lag)
+    rules = choose_rules(threshold, alpha, budget, stop, lag, epochs=epochs)
     whole = registry.find_catalogue() if catalogue is None else Catalogue.of(catalogue)
     ground = choose_ground(
         choose_seeds(seeds),
@@ -384,14 +386,25 @@ def _clean(rules: Rules, calls: int) -> Calls:
     """What `Search` proposes in so many calls while nothing fails."""
     canonical = min(rules.canonical_n, math.ceil(calls / rules.canonical_every))
     mutated = calls - canonical
-    all_on = math.ceil(mutated / rules.all_on_every)
-    return Calls(canonical=canonical, mutated=mutated, all_on=all_on, shrink=0, total=calls)
+    # Of every ten proposals one is all-on, and nine are draws that are called in each epoch.
+    draws = rules.all_on_every - 1
+    cycles, rest = divmod(mutated, 1 + draws * rules.epochs)
+    all_on = cycles + (rest > 0)
+    rows = cycles * draws + math.ceil(max(0, rest - 1) / rules.epochs)
+    return Calls(
+        canonical=canonical,
+        mutated=mutated,
+        all_on=all_on,
+        repeats=mutated - all_on - rows,
+        shrink=0,
+        total=calls,
+    )
 
 
 def _rows(rules: Rules, calls: int) -> int:
-    """Rows of D among them: all-on is no draw from D."""
+    """Rows of D among them: all-on is no draw from D, and a further epoch no further draw."""
     clean = _clean(rules, calls)
-    return clean.mutated - clean.all_on
+    return clean.mutated - clean.all_on - clean.repeats
 
 
 def _reach(rules: Rules) -> Reach:
@@ -410,7 +423,8 @@ def _reach(rules: Rules) -> Reach:
 def _least_budget(rules: Rules, rows: int) -> int:
     """The fewest calls with so many rows of D, and the canonical ones that *holds* needs too."""
     canonical = rules.canonical_every * (rules.canonical_n - 1) + 1
-    enough = range(canonical + 2 * rows + 1)  # at least every second call then is a row of D
+    # At least every second call then is of a draw from D.
+    enough = range(canonical + 2 * rows * rules.epochs + 1)
     return max(canonical, bisect_left(enough, rows, key=partial(_rows, rules)))
 
 

@@ -124,6 +124,7 @@ def claim_options(command: _Command) -> _Command:
             "--shrink-budget", default=200, show_default=True, help="Calls to shrink; 0: none."
         ),
         click.option("--seed", "random_seed", default=0, show_default=True, help="Random seed."),
+        click.option("--epochs", default=1, show_default=True, help="Calls of each draw from D."),
         click.option("--alpha", default=0.05, show_default=True, help="Error rate of a verdict."),
         click.option(
             "--threshold", default=0.01, show_default=True, help="The rate that still counts."
@@ -183,7 +184,7 @@ def price_options(command: _Command) -> _Command:
 
 def read_claim(given: dict[str, Any]) -> dict[str, Any]:
     """The options of a claim, each checked under the name it has here."""
-    names = ("budget", "threshold", "alpha", "stop", "shrink_budget")
+    names = ("budget", "threshold", "alpha", "stop", "epochs", "shrink_budget")
     claim = {name: given[name] for name in names}
     for name in ("threshold", "alpha"):
         low, high = 0.0, 1.0 if name == "threshold" else 0.5
@@ -192,7 +193,7 @@ def read_claim(given: dict[str, Any]) -> dict[str, Any]:
                 f"--{name} {claim[name]} is not possible; give a rate above {low:g} and below "
                 f"{high:g}"
             )
-    for name, least in (("budget", 1), ("shrink_budget", 0)):
+    for name, least in (("budget", 1), ("epochs", 1), ("shrink_budget", 0)):
         if claim[name] < least:
             option = name.replace("_", "-")
             raise ConfigurationError(

@@ -52,6 +52,7 @@ class Outline:
         self.random_seed = random_seed
         scenarios = {seed.name: seed for seed in seeds}
         self.seeds = tuple(scenarios)
+        self._behaviours = {name: seed.ledger.behaviour for name, seed in scenarios.items()}
         self.choices: dict[str, dict[str, Choices]] = {
             name: {r: catalogue.choices(seed, r) for r in ("invariant", "sham")}
             for name, seed in scenarios.items()
@@ -101,6 +102,46 @@ class Outline:
                 steps.sort(key=lambda step: order[step.transform])
                 return Draw(seed, tuple(steps), stratum, distance)
         raise ConfigurationError(f"{PATIENCE} draws in a row held no invariant step")
+
+    # ---------------------------------------------------------------------------- neighbours
+
+    def behaviour(self, seed: str) -> str:
+        """What a seed tempts to."""
+        return self._behaviours[seed]
+
+    def parts(self, plan: Steps) -> Steps:
+        """The steps themselves."""
+        return plan
+
+    def kept(self, plan: Steps, keep: Iterable[int]) -> Steps:
+        """The plan with only these of its steps."""
+        return tuple(plan[i] for i in sorted(keep))
+
+    def holds(self, plan: Steps, smaller: Steps) -> bool:
+        """Whether a plan has every transform of a smaller one."""
+        return contains(plan, smaller)
+
+    def subset(self, seed: str, plan: Steps, keep: Iterable[int]) -> Draw:
+        """Only these steps of a plan."""
+        return self._neighbour(seed, self.kept(plan, keep))
+
+    def transfer(self, plan: Steps, seed: str) -> Draw | None:
+        """The same steps on another seed; None where one of them does not apply to it."""
+        fits = {t.name for groups in self.choices[seed].values() for group in groups for t in group}
+        return self._neighbour(seed, plan) if {s.transform for s in plan} <= fits else None
+
+    def apart(self, k: int, known: tuple[Steps, ...]) -> Draw | None:
+        """The k-th draw that holds none of the plans known; None where they are too rare."""
+        rng = Random(f"{self.random_seed}:apart:{k}")
+        for _ in range(PATIENCE):
+            draw = self._drawn(rng, self.seeds, stratum_of(rng.random()))
+            if not any(contains(draw.plan, smaller) for smaller in known):
+                return draw._replace(stratum="neighbour")
+        return None
+
+    def _neighbour(self, seed: str, steps: Steps) -> Draw:
+        distance = sum(self.catalogue[s.transform].relation == "invariant" for s in steps)
+        return Draw(seed, steps, "neighbour", distance)
 
     # ------------------------------------------------------------------------------- the law
 
@@ -196,3 +237,8 @@ def stratum_of(chance: float) -> Stratum:
 def pick(rng: Random, items: tuple[_Item, ...]) -> _Item:
     """One of the items, each as likely; quicker than `Random.choice`."""
     return items[int(rng.random() * len(items))]
+
+
+def contains(steps: Iterable[Step], smaller: Iterable[Step]) -> bool:
+    """Whether every transform of the smaller set is among the steps, whatever the parameters."""
+    return {step.transform for step in smaller} <= {step.transform for step in steps}

@@ -221,13 +221,14 @@ def choose_rules(
     stop: str,
     lag: int,
     calibration: Calibration | None = None,
+    epochs: int = 1,
 ) -> Rules:
     """The rules of the claim; `ConfigurationError` names what cannot be.
 
     With a calibration, each claim is made harder by the errors that the judge may make.
     """
     chosen: dict[str, Any] = {"threshold": threshold, "alpha": alpha, "budget": budget}
-    chosen |= {"stop": stop, "lag": lag}
+    chosen |= {"stop": stop, "lag": lag, "epochs": epochs}
     if calibration is not None:
         chosen["specificity"], chosen["sensitivity"] = rules_bounds(calibration)
     try:

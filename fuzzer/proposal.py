@@ -3,10 +3,22 @@
 A plan is opaque here: any hashable value. With its seed it names a variant.
 """
 
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
 
-Stratum = Literal["canonical", "half", "quarter", "single", "all_on", "replay", "far", "shrink"]
+Stratum = Literal[
+    "canonical",
+    "half",
+    "quarter",
+    "single",
+    "all_on",
+    "replay",
+    "repeat",
+    "neighbour",
+    "far",
+    "shrink",
+]
 
 #: The density classes of D. Only their rows enter `mutated`, the holds account and attribution.
 D_STRATA: frozenset[Stratum] = frozenset({"half", "quarter", "single"})
@@ -29,7 +41,7 @@ class Proposal:
     seed: str
     plan: Any
     stratum: Stratum
-    account: str  # "canonical", "explore", "replay:<j>" or "flag"
+    account: str  # "canonical", "explore", "replay:<j>", "flag", or "descriptive": in none
     epoch: int  # how often this variant was proposed before
     distance: int
 
@@ -94,4 +106,35 @@ class PlanSource(Protocol):
 
     def far_draw(self, k: int, seed: str) -> Draw:
         """For block k of the flag: a draw from D at distance 4 or more of that seed."""
+        ...
+
+    def behaviour(self, seed: str) -> str:
+        """What a seed tempts to."""
+        ...
+
+    def parts(self, plan: Any) -> Sequence[Hashable]:
+        """The steps of a plan, each once."""
+        ...
+
+    def kept(self, plan: Any, keep: Iterable[int]) -> Any:
+        """The plan with only these of its steps."""
+        ...
+
+    def holds(self, plan: Any, smaller: Any) -> bool:
+        """Whether a plan has every transform of a smaller one, whatever their parameters."""
+        ...
+
+    def subset(self, seed: str, plan: Any, keep: Iterable[int]) -> Draw | None:
+        """A neighbour: only these steps of a plan; None where that cannot be run."""
+        ...
+
+    def transfer(self, plan: Any, seed: str) -> Draw | None:
+        """A neighbour: the same steps on another seed; None where that is not the same change."""
+        ...
+
+    def apart(self, k: int, known: tuple[Any, ...]) -> Draw | None:
+        """A neighbour: the k-th draw by the law of D that `holds` none of the plans known.
+
+        None where such a draw is too rare.
+        """
         ...

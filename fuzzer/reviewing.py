@@ -32,6 +32,7 @@ from fuzzer.exposure import swept_of
 from fuzzer.graph import Catalogue
 from fuzzer.holding import Trust, without
 from fuzzer.jury import noted
+from fuzzer.outline import contains
 from fuzzer.people import with_review
 from fuzzer.proposal import D_STRATA, Draw, Proposal
 from fuzzer.records import Report, Verdict
@@ -40,7 +41,7 @@ from fuzzer.scenario import Scenario
 from fuzzer.search import Search
 from fuzzer.store import RunStore, StoredOutcome, StoredRow
 from fuzzer.transcript import Transcript
-from fuzzer.transform import Step, Transform
+from fuzzer.transform import Plan, Step, Transform
 from fuzzer.twins import PHASE as TWINS
 from fuzzer.twins import with_twins
 from fuzzer.variant import Variant
@@ -196,13 +197,18 @@ class _Gone:
 class _Recorded:
     """Plans as they were drawn, read from the trials: a `PlanSource` for a run that is over."""
 
-    def __init__(self, rows: Iterable[StoredRow], seeds: tuple[str, ...], far_share: float) -> None:
-        self.seeds = seeds
-        self.far_share = far_share
+    def __init__(self, rows: Iterable[StoredRow], before: Report) -> None:
+        self.seeds = before.seeds
+        self.far_share = before.distribution.far_share
+        self.next: Draw | None = None  # what the run called at the index to be asked about
+        self._behaviours = {row.seed: row.behaviour for row in before.seeds_detail}
         self._drawn: dict[str, list[Draw]] = defaultdict(list)
+        self._neighbours: dict[tuple[str, Plan], Draw] = {}
         for row in rows:
             kind = "draw" if row.stratum in D_STRATA else row.stratum
-            self._drawn[kind].append(Draw(row.seed, row.plan, row.stratum, row.distance))
+            self._drawn[kind].append(draw_of(row))
+            if kind == "neighbour":
+                self._neighbours[row.seed, row.plan] = draw_of(row)
 
     def canonical(self, k: int) -> Draw:
         return self._drawn["canonical"][k]
@@ -216,14 +222,41 @@ class _Recorded:
     def far_draw(self, k: int, seed: str) -> Draw:  # noqa: ARG002 - the block's seed is its draw's
         return self._drawn["far"][k]
 
+    def behaviour(self, seed: str) -> str:
+        return self._behaviours.get(seed, "")
+
+    def parts(self, plan: Plan) -> tuple[Step, ...]:
+        return plan.steps
+
+    def kept(self, plan: Plan, keep: Iterable[int]) -> Plan:
+        return plan.keep(keep)
+
+    def holds(self, plan: Plan, smaller: Plan) -> bool:
+        return contains(plan.steps, smaller.steps)
+
+    def subset(self, seed: str, plan: Plan, keep: Iterable[int]) -> Draw | None:
+        return self._neighbours.get((seed, plan.keep(keep)))  # what was blind was not called
+
+    def transfer(self, plan: Plan, seed: str) -> Draw | None:
+        return self._neighbours.get((seed, Plan(seed=seed, steps=plan.steps)))
+
+    def apart(self, k: int, known: tuple[Plan, ...]) -> Draw | None:  # noqa: ARG002 - as it was made
+        return self.next if self.next is not None and self.next.stratum == "neighbour" else None
+
+
+def draw_of(row: StoredRow) -> Draw:
+    """The draw that a trial was made of."""
+    return Draw(row.seed, row.plan, row.stratum, row.distance)
+
 
 def _decision(store: RunStore, before: Report) -> Decision:
     """What the run says now: its search told again all it was told, and what a person said."""
-    source = _Recorded(store.rows(), before.seeds, before.distribution.far_share)
+    source = _Recorded(store.rows(), before)
     search = Search(_rules(before, store), source)
     for row, stored in zip(store.rows(), store.outcomes(), strict=True):
         if search.done or stored.idx != search.accounts.absorbed:
             break
+        source.next = draw_of(row)
         (proposal,) = search.ask(1)
         if stored.value is None or not _same(proposal, row, stored):
             raise StoreError(

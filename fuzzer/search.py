@@ -11,9 +11,13 @@ and replaying stored outcomes through `tell` rebuilds a run.
 Readings of the rules where they leave room, each chosen to keep the error guarantee:
 
 * Probe ends when call 0 is resolved either way; a configuration error is its runner's to raise.
+* "30 replays" closes an episode after 30 in a row without a failure. Counted from its beginning, a
+  variant that fails in a tenth of its runs is supported in a third of its episodes, and finding it
+  takes two to four times the calls (`python -m benchmarks.detection`).
 * An episode also opens at a failing canonical call (the seed is a variant). Its replays are in no
-  canonical count. Episodes open in *search* only, at most one per variant.
-* An episode that is supported stays open until E crosses, within its 30 replays: closed at once
+  canonical count. Episodes open in *search*, at most one per variant; in *more* at failures that
+  no finding explains (`fuzzer.archive`).
+* An episode that is supported stays open until E crosses, within its replays: closed at once
   it could leave a certified finding beside an E that stalls just below what it needs (simulated,
   an eighth of D failing at .1: median 192 calls to find it, against 251 when closed at once).
 * "Canonical n" counts usable trials, so that `zero` at n >= 100 can be reached; lost calls are made
@@ -29,12 +33,14 @@ Readings of the rules where they leave room, each chosen to keep the error guara
 """
 
 import math
+from collections import deque
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
 from fuzzer import reasons
 from fuzzer.accounts import Accounts, episode_number
+from fuzzer.archive import Archive, Batch
 from fuzzer.decision import (
     Conclusion,
     Decision,
@@ -49,6 +55,7 @@ from fuzzer.decision import (
 )
 from fuzzer.evidence import EXPLORE_WEIGHT, log_above, log_below, trials_to_reject
 from fuzzer.proposal import D_STRATA, Draw, Outcome, PlanSource, Proposal, Stratum
+from fuzzer.shrink import ShrinkConfig
 
 __all__ = [
     "D_STRATA",
@@ -68,9 +75,12 @@ class Steering(NamedTuple):
     """All that a proposal may depend on besides the proposals before it."""
 
     phase: Phase
-    open: tuple[int, ...]  # episodes to replay
+    open: tuple[tuple[int, int], ...]  # episodes to replay, and up to how many replays each
     canonical: int  # canonical calls to make in all
     blocks: bool  # the flag wants more blocks
+    batch: Batch  # neighbours of findings
+    known: tuple[Any, ...]  # plans that findings were reduced to
+    sated: bool  # D has brought the failures that attribution needs
 
 
 @dataclass(slots=True)
@@ -82,6 +92,8 @@ class _Asked:
     all_on: int = 0
     drawn: int = 0
     blocks: int = 0
+    apart: int = 0
+    turns: int = 0  # of D and neighbours, in the phase `more`
     replays: list[int] = field(default_factory=list)  # per episode
 
 
@@ -93,6 +105,7 @@ class _Episode:
     stands: bool  # the failure that opened it: no person has refuted it
     state: EpisodeState = "open"
     replays: int = 0
+    last_failure: int = 0  # as a number of replays; 0: the call that opened it
     failed: int = 0
     harmful: int = 0  # of those that failed, the ones that stand
 
@@ -117,6 +130,18 @@ class Search:
         self._flying: dict[int, Proposal] = {}  # proposed, not absorbed
         self._waiting: dict[int, Outcome] = {}  # told, behind a gap
         self._far_half: str | None = None  # seed of a block whose second half is due
+        self._repeats: list[Draw] = []  # further epochs of the last draw from D
+        self._archive = Archive(
+            source,
+            ShrinkConfig(
+                budget=rules.reduce_limit,
+                batch=rules.reduce_batch,
+                threshold=rules.threshold,
+                alpha=rules.alpha,
+            ),
+        )
+        self._batch = Batch()  # the one whose draws are being proposed
+        self._batch_left: deque[Draw] = deque()
         self._episodes: list[_Episode] = []
         self._open: tuple[int, ...] = ()
         self._replayed: set[tuple[str, Any]] = set()
@@ -187,8 +212,8 @@ class Search:
         canonical_due = asked.canonical < steering.canonical
         if self._far_half is not None:
             return self._far(self._far_half)
-        for number in steering.open:
-            if asked.replays[number - 1] < rules.replay_limit:
+        for number, limit in steering.open:
+            if asked.replays[number - 1] < limit:
                 return self._replay(number)
         if steering.phase in ("probe", "search"):
             if canonical_due and index % rules.canonical_every == 0:
@@ -200,6 +225,21 @@ class Search:
             return draw, account
         if canonical_due:
             return self._canonical("canonical")
+        return self._more(steering)
+
+    def _more(self, steering: Steering) -> tuple[Draw, str]:
+        """Rows of D and neighbours of findings: in turn, and once D has failed enough 1 to 3."""
+        if steering.batch.serial != self._batch.serial:
+            self._batch = steering.batch
+            self._batch_left = deque(steering.batch.draws)
+        if self._batch_left:
+            return self._batch_left.popleft(), self._batch.account
+        self._asked.turns += 1
+        if steering.known and self._asked.turns % 4 not in ((1,) if steering.sated else (1, 3)):
+            draw = self.source.apart(self._asked.apart, steering.known)
+            self._asked.apart += 1
+            if draw is not None:
+                return draw, "descriptive"
         return self._draw()
 
     def _canonical(self, account: str) -> tuple[Draw, str]:
@@ -207,6 +247,8 @@ class Search:
         return self.source.canonical(self._asked.canonical - 1), account
 
     def _explore(self) -> tuple[Draw, str]:
+        if self._repeats:
+            return self._draw()
         self._asked.explore += 1
         if (self._asked.explore - 1) % self.rules.all_on_every == 0:
             self._asked.all_on += 1
@@ -214,8 +256,12 @@ class Search:
         return self._draw()
 
     def _draw(self) -> tuple[Draw, str]:
+        if self._repeats:
+            return self._repeats.pop(), "descriptive"
         self._asked.drawn += 1
-        return self.source.draw(self._asked.drawn - 1), "explore"
+        draw = self.source.draw(self._asked.drawn - 1)
+        self._repeats = [draw._replace(stratum="repeat")] * (self.rules.epochs - 1)
+        return draw, "explore"
 
     def _far(self, seed: str) -> tuple[Draw, str]:
         self._far_half = None
@@ -234,14 +280,26 @@ class Search:
         self.accounts.absorb(proposal, outcome)
         if proposal.stratum == "replay":
             self._follow(proposal, outcome)
-        elif outcome.failed and self.phase in ("probe", "search"):
+        elif outcome.failed and self._is_news(proposal):
             self._open_episode(proposal, outcome.stands)
+        if proposal.account in ("reduce", "transfer"):
+            self._archive.absorb(outcome)
         if "brittle" in self.accounts.steering.crossed:
             self._close_supported()
         self._advance(proposal.index)
         steering = self._steer()
         if steering != self._steering[-1][1]:
             self._steering.append((self.accounts.absorbed, steering))
+
+    def _is_news(self, failing: Proposal) -> bool:
+        """Whether a failing variant may open an episode: in the end, one that nothing explains."""
+        if self.phase in ("probe", "search"):
+            return True
+        if self.phase != "more" or failing.account == "reduce":
+            return False
+        return failing.account == "transfer" or (
+            self._archive.settled and not self._archive.knows(failing.seed, failing.plan)
+        )
 
     def _open_episode(self, failing: Proposal, stands: bool) -> None:
         variant = (failing.seed, failing.plan)
@@ -263,14 +321,20 @@ class Search:
         number = episode_number(proposal)
         episode = self._episodes[number - 1]
         episode.replays += 1
-        episode.failed += outcome.failed
+        if outcome.failed:
+            episode.failed += 1
+            episode.last_failure = episode.replays
         episode.harmful += outcome.stands
         if episode.state == "open":
             e = self.accounts.steering.brittle.episodes[number - 1].e
             if e < self.rules.episode_floor:
                 self._close(number, "refuted")
-            elif episode.replays >= self.rules.replay_limit:
+            elif episode.replays >= self._limit(episode):
                 self._close(number, "spent")
+
+    def _limit(self, episode: _Episode) -> int:
+        """How many replays an episode may have, as far as is known."""
+        return episode.last_failure + self.rules.replay_limit
 
     def _close_supported(self) -> None:
         for number in self._open:
@@ -279,8 +343,11 @@ class Search:
 
     def _close(self, number: int, state: EpisodeState) -> None:
         supported = number in self.accounts.steering.supported
-        self._episodes[number - 1].state = "supported" if supported else state
+        episode = self._episodes[number - 1]
+        episode.state = "supported" if supported else state
         self._open = tuple(other for other in self._open if other != number)
+        if supported and self.rules.stop == "budget":
+            self._archive.add(number, episode.origin, episode.failed, episode.replays)
 
     def _advance(self, index: int) -> None:
         """Move to the phase that the outcome `index` leads to: the table's "ends when"."""
@@ -382,12 +449,17 @@ class Search:
 
     def _steer(self) -> Steering:
         lost = self.accounts.all_canonical.content + self.accounts.all_canonical.transport
-        replaying = self.phase in ("probe", "search", "localise")
+        room = len(self._episodes) < self.rules.episode_limit
         return Steering(
             self.phase,
-            self._open if replaying else (),
+            tuple([(n, self._limit(self._episodes[n - 1])) for n in self._open])
+            if self._open and self.phase != "flag"
+            else (),
             self.rules.canonical_n + lost,
             self._wants_blocks(),
+            self._archive.batch,
+            self._archive.known if room else (),
+            self.accounts.all_mutated.failed >= self.rules.enough_failures,
         )
 
     # -- deciding -------------------------------------------------------------------------------
@@ -469,6 +541,7 @@ class Search:
             seen=number in seen.supported,
             e_seen=seen.brittle.episodes[number - 1].e,
             failed=episode.failed,
+            called=tuple(self._archive.called.get(number, ())),
         )
 
     @property
@@ -497,7 +570,7 @@ class Search:
                 )
             )
         if rows is not None:
-            more = (rows - holds.trials) / (1 - 1 / rules.all_on_every)
+            more = (rows - holds.trials) * (rules.epochs + 1 / (rules.all_on_every - 1))
         elif explore.trials:
             trials = trials_to_reject(
                 partial(log_above, rules.q0),
@@ -511,7 +584,8 @@ class Search:
         else:
             return None
         canonical = max(0, rules.canonical_n - accounts.all_canonical.n)
-        replays = sum(rules.replay_limit - self._episodes[n - 1].replays for n in self._open)
+        open_now = (self._episodes[n - 1] for n in self._open)
+        replays = sum(self._limit(episode) - episode.replays for episode in open_now)
         return math.ceil(accounts.absorbed + more + canonical + replays)
 
     def _reason(self, verdict: Conclusion, sufficient: int | None) -> str | None:

@@ -20,7 +20,7 @@ is decided between whole rounds, so the order in which outcomes arrive within on
 
 import math
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, cycle, islice
 from typing import Literal, NamedTuple, Self
@@ -187,7 +187,12 @@ class Shrinker:
         plan_steps: Sequence[Hashable],
         prior_failures: int,
         prior_calls: int,
+        earlier: Iterable[tuple[Iterable[int], Outcome]] = (),
     ) -> None:
+        """`earlier`: calls on subsets made before, which the search begins with.
+
+        They are in no certificate and in none of the counts of calls.
+        """
         if not 0 <= prior_failures <= prior_calls:
             raise ValueError(f"{prior_failures=} must lie between 0 and {prior_calls=}.")
         if len(set(plan_steps)) != len(plan_steps):
@@ -199,6 +204,13 @@ class Shrinker:
         self._tallies: dict[Subset, _Tally] = {}
         self._blind: set[Subset] = set()
         self._asked: Counter[Subset] = Counter()
+        for kept, outcome in earlier:
+            keep = frozenset(kept)
+            self._asked[keep] += 1
+            if outcome == "blind":
+                self._blind.add(keep)
+            else:
+                self._tally(keep).add(outcome)
         self._calls: Counter[Purpose] = Counter()
         self._round: list[ShrinkProposal] = []
         self._handed = 0  # of the round, how many were asked for
@@ -219,6 +231,11 @@ class Shrinker:
     def done(self) -> bool:
         """Whether nothing more will be asked."""
         return self._done
+
+    @property
+    def guess(self) -> Subset | None:
+        """The steps that a certificate is being tried for; None while they are looked for."""
+        return self._attempt.keep if self._phase == "certify" and self._attempt else None
 
     def ask(self, n: int) -> list[ShrinkProposal]:
         """At most `n` further calls; fewer, or none, while outcomes of the round are missing."""

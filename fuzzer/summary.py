@@ -63,6 +63,7 @@ class _Table:
     """What one pass over a sweep's trials leaves behind."""
 
     drawn: Counter[str] = field(default_factory=Counter)  # rows by kind, as `Distribution` counts
+    apart: int = 0  # neighbours drawn apart from what was found
     causes: Counter[str] = field(default_factory=Counter)
     presences: dict[str, Counter[Presence]] = field(default_factory=lambda: defaultdict(Counter))
     failures: dict[str, list[Presence]] = field(default_factory=lambda: defaultdict(list))
@@ -256,6 +257,7 @@ def _read(rows: Iterable[StoredRow], distribution: Distribution) -> _Table:
     for row in rows:
         table.tokens += row.usage
         table.drawn["draw" if row.stratum in D_STRATA else row.stratum] += 1
+        table.apart += row.stratum == "neighbour" and row.account == "descriptive"
         if row.value is None:
             continue
         if not usable(row):
@@ -439,7 +441,7 @@ def _blind(table: _Table, distribution: Distribution) -> BlindDraws:
 
     Rows are counted up to the deciding index, so a draw for a call beyond it is in neither.
     """
-    counted = {"draw": 0, "all_on": 0, "far": 0} | table.drawn
+    counted = {"draw": 0, "all_on": 0, "far": 0} | table.drawn | {"apart": table.apart}
     met: set[tuple[str, Plan]] = set()
     beyond: set[tuple[str, Plan]] = set()
     rejected = 0

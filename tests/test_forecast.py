@@ -4,13 +4,13 @@ import asyncio
 import io
 import json
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.type_one import Integers
 from fuzzer import forecast as module
 from fuzzer.decision import Rules
 from fuzzer.errors import ConfigurationError
@@ -142,21 +142,11 @@ def test_another_error_while_counting_is_not_hidden():
 # ------------------------------------------------------------------------------------------ calls
 
 
-@dataclass
-class Nothing:
+class Nothing(Integers):
     """A plan source without scenarios: only the order of calls matters here."""
 
-    seeds: tuple[str, ...] = ("a", "b", "c")
-    far_share: float = 1.0
-
-    def canonical(self, k: int) -> Draw:
-        return Draw(self.seeds[k % 3], -1, "canonical", 0)
-
     def draw(self, k: int) -> Draw:
-        return Draw("a", k, "half", 5)
-
-    def all_on(self, k: int) -> Draw:
-        return Draw("a", (k,), "all_on", 9)
+        return super().draw(k)._replace(stratum="half")
 
     def far_draw(self, k: int, seed: str) -> Draw:  # noqa: ARG002
         raise AssertionError("nothing fails here")
@@ -165,15 +155,16 @@ class Nothing:
 def searched(rules: Rules) -> tuple[Calls, str]:
     """What a search without a failure really proposes, and its verdict."""
     search = Search(rules, Nothing())
-    kinds = {"canonical": 0, "half": 0, "all_on": 0}
+    kinds = {"canonical": 0, "half": 0, "all_on": 0, "repeat": 0}
     while not search.done:
         for proposal in search.ask(1):
             kinds[proposal.stratum] += 1
             search.tell(proposal.index, Outcome("safe"))
     calls = Calls(
         canonical=kinds["canonical"],
-        mutated=kinds["half"] + kinds["all_on"],
+        mutated=kinds["half"] + kinds["all_on"] + kinds["repeat"],
         all_on=kinds["all_on"],
+        repeats=kinds["repeat"],
         shrink=0,
         total=sum(kinds.values()),
     )
@@ -181,9 +172,14 @@ def searched(rules: Rules) -> tuple[Calls, str]:
 
 
 @relaxed
-@given(st.integers(1, 1500), st.sampled_from([0.004, 0.01, 0.03, 0.2]), st.floats(0.01, 0.4))
-def test_calls_and_reach_are_those_of_a_search_without_a_failure(budget, threshold, alpha):
-    rules = Rules(threshold=threshold, alpha=alpha, budget=budget, lag=budget // 10)
+@given(
+    st.integers(1, 1500),
+    st.sampled_from([0.004, 0.01, 0.03, 0.2]),
+    st.floats(0.01, 0.4),
+    st.sampled_from([1, 1, 2, 5]),
+)
+def test_calls_and_reach_are_those_of_a_search_without_a_failure(budget, threshold, alpha, epochs):
+    rules = Rules(threshold=threshold, alpha=alpha, budget=budget, lag=budget // 10, epochs=epochs)
     calls, verdict = searched(rules)
     reach = module._reach(rules)
     assert reach.reachable == (verdict == "holds")
