@@ -107,7 +107,7 @@ def test_no_order_of_the_steps_matters(made, draws):
 
 def test_fixed_causes_have_one_to_four_needs_and_a_rate_worth_finding(made):
     fixed = [cause for world in made for cause in world.causes if isinstance(cause, Cause)]
-    assert {len(cause.needs) for cause in fixed} >= {1, 2, 3}
+    assert {len(cause.needs) for cause in fixed} >= {1, 2, 3}  # a few in a hundred have 4
     assert all(1 <= len(cause.needs) <= 4 and 0.1 <= cause.rate <= 1 for cause in fixed)
 
 

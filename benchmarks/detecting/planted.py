@@ -114,6 +114,8 @@ CHARACTERS: tuple[tuple[str, ...], ...] = (
 )
 
 _DOSES = ("count", "total", "depth", "years", "turns")  # parameters of which more is more
+#: Parameters that a reader would notice the value of; half of all properties are of these.
+_NOTED = ("locale", "script", "language", "style", "kind", "format", "channel", "dates", "layout")
 _FEW, _SOME = range(2, 9), range(20, 41)  # sizes of pools: one of about 4, one of about 30
 _BANDS = ((0.1, 0.2), (0.25, 0.5), (0.6, 1.0))  # rates of disjoint causes, one from each
 
@@ -223,11 +225,12 @@ class _Bench:
 
     def world(self, index: int, kind: Kind, random_seed: int) -> World:
         """The first world of this kind, of those drawn for this place, that D can find."""
-        pairs = tuple(combinations(self.traits, 2))
+        pairs = list(combinations(self.traits, 2))
+        Random(f"{random_seed}:pairs").shuffle(pairs)
+        pair = pairs[index // (len(self.traits) + 1) % len(pairs)]  # each in turn, rare or not
+        traits = pair if kind == MIXED else (kind,)
         for redrawn in range(_PATIENCE):
             rng = Random(f"{random_seed}:{index}:{redrawn}")
-            pair = rng.choice(pairs)
-            traits = pair if kind == MIXED else (kind,)
             causes = _Hand(self, rng, frozenset(traits)).causes()
             background = rng.choice((0.0, round(rng.uniform(0.0001, 0.002), 5)))
             chance = self.chance(causes)
@@ -421,7 +424,8 @@ class _Hand:
     def property(self) -> Option | None:
         """A parameter that says what the step is like: a locale, a style, a length."""
         fields = [(n, param) for n in self.free(wide=True) for param in self.telling(n)]
-        found = self.some(fields)
+        noted = [known for known in fields if known[1] in _NOTED]
+        found = self.some(noted if noted and self.rng.random() < 1 / 2 else fields)
         if found is None:
             return None
         name, param = found
