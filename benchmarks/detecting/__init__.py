@@ -1,0 +1,1 @@
+"""The tables of `benchmarks.detection`, one module a topic."""
