@@ -18,7 +18,7 @@ import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from fuzzer.decision import Rules
@@ -161,6 +161,13 @@ class _Space:
             for group in (outline.catalogue.groups[outline.catalogue[n].group] for n in names)
         )
 
+    @cached_property
+    def applies(self) -> "tuple[np.ndarray, ...]":
+        """By seed: which transforms apply to it, as booleans."""
+        import numpy as np
+
+        return tuple(np.array([seed in homes for homes in self.homes]) for seed, _ in self.groups)
+
     def steps(self, numbers: Sequence[int], rng: random.Random) -> Steps:
         """A uniform value for each of these transforms."""
         chance, pools = rng.random, self.pools
@@ -260,9 +267,6 @@ class _Thompson:
         self._failures = [1] * len(space.pools)  # a
         self._raised = np.zeros(0, dtype=np.intp)  # transform of each term but the first
         self._above = np.zeros(0)  # and what its rate exceeds b by
-        self._applies = [
-            np.array([seed in homes for homes in space.homes]) for seed, _ in space.groups
-        ]
         self._block, self._row = np.zeros((0, len(space.pools))), 0
         self._numbers: list[int] = []
 
@@ -271,7 +275,7 @@ class _Thompson:
         at = int(chance() * len(every))
         seed, groups = every[at]
         sampled = self._sampled()
-        sampled *= self._applies[at]
+        sampled *= self._space.applies[at]
         numbers = []
         for _ in range(1 + int(chance() * min(LONGEST, len(groups)))):
             best = int(sampled.argmax())
