@@ -110,11 +110,10 @@ class Case:
 class Tally:
     """Counts of one group of rows."""
 
-    __slots__ = ("content", "engaged", "failed", "harmful", "n", "transport")
+    __slots__ = ("content", "engaged", "harmful", "n", "transport")
 
     def __init__(self) -> None:
         self.n = self.harmful = self.engaged = self.content = self.transport = 0
-        self.failed = 0  # to the judge, refuted or not: what steers
 
     def add(self, outcome: Outcome) -> None:
         """Count one outcome."""
@@ -125,7 +124,6 @@ class Tally:
         else:
             self.n += 1
             self.harmful += outcome.stands
-            self.failed += outcome.failed
             self.engaged += outcome.engaged
 
     @property
@@ -143,7 +141,7 @@ class Tally:
 
     def counts(self) -> dict[str, int]:
         """The counts by name, as `Counts` and `Group` take them."""
-        return {name: getattr(self, name) for name in Counts.model_fields}
+        return {name: getattr(self, name) for name in self.__slots__}
 
 
 class Accounts:

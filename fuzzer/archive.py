@@ -2,10 +2,10 @@
 
 Each supported finding is first *reduced*: subsets of its plan are called, by the bisection of
 `fuzzer.shrink`, until the steps that matter are known well enough to steer by (nothing is claimed
-of them here; a certificate takes fresh calls). What it was reduced to is then tried once on a seed
-of every other behaviour, and from then on draws are made *apart* from it: plans without those
-transforms, whose failures have another cause. A failing variant that holds a known minimum on the
-same behaviour is no news: the archive has one place for the two together.
+of them here; a certificate takes fresh calls). From then on draws are made *apart* from it: plans
+without those transforms, whose failures have another cause. Where these have brought nothing for a
+while, what is known is tried once on a seed of every other behaviour. A failing variant that holds
+a known minimum on the same behaviour is no news: the archive has one place for the two together.
 
 The idea is that of MAP-Elites (Mouret and Clune 2015, arXiv:1504.04909): keep one example of each
 kind, and look near what is there for kinds that are not. Rows made here are chosen by outcomes, so
@@ -20,6 +20,8 @@ from fuzzer.decision import Called
 from fuzzer.proposal import Draw, Outcome, PlanSource, Proposal
 from fuzzer.shrink import Outcome as Told
 from fuzzer.shrink import ShrinkConfig, Shrinker, ShrinkProposal
+
+DRY = 24  # draws apart from what is known without a failure, until that is tried elsewhere
 
 
 class Batch(NamedTuple):
@@ -60,6 +62,8 @@ class Archive:
         self._queue: deque[_Reduction] = deque()
         self._wanted: deque[ShrinkProposal] = deque()  # of the batch, while it reduces
         self._missing = 0  # outcomes of the batch
+        self._elsewhere: deque[Minimum] = deque()  # to be tried on other behaviours
+        self._dry = 0
         self.batch = Batch()
         self.minima: list[Minimum] = []
         self.known: tuple[Any, ...] = ()  # the plans of the minima, each once; the seed's left out
@@ -97,14 +101,27 @@ class Archive:
         if not self._missing:
             self._next()
 
+    @property
+    def dry(self) -> bool:
+        """The last draws apart from what is known brought no failure."""
+        return self._dry >= DRY
+
+    def drawn_apart(self, failed: bool) -> None:
+        """What came of a draw apart from all that was known when it was made."""
+        self._dry = 0 if failed else self._dry + 1
+        if self.dry and not self._missing:
+            self._next()
+
     def _next(self) -> None:
         """The next batch, if there is anything to call."""
         draws: list[Draw] = []
         account = "reduce"
         while self._queue and not draws:
-            draws, account = self._reduce(self._queue[0]), "reduce"
+            draws = self._reduce(self._queue[0])
             if not draws:
-                draws, account = self._reduced(self._queue.popleft()), "transfer"
+                self._enter(self._queue.popleft())
+        while self._elsewhere and not draws and self.dry:
+            draws, account = self._transfer(self._elsewhere.popleft()), "transfer"
         self._missing = len(draws)
         if draws:
             self.batch = Batch(self.batch.serial + 1, account, tuple(draws))
@@ -122,20 +139,24 @@ class Archive:
                     self._wanted.append(asked)
         return draws
 
-    def _reduced(self, found: _Reduction) -> list[Draw]:
-        """Enter what was found; calls that try it on one seed of every other behaviour."""
+    def _enter(self, found: _Reduction) -> None:
+        """Enter what a finding was reduced to."""
         self.called[found.number] = found.called
         seed, plan = found.origin.seed, found.origin.plan
         if found.shrinker.guess is not None:
             plan = self._source.kept(plan, found.shrinker.guess)
         self.minima.append(Minimum(seed, plan))
+        self._elsewhere.append(Minimum(seed, plan))
         if self._source.parts(plan) and plan not in self.known:
             self.known += (plan,)
+
+    def _transfer(self, known: Minimum) -> list[Draw]:
+        """Calls that try a minimum on one seed of every other behaviour."""
         draws: list[Draw] = []
         for other in self._source.seeds:
-            if self.knows(other, plan):
+            if self.knows(other, known.plan):
                 continue
-            if (draw := self._source.transfer(plan, other)) is not None:
-                self.minima.append(Minimum(other, plan))  # its place is taken, whatever comes of it
+            if (draw := self._source.transfer(known.plan, other)) is not None:
+                self.minima.append(Minimum(other, known.plan))  # its place is taken
                 draws.append(draw)
         return draws

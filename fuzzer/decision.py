@@ -71,7 +71,6 @@ class Rules(Frozen):
     early_calls: int = 50  # if nothing usable and engaged came of the first so many, stop
     reduce_limit: int = 100  # calls that reduce one finding, in the phase `more`
     reduce_batch: int = 4  # of them at a time
-    enough_failures: int = 32  # of rows of D: attribution needs no more
     look_rows: int = 100  # D rows that must be answered before the shares are looked at
 
     # Recorded, not adjustable: a run kept with other constants is another claim.

@@ -80,7 +80,7 @@ class Steering(NamedTuple):
     blocks: bool  # the flag wants more blocks
     batch: Batch  # neighbours of findings
     known: tuple[Any, ...]  # plans that findings were reduced to
-    sated: bool  # D has brought the failures that attribution needs
+    dry: bool  # draws apart from these have brought no failure for a while
 
 
 @dataclass(slots=True)
@@ -228,14 +228,14 @@ class Search:
         return self._more(steering)
 
     def _more(self, steering: Steering) -> tuple[Draw, str]:
-        """Rows of D and neighbours of findings: in turn, and once D has failed enough 1 to 3."""
+        """Rows of D and neighbours of findings: in turn while these bring news, else 3 to 1."""
         if steering.batch.serial != self._batch.serial:
             self._batch = steering.batch
             self._batch_left = deque(steering.batch.draws)
         if self._batch_left:
             return self._batch_left.popleft(), self._batch.account
         self._asked.turns += 1
-        if steering.known and self._asked.turns % 4 not in ((1,) if steering.sated else (1, 3)):
+        if steering.known and self._asked.turns % (4 if steering.dry else 2) == 0:
             draw = self.source.apart(self._asked.apart, steering.known)
             self._asked.apart += 1
             if draw is not None:
@@ -284,6 +284,8 @@ class Search:
             self._open_episode(proposal, outcome.stands)
         if proposal.account in ("reduce", "transfer"):
             self._archive.absorb(outcome)
+        elif proposal.stratum == "neighbour":
+            self._archive.drawn_apart(outcome.failed)
         if "brittle" in self.accounts.steering.crossed:
             self._close_supported()
         self._advance(proposal.index)
@@ -459,7 +461,7 @@ class Search:
             self._wants_blocks(),
             self._archive.batch,
             self._archive.known if room else (),
-            self.accounts.all_mutated.failed >= self.rules.enough_failures,
+            self._archive.dry,
         )
 
     # -- deciding -------------------------------------------------------------------------------

@@ -803,7 +803,7 @@ def test_a_safe_subject_before_a_poor_judge_is_not_brittle_once_a_person_has_loo
 
 def test_what_was_refuted_holds_where_enough_of_d_was_seen():
     """The search spent its budget after a brittle verdict that a person took away."""
-    made = run(cries_wolf(0.1), stop="budget", budget=1000)
+    made = run(cries_wolf(0.1), stop="budget", budget=2000)
     assert made.decision.verdict == "holds"
     assert (made.decision.exit_code, made.decision.refuted) == (0, made.search.accounts.failures)
     assert made.decision.holds_index < made.decision.deciding_index

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from random import Random
+from typing import Any
 
 from fuzzer import registry
 from fuzzer.graph import Catalogue
@@ -14,7 +15,7 @@ from fuzzer.transform import Step, Transform
 
 BACKGROUND = 0.001
 Steps = tuple[Step, ...]
-Rate = Callable[[str, Steps], float]
+Rate = Callable[[str, Any], float]  # of a seed and a plan
 
 
 @dataclass(frozen=True)
