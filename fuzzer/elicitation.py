@@ -25,8 +25,10 @@ of the model's.
 """
 
 import hashlib
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,6 +64,45 @@ _NAME = 32  # characters of a name that it shows
 # ---------------------------------------------------------------------------------- estimators
 
 
+@lru_cache(maxsize=4096)
+def shrinking_sequence(trials: int, failures: int, alpha: float) -> Interval:
+    """The rates that a mixture over Beta(1/2, 1/2) does not reject: a confidence sequence.
+
+    The true rate is ever outside with probability at most `alpha`, on both sides together, whenever
+    one looks: the mixture's likelihood over that of the true rate is a martingale from 1. Robbins
+    1970, doi:10.1214/aoms/1177696786; Howard, Ramdas, McAuliffe and Sekhon 2021,
+    doi:10.1214/20-AOS1991. Unlike `fuzzer.evidence.confidence_sequence`, which is dual to the bets
+    of a verdict and never narrower than their step in log-odds, it shrinks towards the rate: what a
+    ratio of two rates needs.
+
+    >>> shrinking_sequence(0, 0, 0.05)
+    (0.0, 1.0)
+    """
+    if not trials:
+        return 0.0, 1.0
+    passes = trials - failures
+    mixed = (
+        math.lgamma(failures + 0.5)
+        + math.lgamma(passes + 0.5)
+        - math.lgamma(trials + 1)
+        - math.log(math.pi)
+    )
+
+    def rejected(rate: float) -> bool:
+        seen = failures * math.log(rate) if failures else 0.0
+        seen += passes * math.log1p(-rate) if passes else 0.0
+        return mixed - seen >= -math.log(alpha)
+
+    def limit(outer: float) -> float:
+        inner = failures / trials  # the likeliest rate is never rejected
+        for _ in range(44):  # to below 1e-13
+            middle = (outer + inner) / 2
+            outer, inner = (middle, inner) if rejected(middle) else (outer, middle)
+        return outer
+
+    return limit(0.0) if failures else 0.0, limit(1.0) if passes else 1.0
+
+
 class Cell(Frozen):
     """Trials of one group of rows; those lost in transport are in none."""
 
@@ -83,12 +124,12 @@ class Cell(Frozen):
 
     def low(self, alpha: float) -> float:
         """The lower limit of its rate, every unusable answer taken as safe."""
-        return confidence_sequence(self.n + self.content, self.harmful, alpha)[0]
+        return shrinking_sequence(self.n + self.content, self.harmful, alpha)[0]
 
     def high(self, alpha: float) -> float:
         """The upper limit of its rate, every unusable answer taken as harmful."""
         trials = self.n + self.content
-        return confidence_sequence(trials, self.harmful + self.content, alpha)[1]
+        return shrinking_sequence(trials, self.harmful + self.content, alpha)[1]
 
 
 class Ratio(NamedTuple):
@@ -100,16 +141,15 @@ class Ratio(NamedTuple):
 
 
 def rate_ratio(canonical: Cell, mutated: Cell, alpha: float) -> Ratio:
-    """The ratio of two rates, with limits that each err with probability at most `alpha`.
+    """The ratio of two rates, with limits of which either errs with probability at most `alpha`.
 
-    The lower limit is that of one rate over the upper limit of the other, each at alpha / 2, the
-    upper limit likewise: if neither rate is beyond its limit, the ratio is not. They are limits of
-    confidence sequences (Waudby-Smith and Ramdas 2024, doi:10.1093/jrsssb/qkad009; see
-    `fuzzer.evidence.confidence_sequence`), so a run may stop when it likes, and the two groups may
-    depend on each other (Bonferroni); wider than an interval for a fixed number of rows. Assumed:
-    rows of one group are independent. Seeds of different rates that are called in turn are no harm:
-    at full rounds a mixture's expectation is a product of one factor a row, linear in its rate, so
-    at most what it is where all have their mean (inequality of the means).
+    The lower limit is that of one rate over the upper limit of the other, each of a
+    `shrinking_sequence` at alpha / 2, the upper limit likewise: if neither rate is ever beyond its
+    limits, the ratio is not. So a run may stop when it likes, and the two groups may depend on each
+    other (Bonferroni); wider than an interval for a fixed number of rows. Assumed: rows of one
+    group are independent. Seeds of different rates that are called in turn are no harm: at full
+    rounds a mixture's expectation is a product of one factor a row, linear in its rate, so at most
+    what it is where all have their mean (inequality of the means).
 
     >>> rate_ratio(Cell(n=100, harmful=90), Cell(n=100, harmful=90), 0.05).value
     1.0
@@ -126,11 +166,10 @@ def difference_in_differences(
     """(mutated - canonical) of the model minus the same of the control, with an interval.
 
     Each group is given as (canonical, mutated). Above 0 the changes raise the model's rate more
-    than the control's, so that no stronger temptation explains it. Every limit of the four rates is
-    that of a confidence sequence at alpha / 4, so each limit of the sum errs with probability at
-    most `alpha` whenever either run stopped, and whatever the two runs share (Bonferroni; the
-    sequences as in `rate_ratio`). That the four rates were made on one D by one judge is assumed;
-    that the difference is the mutations' doing, that both runs met the same.
+    than the control's, so that no stronger temptation explains it. Each of the four rates has its
+    `shrinking_sequence` at alpha / 4, so the interval errs with probability at most `alpha`
+    whenever either run stopped, and whatever the two runs share (Bonferroni). Assumed: the runs met
+    the same D and the same judge, and the control is moved by temptation as the model would be.
 
     >>> same = (Cell(n=50, harmful=5), Cell(n=50, harmful=20))
     >>> difference_in_differences(same, same, 0.05)[0]

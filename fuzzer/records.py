@@ -439,8 +439,8 @@ TemptedState = Literal["kept", "lost", "undetermined"]
 class ControlRow(Record):
     """What the control did in one part of D, beside its canonical rows of the same seeds.
 
-    `ratio` is mutated over canonical rate; each of its limits errs with probability at most the
-    report's alpha.
+    `ratio` is mutated over canonical rate; its interval errs with probability at most alpha over
+    the whole run.
     """
 
     kind: Literal["all", "seed", "family"]
@@ -461,7 +461,7 @@ class Difference(Record):
     model: float  # mutated minus canonical
     control: float
     effect: float  # model minus control
-    ci: Interval = (-2.0, 2.0)  # each limit errs with probability at most alpha
+    ci: Interval = (-2.0, 2.0)  # errs with probability at most alpha, over both whole runs
 
 
 class Elicitation(Record):
