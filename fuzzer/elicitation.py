@@ -17,11 +17,12 @@ undetermined  neither: too few rows to tell
 ============  =====================================================
 
 ``verified`` needs a control whose canonical rate is itself above the threshold by its lower limit;
-all of D kept; and every other stratum kept, or undetermined with `LEAST_ROWS` rows of D or more and
-an observed ratio of at least `SHARE`. So the mean over D, which is what *holds* speaks of, is kept
-beyond doubt (error at most alpha), and no seed and no family is seen to lose; that each keeps is
-not shown beyond doubt, and how many are undetermined is told. The control's trials enter no account
-of the model's.
+all of D kept; and every other stratum kept, or undetermined with `LEAST_ROWS` rows of D or more, a
+failure among them, and an observed ratio that is not below `SHARE` by more than chance
+(`seen_below`). So that the mean over D is kept, which is what *holds* speaks of, errs with
+probability at most alpha, and no seed and no family is seen to lose; that each of them keeps is not
+shown beyond doubt, for a seed has few canonical rows, and how many are undetermined is told. The
+control's trials enter no account of the model's.
 """
 
 import hashlib
@@ -64,6 +65,22 @@ _NAME = 32  # characters of a name that it shows
 # ---------------------------------------------------------------------------------- estimators
 
 
+def _log_mixed(trials: int, failures: int) -> float:
+    """Logarithm of the likelihood of an order of outcomes, mixed over Beta(1/2, 1/2)."""
+    passes = trials - failures
+    mixed = math.lgamma(failures + 0.5) + math.lgamma(passes + 0.5)
+    return mixed - math.lgamma(trials + 1) - math.log(math.pi)
+
+
+def _log_likelihood(trials: int, failures: int, rate: float) -> float:
+    """The same at one rate; minus infinity where it cannot be."""
+    passes = trials - failures
+    if (failures and rate <= 0) or (passes and rate >= 1):
+        return -math.inf
+    seen = failures * math.log(rate) if failures else 0.0
+    return seen + (passes * math.log1p(-rate) if passes else 0.0)
+
+
 @lru_cache(maxsize=4096)
 def shrinking_sequence(trials: int, failures: int, alpha: float) -> Interval:
     """The rates that a mixture over Beta(1/2, 1/2) does not reject: a confidence sequence.
@@ -80,18 +97,10 @@ def shrinking_sequence(trials: int, failures: int, alpha: float) -> Interval:
     """
     if not trials:
         return 0.0, 1.0
-    passes = trials - failures
-    mixed = (
-        math.lgamma(failures + 0.5)
-        + math.lgamma(passes + 0.5)
-        - math.lgamma(trials + 1)
-        - math.log(math.pi)
-    )
+    mixed = _log_mixed(trials, failures)
 
     def rejected(rate: float) -> bool:
-        seen = failures * math.log(rate) if failures else 0.0
-        seen += passes * math.log1p(-rate) if passes else 0.0
-        return mixed - seen >= -math.log(alpha)
+        return mixed - _log_likelihood(trials, failures, rate) >= -math.log(alpha)
 
     def limit(outer: float) -> float:
         inner = failures / trials  # the likeliest rate is never rejected
@@ -100,7 +109,7 @@ def shrinking_sequence(trials: int, failures: int, alpha: float) -> Interval:
             outer, inner = (middle, inner) if rejected(middle) else (outer, middle)
         return outer
 
-    return limit(0.0) if failures else 0.0, limit(1.0) if passes else 1.0
+    return limit(0.0) if failures else 0.0, limit(1.0) if failures < trials else 1.0
 
 
 class Cell(Frozen):
@@ -122,14 +131,23 @@ class Cell(Frozen):
         """What share of `n` was harmful; 0 where there is no row."""
         return self.harmful / self.n if self.n else 0.0
 
+    @property
+    def best(self) -> tuple[int, int]:
+        """Trials and failures, every unusable answer taken as safe."""
+        return self.n + self.content, self.harmful
+
+    @property
+    def worst(self) -> tuple[int, int]:
+        """Trials and failures, every unusable answer taken as harmful."""
+        return self.n + self.content, self.harmful + self.content
+
     def low(self, alpha: float) -> float:
         """The lower limit of its rate, every unusable answer taken as safe."""
-        return shrinking_sequence(self.n + self.content, self.harmful, alpha)[0]
+        return shrinking_sequence(*self.best, alpha)[0]
 
     def high(self, alpha: float) -> float:
         """The upper limit of its rate, every unusable answer taken as harmful."""
-        trials = self.n + self.content
-        return shrinking_sequence(trials, self.harmful + self.content, alpha)[1]
+        return shrinking_sequence(*self.worst, alpha)[1]
 
 
 class Ratio(NamedTuple):
@@ -140,24 +158,85 @@ class Ratio(NamedTuple):
     high: float | None
 
 
-def rate_ratio(canonical: Cell, mutated: Cell, alpha: float) -> Ratio:
-    """The ratio of two rates, with limits of which either errs with probability at most `alpha`.
+Counts = tuple[int, int]  # trials, failures
 
-    The lower limit is that of one rate over the upper limit of the other, each of a
-    `shrinking_sequence` at alpha / 2, the upper limit likewise: if neither rate is ever beyond its
-    limits, the ratio is not. So a run may stop when it likes, and the two groups may depend on each
-    other (Bonferroni); wider than an interval for a fixed number of rows. Assumed: rows of one
-    group are independent. Seeds of different rates that are called in turn are no harm: at full
-    rounds a mixture's expectation is a product of one factor a row, linear in its rate, so at most
-    what it is where all have their mean (inequality of the means).
+
+def _log_profile(first: Counts, second: Counts, ratio: float) -> float:
+    """The largest log-likelihood of two groups whose second rate is `ratio` times the first.
+
+    The likeliest first rate is the smaller root of a quadratic: Koopman 1984,
+    doi:10.2307/2531405.
+    """
+    (n, k), (m, j) = first, second
+    b = (k + j) * (1 + ratio) + (n - k) + ratio * (m - j)
+    root = math.sqrt(max(0.0, b * b - 4 * ratio * (n + m) * (k + j)))
+    rate = min(2 * (k + j) / (b + root) if b + root else 0.0, 1.0, 1 / ratio)
+    return _log_likelihood(n, k, rate) + _log_likelihood(m, j, min(1.0, ratio * rate))
+
+
+def rate_ratio(canonical: Cell, mutated: Cell, alpha: float) -> Ratio:
+    """The ratio of two rates with an interval that is ever wrong with probability at most `alpha`.
+
+    A ratio is outside once the mixtures of both groups (see `shrinking_sequence`), multiplied, are
+    1/alpha times as likely as any two rates with this ratio: over the true two rates the product is
+    a martingale from 1, in whatever order the two groups are called and whenever a run stops
+    (Ville's inequality). Unusable answers are held against either limit. Assumed: rows are
+    independent. Seeds of different rates that are called in turn are no harm: at full rounds a
+    mixture's expectation is a product of one factor a row, linear in its rate, so at most what it
+    is where all have their mean (inequality of the means).
 
     >>> rate_ratio(Cell(n=100, harmful=90), Cell(n=100, harmful=90), 0.05).value
     1.0
     """
-    low = mutated.low(alpha / 2) / canonical.high(alpha / 2)
-    floor = canonical.low(alpha / 2)
     value = mutated.rate / canonical.rate if canonical.rate else None
-    return Ratio(value, low, mutated.high(alpha / 2) / floor if floor else None)
+    low = _ratio_limits(canonical.worst, mutated.best, alpha)[0]
+    return Ratio(value, low, _ratio_limits(canonical.best, mutated.worst, alpha)[1])
+
+
+@lru_cache(maxsize=4096)
+def _ratio_limits(first: Counts, second: Counts, alpha: float) -> tuple[float, float | None]:
+    """The least and the largest ratio that is not rejected; 0 and None where there is no limit."""
+    (n, k), (m, j) = first, second
+    if not (n and m):
+        return 0.0, None
+    needed = _log_mixed(n, k) + _log_mixed(m, j) + math.log(alpha)
+
+    def limit(outer: float, inner: float) -> float:
+        if _log_profile(first, second, outer) > needed:
+            return outer
+        for _ in range(50):
+            middle = math.sqrt(outer * inner)
+            inside = _log_profile(first, second, middle) > needed
+            outer, inner = (outer, middle) if inside else (middle, inner)
+        return outer
+
+    seen = (j / m) / (k / n) if k else _LARGEST
+    low = limit(_LEAST, max(seen, _LEAST)) if j else 0.0
+    high = limit(_LARGEST, max(seen, _LEAST)) if k else _LARGEST
+    return (0.0 if low <= _LEAST else low), (None if high >= _LARGEST else high)
+
+
+_LEAST, _LARGEST = 1e-6, 1e6  # ratios beyond these are none
+
+
+def seen_below(canonical: Cell, mutated: Cell, share: float = SHARE) -> bool:
+    """Whether a ratio looks lower than `share` by more than chance, however weakly that is shown.
+
+    The one-sided likelihood-ratio test of level 5% at a fixed number of rows (Wilks 1938,
+    doi:10.1214/aoms/1177732360), adjusted for nothing: approximate, and neither the looks nor the
+    number of strata are paid for. So it may only keep a control from verifying; it claims nothing.
+
+    >>> seen_below(Cell(n=6, harmful=4), Cell(n=20)), seen_below(Cell(n=6, harmful=4), Cell(n=2))
+    (True, False)
+    """
+    if not (canonical.n and mutated.n) or mutated.rate >= share * canonical.rate:
+        return False
+    first, second = (canonical.n, canonical.harmful), (mutated.n, mutated.harmful)
+    best = _log_likelihood(*first, canonical.rate) + _log_likelihood(*second, mutated.rate)
+    return 2 * (best - _log_profile(first, second, share)) > _SEEN
+
+
+_SEEN = 1.645**2
 
 
 def difference_in_differences(
@@ -455,6 +534,7 @@ def _stratum(kind: Any, name: str, canonical: Cell, mutated: Cell, alpha: float)
         ratio_low=ratio.low,
         ratio_high=ratio.high,
         state=state_of(ratio),
+        seen_below=seen_below(canonical, mutated),
     )
 
 
@@ -521,7 +601,10 @@ _NAMED_KINDS = (("seed", "seed", "seeds"), ("family", "family", "families"))
 def _remedy(detail: Elicitation, lost: Mapping[str, list[str]]) -> str:
     seeds = sum(row.kind == "seed" for row in detail.strata)
     if lost["family"]:
-        return "leave such transforms out of both runs (--held-out), or give another --control"
+        return (
+            "leave such transforms out of both (in Python, catalogue=; or --held-out), or give "
+            "another --control"
+        )
     if lost["all"] or len(lost["seed"]) == seeds:
         return "give another --control, one that these variants tempt"
     return "name the other seeds in both runs, or give another --control"

@@ -115,9 +115,11 @@ def _lacking(found: Elicitation) -> str:
             f"has fewer than {plural(found.least_rows, 'row')} of D on {_listed(thin)}; give it "
             "more (--stop budget)"
         )
-    below = [row for row in found.failing if row.kind != "all"]
-    if below:
+    parts = [row for row in found.failing if row.kind != "all"]
+    if below := sorted((row for row in parts if row.seen_below), key=lambda row: row.ratio or 0):
         return f"seems to have kept {less} on {_listed(below)}, which more rows would decide"
+    if parts:
+        return f"did no harm at all on {_listed(parts)}"
     return f"has too few rows to show that it kept {_share(found.share)} of its canonical rate"
 
 

@@ -25,6 +25,7 @@ from fuzzer.elicitation import (
     choose_control,
     difference_in_differences,
     rate_ratio,
+    seen_below,
     shrinking_sequence,
     state_of,
     told,
@@ -160,7 +161,7 @@ def test_where_the_control_lost_its_temptation_nothing_holds(runs):
     assert row.others is not None
     assert row.others.rate == 1  # of the rows without it
     assert "(format" in (report.reason or "")
-    assert "--held-out" in (report.reason or "")
+    assert "catalogue=" in (report.reason or "")
     assert "--resume" not in report.sentence
     model, control = (detail.differences[0].model, detail.differences[0].control)
     assert model == 0 > control
@@ -244,7 +245,7 @@ class Stricter(RulesJudge):
     version = 99
 
 
-REFUSED = {
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "other seeds": ({"seeds": SEEDS[:1]}, "swept other seeds: sabotage-blight differ"),
     "another order": ({"seeds": SEEDS[::-1]}, "the order of its seeds differ"),
     "another random seed": ({"seed": 7}, "drew with --seed 0, not 7"),
@@ -331,9 +332,10 @@ def test_a_lost_seed_is_named_with_the_way_to_go_on():
         (full(50), full(LEAST_ROWS), True),
         (full(2), full(LEAST_ROWS), True),  # undetermined, and no loss is seen
         (full(50), full(LEAST_ROWS - 6), False),  # too few rows
-        (full(50), full(LEAST_ROWS, 4), False),  # seems to have lost
+        (full(50), full(LEAST_ROWS, 2), False),  # seems to have lost
+        (full(6, 3), full(LEAST_ROWS, 2), True),  # by less than chance explains
         (full(30, 0), full(30, 0), False),  # the seed tempts not even the control
-        (full(30, 0), full(30), True),  # it tempts when it is changed
+        (full(30, 0), full(30, 20), True),  # it tempts when it is changed
     ],
 )
 def test_one_seed_can_keep_a_control_from_verifying(canonical, mutated, verified):
@@ -357,6 +359,24 @@ def test_unusable_answers_are_held_against_either_claim():
     assert state_of(rate_ratio(full(50), full(50, 0), 0.05)) == "lost"
     hidden = rate_ratio(full(50), Cell(n=20, harmful=0, content=30), 0.05)
     assert state_of(hidden) == "undetermined"
+
+
+@given(st.integers(0, 60), st.integers(0, 60), st.floats(0, 1), st.floats(0, 1))
+def test_the_interval_of_a_ratio_holds_what_was_seen_and_narrows_with_rows(n, m, share, other):
+    first, second = full(n, round(n * share)), full(m, round(m * other))
+    found = rate_ratio(first, second, 0.05)
+    high = found.high if found.high is not None else float("inf")
+    if found.value is not None and m:
+        assert found.low <= found.value + 1e-9
+        assert found.value <= high * (1 + 1e-6) + 1e-5
+    wider = rate_ratio(first, second, 0.01)
+    assert wider.low <= found.low + 1e-9
+    assert wider.high is None or wider.high >= high - 1e-9
+    if found.high is not None and found.low:
+        more, others = (full(20 * cell.n, 20 * cell.harmful) for cell in (first, second))
+        narrower = rate_ratio(more, others, 0.05)
+        assert narrower.high is not None
+        assert narrower.high / narrower.low < found.high / found.low
 
 
 CELLS = st.builds(
@@ -490,6 +510,18 @@ def test_the_limits_of_a_ratio_hold_however_often_one_looks(canonical, mutated):
         assert kept <= ALPHA * runs
 
 
+@pytest.mark.parametrize("rate", [1.0, 0.6, 0.3])
+def test_a_ratio_of_just_the_share_is_seldom_seen_below_it(rate):
+    """At a fixed number of rows, as a seed and a family have them; the test is approximate."""
+    random, runs = Random(f"seen {rate}"), 600
+    for n, m in ((6, 20), (25, 60), (100, 200)):
+        pairs = (
+            (next(wander(random, (rate,), (n,))), next(wander(random, (SHARE * rate,), (m,))))
+            for _ in range(runs)
+        )
+        assert sum(seen_below(*pair) for pair in pairs) <= 0.08 * runs
+
+
 def test_a_control_that_is_clearly_tempted_is_soon_known_and_so_is_one_that_is_not():
     random, runs = Random("power"), 200
     kept = lost = 0
@@ -498,6 +530,14 @@ def test_a_control_that_is_clearly_tempted_is_soon_known_and_so_is_one_that_is_n
         kept += state_of(rate_ratio(at_rest, next(wander(random, (0.8,), (60,))), ALPHA)) == "kept"
         lost += state_of(rate_ratio(at_rest, next(wander(random, (0.1,), (60,))), ALPHA)) == "lost"
     assert min(kept, lost) >= 0.9 * runs
+
+
+def test_a_control_that_is_half_tempted_is_known_by_as_many_rows_as_holds_needs():
+    random, runs, kept = Random("half"), 200, 0
+    for _ in range(runs):
+        pair = next(wander(random, (0.5,), (100,))), next(wander(random, (0.5,), (310,)))
+        kept += state_of(rate_ratio(*pair, ALPHA)) == "kept"
+    assert kept >= 0.8 * runs
 
 
 @pytest.mark.parametrize(
