@@ -20,11 +20,12 @@ from fuzzer.calibration import Calibration
 from fuzzer.decision import Decision, Episode, Rules, index_lag
 from fuzzer.distribution import VERSION as DISTRIBUTION_VERSION
 from fuzzer.distribution import Distribution, NothingToDraw
+from fuzzer.elicitation import Control, choose_control, with_elicitation
 from fuzzer.errors import ConfigurationError
 from fuzzer.evaluate import Evaluator, held_used
-from fuzzer.exposure import Ground, choose_ground, with_exposure
+from fuzzer.exposure import choose_ground, with_exposure
 from fuzzer.graph import Catalogue
-from fuzzer.holding import Trust, hold, without
+from fuzzer.holding import TRUST, Trust, hold, without
 from fuzzer.judges import Held, Judge
 from fuzzer.jury import with_jury
 from fuzzer.limits import Limits
@@ -77,6 +78,7 @@ async def asweep(
     twins: int = 0,
     held_out: Split | Path | None = None,
     trained_on: Iterable[Split | Path] = (),
+    control: Path | str | None = None,
     max_connections: int | None = None,
     max_cost: float | None = None,
     max_tokens_total: int | None = None,
@@ -106,6 +108,10 @@ async def asweep(
 
     With `epochs` above 1 each draw from D is called so often: the calls after the first describe
     their variant (`fuzzer.comparison`, `fuzzer.deployment`) and enter no account and no rate.
+
+    `control` is the directory of a finished sweep of a susceptible model over the same D, made with
+    the same seeds, random seed and judge: what verifies that these variants still tempt, and
+    without which no seed or family that stopped tempting is noticed (`fuzzer.elicitation`).
 
     `max_cost` (dollars), `max_tokens_total` and `deadline` (seconds) end a run early: nothing more
     is launched, the report says so, and a resume goes on. `price` and `prices` are as `find_price`
@@ -144,25 +150,39 @@ async def asweep(
     lag = index_lag(connections, budget)
     rules = choose_rules(threshold, alpha, budget, stop, lag, calibration, epochs)
     directory = Path(out) if out is not None else default_directory(subject.name, started)
+    judged_by = _judged_by(judge, calibration)
+    against = None
+    if control is not None:
+        against = choose_control(
+            control,
+            known,
+            scenarios,
+            model=subject.name,
+            settings=settings,
+            judge=judged_by,
+            random_seed=seed,
+        )
     for one in models:
         _allow(one, connections)
     if models and not resume:
         RunStore.must_be_free(directory)  # before a judge is held to anything, which is paid for
     try:
         distribution, trust = await _held_to(
-            judge, known, scenarios, seed, directory if resume else None
+            judge, known, scenarios, seed, directory if resume else None, against
         )
     except BaseException:
         await _close(subject, judge)
         raise
 
-    judged_by = _judged_by(judge, calibration)
+    claimed = ground.claim | (against.claim if against else {})
     with _opened(
-        directory, rules, subject, judged_by, distribution, settings, ground, resume
+        directory, rules, subject, judged_by, distribution, settings, claimed, resume
     ) as store:
         rules = rules.model_copy(update={"lag": store.claim["rules"]["lag"]})
         search = Search(rules, distribution)
         ground.keep(store)
+        if against is not None:
+            against.keep(store)
         store.put(TRUST, trust.model_dump(mode="json"))
         store.put(CALIBRATION, calibration.model_dump(mode="json") if calibration else None)
         judging_now = {model.name for model in models}  # others may have judged it again since
@@ -251,10 +271,12 @@ async def _held_to(
     scenarios: tuple[Scenario, ...],
     random_seed: int,
     resumed: Path | None,
+    against: Control | None = None,
 ) -> tuple[Distribution, Trust]:
     """D, with what its judge can be trusted on: every seed and transform was held to the controls.
 
-    Raises `HoldfastError` when a seed cannot be judged even unchanged.
+    Raises `HoldfastError` when a seed cannot be judged even unchanged, and where a control run was
+    swept `against` another D: before anything is paid for, if its judge failed on the same.
     """
 
     def over(catalogue: Catalogue) -> Distribution:
@@ -269,6 +291,9 @@ async def _held_to(
         )
 
     distribution = over(known)
+    if against is not None:
+        left_out = against.trust.left_out
+        against.must_be_of(over(without(known, left_out)) if left_out else distribution)
     check_seeds(distribution)
     try_each_alone(distribution, judge)
     if not isinstance(judge, Held):
@@ -282,6 +307,8 @@ async def _held_to(
         trust = await hold(judge, distribution)
     if trust.left_out:
         distribution = over(without(known, trust.left_out))
+    if against is not None:
+        against.must_be_of(distribution)
     return distribution, trust
 
 
@@ -357,7 +384,6 @@ class Ending(Frozen):
 
 
 ENDING = "ending"  # its key in the store
-TRUST = "trust"  # the key of what the judge was held to before the run
 CALIBRATION = "calibration"  # the key of the calibration that the claim rests on
 
 
@@ -365,9 +391,9 @@ def publish(report: Report, store: RunStore) -> Report:
     """Write a report into its run, by every installed reporter; the report as they wrote it.
 
     Every report passes here, made by a sweep or again from its store: so what its run exposed is
-    told here, and *holds* taken back where it needs to be.
+    told here, and what its control shows, and *holds* taken back where it needs to be.
     """
-    report = with_exposure(report, store)
+    report = with_elicitation(with_exposure(report, store), store)
     for write in registry.find_reporters():
         told = summary.examples(report, store.rows, store.trial)
         report = write(report, store.directory, told)
@@ -388,7 +414,7 @@ def _opened(
     judged_by: dict[str, Any],
     distribution: Distribution,
     settings: dict[str, Any],
-    ground: Ground,
+    claimed: dict[str, Any],
     resume: bool,
 ) -> RunStore:
     """The run on disk. Its claim is everything but the budget, which a resume may raise."""
@@ -400,7 +426,7 @@ def _opened(
         "seeds": {s.name: s.content_hash for s in distribution.scenarios.values()},
         "distribution": {"version": DISTRIBUTION_VERSION, "hash": distribution.hash},
         "random_seed": distribution.random_seed,
-        **ground.claim,
+        **claimed,
     }
     if not resume:
         pools = {name: [step.params for step in pool] for name, pool in distribution.pools.items()}

@@ -117,6 +117,9 @@ def _warn_of_plugins() -> None:
 @click.option(
     "--twins", default=0, show_default=True, help="More calls, to benign twins: over-caution."
 )
+@click.option(
+    "--control", metavar="RUN", help="A sweep of a susceptible model over the same: what tempts."
+)
 @click.option("--calibration", metavar="FILE", help="Of the judge: claims then bear its errors.")
 @click.option("--trial-timeout", metavar="TIME", help="For one trial: 90s, 15m [15m].")
 @click.option("--max-connections", type=int, help="Calls in flight [10; with --batch: all].")
@@ -139,6 +142,7 @@ def sweep(
     deadline: str | None,
     trial_timeout: str | None,
     calibration: str | None,
+    control: str | None,
     price: str | None,
     prices: str | None,
     batch: bool,
@@ -178,6 +182,7 @@ def sweep(
             catalogue=catalogue,
             **claim,
             **read_exposure(given),
+            control=control,
             twins=twins,
             max_connections=max_connections,
             max_cost=max_cost,

@@ -19,6 +19,8 @@ from fuzzer.scenario import Frozen
 from fuzzer.transcript import Usage
 from fuzzer.transform import Plan
 
+TRUST = "trust"  # the key of what the judge was held to before the run
+
 
 class Trust(Frozen):
     """On what a judge fails, and the tokens it took to know, by model: part of a run's record."""

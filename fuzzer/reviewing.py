@@ -17,7 +17,6 @@ from fuzzer.calibration import Calibration
 from fuzzer.campaign import (
     CALIBRATION,
     ENDING,
-    TRUST,
     Ending,
     Minima,
     by_turns,
@@ -30,7 +29,7 @@ from fuzzer.errors import ConfigurationError, StoreError
 from fuzzer.evaluate import outcome_of, verdict_of
 from fuzzer.exposure import swept_of
 from fuzzer.graph import Catalogue
-from fuzzer.holding import Trust, without
+from fuzzer.holding import TRUST, Trust, without
 from fuzzer.jury import noted
 from fuzzer.outline import contains
 from fuzzer.people import with_review
@@ -48,7 +47,7 @@ from fuzzer.variant import Variant
 
 #: What no review can change, and nothing stored but the report itself still tells.
 _KEPT = (
-    *("elicitation", "blind", "blind_draws", "stopped", "price", "cost_usd", "after_stop"),
+    *("blind", "blind_draws", "stopped", "price", "cost_usd", "after_stop"),
     *("versions", "timing", "shrink_calls", "tokens", "judge", "distribution"),
 )
 

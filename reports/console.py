@@ -22,6 +22,7 @@ from rich.text import Text
 
 from fuzzer.records import Finding, Interval, Report, Status, TransformRow
 from reports import complete
+from reports.elicitation import control_sentences
 from reports.jury import judge_sentences
 from reports.sentence import (
     corrected_sentences,
@@ -214,6 +215,7 @@ def _screen(report: Report, run: str, width: int) -> list[RenderableType]:
         blocks: list[RenderableType] = [head, Text(), _rates(report)]
         blocks += [*(Text(said) for said in corrected_sentences(report)), flag]
         more = (*job_sentences(report), *judge_sentences(report), *review_sentences(report))
+        more += control_sentences(report)
         blocks += [Text(said) for said in more]
         blocks += notes[:told]
         blocks += _findings(report, findings)

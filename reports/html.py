@@ -15,11 +15,11 @@ from markupsafe import Markup
 from fuzzer.records import Blind, Interval, Report, TransformRow, Trial
 from fuzzer.transcript import Turn
 from reports import complete
+from reports.elicitation import control_table, elicitation_sentence
 from reports.jury import judge_sentences
 from reports.sentence import (
     MUCH_UNUSABLE,
     corrected_sentences,
-    elicitation_sentence,
     flag_sentence,
     job_sentences,
     review_sentences,
@@ -92,6 +92,7 @@ def render(report: Report, examples: Mapping[str, Trial] | None = None) -> str:
         sign={"holds": "✓", "brittle": "✗", "inconclusive": "?", "unusable": "∅"}[report.verdict],
         flag=flag_sentence(report),
         elicitation=elicitation_sentence(report),
+        control=control_table(report),
         jobs=(*corrected_sentences(report), *job_sentences(report)),
         judging=judge_sentences(report),
         reviews=review_sentences(report),

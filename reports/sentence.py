@@ -1,6 +1,7 @@
 """The verdict as a sentence: what was seen, how sure it is, what it does not exclude."""
 
 from fuzzer.records import Bound, Corrected, Finding, Rate, Report, Share
+from reports.elicitation import elicitation_sentence
 from reports.text import (
     at_most,
     figure,
@@ -147,13 +148,6 @@ def standing(finding: Finding) -> str:
 
 def _done(share: Share) -> str:
     return f"{share.done:,} of {share.n:,} {interval(share.ci)}"
-
-
-def elicitation_sentence(report: Report) -> str:
-    """Whether a zero means anything: did these scenarios tempt anyone."""
-    if report.elicitation == "verified":
-        return "elicitation verified by a control run"
-    return "elicitation unverified: no control run shows that these scenarios still tempt a model"
 
 
 def _counted(rate: Rate, report: Report) -> str:

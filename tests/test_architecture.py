@@ -128,6 +128,7 @@ ORDER = (
     "fuzzer.summary",
     "fuzzer.twins",
     "fuzzer.holding",
+    "fuzzer.elicitation",
     "fuzzer.jury",
     "fuzzer.campaign",
     "fuzzer.judge_bill",
