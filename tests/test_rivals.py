@@ -26,6 +26,7 @@ from benchmarks.detecting.rivals import (
     thompson,
     walks,
 )
+from benchmarks.type_one import Integers
 from fuzzer.outline import Outline
 from fuzzer.preparation import choose_pools, choose_seeds
 from fuzzer.proposal import Draw, Outcome
@@ -147,12 +148,10 @@ class Recorded:
 
 
 @dataclass(frozen=True)
-class Played:
+class Played(Integers):
     """A plan source that gives what a rival chose; every call is another variant."""
 
-    plans: list[tuple[str, Steps]]
-    seeds: tuple[str, ...]
-    far_share: float = 0.0
+    plans: tuple[tuple[str, Steps], ...] = ()
 
     def canonical(self, k: int) -> Draw:
         return Draw(self.seeds[0], k - 1, "canonical", 0)
@@ -183,7 +182,7 @@ def test_the_search_finds_at_the_same_call_given_the_same_plans_and_outcomes(pol
         rng = random.Random(f"{rate}/{number}")
         calls = calls_to_brittle(recording, conjunction(1, rate), outline, rng, cap=1500)
         rules = Rules(lag=0, budget=never, canonical_every=never, all_on_every=never)
-        search = Search(rules, Played(kept[0].plans, outline.seeds))
+        search = Search(rules, Played(outline.seeds, plans=tuple(kept[0].plans)))
         outcomes = [False, *kept[0].outcomes]  # the probe is canonical
         for failed in outcomes:
             assert search.accounts.calls_to_find is None

@@ -67,14 +67,15 @@ def calls_to_brittle(
     *,
     most: float = 1.0,
     rules: Rules = RULES,
-    in_a_row: bool = False,
+    in_a_row: bool = True,
 ) -> int | None:
     """Calls on mutated variants, replays included, until E reaches what it needs; None above `cap`.
 
     `most` is a rate that no plan exceeds. A rival that does not learn then need not draw every
     plan: a call fails when it comes up with chance `most` and then again with chance rate / `most`,
     so the calls before one that comes up are passes, and there is a geometric number of them.
-    `in_a_row` ends an episode after so many replays without a failure, not so many in all.
+    `in_a_row`, as the search does, ends an episode after so many replays without a failure; else
+    after so many in all.
 
     Raises:
         ValueError: `fails` gave a rate above `most`, or below 0.

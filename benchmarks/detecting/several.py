@@ -67,14 +67,18 @@ def _row(label: str, outline: Outline, k: int, p: float, count: int) -> str:
         shown += len(found)
         exact += sum(finding.minimal in planted for finding in found)
     told = []
-    for calls in (lambda f: f.paid, lambda f: f.to_find):
-        few, many = (Spread.of([f and calls(f) for f in found]) for found in (one, three))
+    for name in ("paid", "to_find"):
+        few, many = (Spread.of([_calls(f, name) for f in found]) for found in (one, three))
         told.append(f"{few} | {many} | {many.median / few.median:.2f}")
     return (
         f"| {label} | 3 of {k} | {p:g} | {' | '.join(told)} | "
         f"{share([f is not None for f in three])} | {shown / count:.1f} | "
         f"{exact / max(shown, 1):.0%} |"
     )
+
+
+def _calls(found: Found | None, name: str) -> int | None:
+    return None if found is None else int(getattr(found, name))
 
 
 def disjoint(outline: Outline, k: int, p: float, rng: Random) -> tuple[Cause, ...]:
