@@ -129,6 +129,7 @@ ORDER = (
     "fuzzer.holding",
     "fuzzer.jury",
     "fuzzer.campaign",
+    "fuzzer.power",
     "fuzzer.judge_bill",
     "fuzzer.forecast",
     "fuzzer.rejudge",
