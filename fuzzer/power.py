@@ -148,8 +148,8 @@ class Chances:
                 hit = sum(members for _, members in within) * density ** len(cause)
             else:  # exactly one choice
                 hit = sum(members / n for n, members in within) if len(cause) == 1 else 0.0
-            total += share * hit / self._kept[stratum]
-        return total
+            total += share * (hit / self._kept[stratum])
+        return total / sum(share for _, share, _ in CLASSES)  # 1 to the last bit, where it is
 
 
 # --------------------------------------------------------------------------------- simulated runs
@@ -418,9 +418,11 @@ def assumed_of_causes(random_seed: int) -> Iterator[str]:
         "the judge never errs, and every call is answered."
     )
     yield (
-        f"The real search and evidence on the draws of --seed {random_seed}, draws that do nothing "
-        "or are blind included; cause and outcomes anew in every simulated sweep. A model whose "
-        "failures need one value of many, or one seed, is found less often."
+        "What is found are sweeps that say brittle, by the real search and evidence on the draws "
+        f"of --seed {random_seed} (draws that do nothing or are blind included); cause and "
+        "outcomes anew in each, intervals exact at 95%. In a draw: the chance that one draw of D "
+        "holds the cause, on average; half within: the calls by which half were found. A model "
+        "that needs one value of many, or one seed, to fail is found less often."
     )
 
 
@@ -535,7 +537,10 @@ class _Budgets(NamedTuple):
     def why_none(self, power: float) -> str:
         """Why no budget does, in a sentence."""
         cell = self.cell(index_lag(self.connections, self.most), self.most)
-        wished = f"No budget up to {self.most:,} calls finds it with probability {power:g}"
+        wished = (
+            f"No budget up to {self.most:,} calls finds a {self.kind} that fails at {self.at:g} "
+            f"with probability {power:g}"
+        )
         if log_above(self.rules.q0, _MANY, self.at * _MANY) < 0:
             return (
                 f"{wished}: a variant that fails at {self.at:g} is too near {self.rules.q0:g}; "

@@ -36,7 +36,7 @@ def show(forecast: "Forecast", *, stream: TextIO | None = None) -> None:
         out.print(Text(f"Note: {line(note, 400)}", style="yellow"))
     out.print(Text("\nAssumed", style="bold"))
     for sentence in forecast.assumptions:
-        out.print(Padding(Text(line(sentence, 500)), (0, 0, 0, 2), expand=False))
+        out.print(Padding(Text(line(sentence, 600)), (0, 0, 0, 2), expand=False))
 
 
 def _head(forecast: "Forecast") -> str:
@@ -134,12 +134,11 @@ def _detection(detection: "Sequence[Detection]") -> Table:
 
 
 def _wish(wish: "Wish") -> str:
-    sought = f"To find a {wish.kind} that fails at {percent(wish.at)}"
     if wish.budget is None or wish.ci is None:
-        return f"\n{sought}: {line(wish.reason or '', 400)}"
+        return f"\n{line(wish.reason or '', 400)}"
     low, high = wish.ci
     until = f"more than {wish.most:,}" if high is None else f"{high:,}"
     return (
-        f"\n{sought} with probability {wish.power:g}: a budget of "
-        f"{plural(wish.budget, 'call')} [{low:,} to {until}]"
+        f"\nTo find a {wish.kind} that fails at {percent(wish.at)} with probability "
+        f"{wish.power:g}: a budget of {plural(wish.budget, 'call')} [{low:,} to {until}]"
     )
