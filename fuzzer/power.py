@@ -288,9 +288,9 @@ class _Run(NamedTuple):
 
 
 class Study:
-    """Simulated sweeps over one D, each kind and rate once; what was simulated before is read.
+    """Simulated sweeps over one D, so many of each kind; what was simulated before is read.
 
-    `rules` are those of the planned sweep; `cache` is a directory, None to keep nothing.
+    `cache` is a directory, made when something is kept; None keeps nothing.
     """
 
     def __init__(
