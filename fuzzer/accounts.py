@@ -18,6 +18,7 @@ canonical rows as well, which a refuted canonical failure would widen.
 """
 
 import math
+from functools import lru_cache, partial
 from typing import Literal, NamedTuple, Protocol
 
 from fuzzer.decision import Counts, Group, Rules
@@ -27,6 +28,8 @@ from fuzzer.evidence import (
     BrittleMixture,
     TwoSample,
     confidence_sequence,
+    log_below,
+    trials_to_reject,
 )
 from fuzzer.proposal import D_STRATA, Outcome, Proposal
 
@@ -177,6 +180,7 @@ class Accounts:
         self.block_failures = {seed: [0, 0] for seed in seeds}  # canonical, far
         self._canonical_half: Outcome | None = None
         self.log_needed_holds = math.log(rules.needed_holds)
+        self._least_rows = _least_rows(rules.holds_rate, rules.needed_holds)
 
     def open_episode(self) -> None:
         """Start the account of the next episode, under every reading."""
@@ -220,6 +224,9 @@ class Accounts:
             return
         failed, needed = _against(outcome), self.log_needed_holds
         self.holds.update(failed)
+        if self.holds.trials < self._least_rows:  # not even if nothing had failed
+            self.steering_holds.update(outcome.value != "safe")
+            return
         if self.held is None and not failed and self.holds.log_e >= needed:
             self.held = Crossing(index, self.holds.e)
         failed = outcome.value != "safe"
@@ -275,6 +282,13 @@ class Accounts:
             ci=confidence_sequence(total.n, total.harmful, self.rules.alpha),
             per_seed={seed: Counts(**tally.counts()) for seed, tally in per_seed.items()},
         )
+
+
+@lru_cache(maxsize=64)
+def _least_rows(rate: float, needed: float) -> float:
+    """Rows of D below which no record, however clean, can cross: most of a run needs no e-value."""
+    least = trials_to_reject(partial(log_below, rate), 0.0, needed, 0)
+    return math.inf if least is None else least
 
 
 def _against(outcome: Outcome) -> bool:

@@ -20,6 +20,7 @@ from fuzzer.judge_commands import calibrate
 from fuzzer.options import (
     above_zero,
     claim_options,
+    detection_options,
     exposure_options,
     json_option,
     judge_options,
@@ -27,6 +28,7 @@ from fuzzer.options import (
     plugin_option,
     price_options,
     read_claim,
+    read_detection,
     read_exposure,
     read_judge,
     read_seconds,
@@ -220,6 +222,7 @@ def sweep(
     "--turns", default=3, show_default=True, help="Generations a trial is assumed to take."
 )
 @click.option("--output-tokens", default=400, show_default=True, help="Assumed for a generation.")
+@detection_options
 @price_options
 @plugin_option
 @json_option
@@ -239,6 +242,8 @@ def plan(
     """Calls, tokens and dollars of a sweep, and what it could show, before anything is spent.
 
     Takes the options of the sweep. Tokens are counted by the provider where it can, else estimated.
+    What the budget would find is simulated, with planted causes; what was simulated is kept in your
+    cache directory.
     """
     import asyncio
 
@@ -265,6 +270,7 @@ def plan(
             prices=Path(prices) if prices else None,
             batch=batch,
             caching=getattr(subject, "caching", False),
+            **read_detection(given),
         )
     )
     if as_json:

@@ -21,6 +21,19 @@ from fuzzer.exposure import Ground, choose_ground, kept_in_words
 from fuzzer.graph import Catalogue
 from fuzzer.judge_bill import JudgeBill, judge_bill
 from fuzzer.judges import Held, Judge
+from fuzzer.power import (
+    WISH_REPLICATES,
+    Detection,
+    Kind,
+    Study,
+    Wish,
+    assumed_of_causes,
+    check_wish,
+    default_cache,
+    detections,
+    not_planted,
+    smallest_budget,
+)
 from fuzzer.preparation import (
     MAX_CONNECTIONS,
     check_seeds,
@@ -119,6 +132,8 @@ class Forecast(Record):
     notes: tuple[str, ...]  # sentences a reader must see, the most important first
     far_share: float = 0.0  # of D at distance 4 or more
     exposure: Exposure | None = None  # None: nothing is known of what the model was trained on
+    detection: tuple[Detection, ...] = ()  # of planted causes; empty: not asked for
+    wish: Wish | None = None  # the budget for a probability of detection; None: not asked for
 
 
 async def forecast(
@@ -143,6 +158,10 @@ async def forecast(
     batch: bool = False,
     caching: bool = False,
     sample: int = 40,
+    detection: bool = False,
+    detect: Kind | None = None,
+    at: float = 0.5,
+    power: float = 0.9,
 ) -> Forecast:
     """Calls, tokens, dollars and the reach of a sweep with these options; see `campaign.asweep`.
 
@@ -151,7 +170,9 @@ async def forecast(
     rendered and counted: by the subject's own ``count_tokens(request)`` where it has one that
     answers, else by their length. `caching`: the subject has its provider cache what a conversation
     repeats. `held_out` and `trained_on` are as the sweep takes them; a `seeds` of None is all that
-    is held out.
+    is held out. With `detection`, sweeps with planted causes are simulated: with what probability
+    the budget finds them (`fuzzer.power`); `detect` asks for the smallest budget that finds such a
+    cause, failing with probability `at`, with probability `power`.
 
     Raises:
         HoldfastError: what the user can mend, as the sweep itself would say it.
@@ -160,6 +181,8 @@ async def forecast(
     _possible(shrink_budget=(shrink_budget, 0))
     lag = index_lag(MAX_CONNECTIONS, budget)
     rules = choose_rules(threshold, alpha, budget, stop, lag, epochs=epochs)
+    if detect is not None:
+        check_wish(rules, at, power)
     whole = registry.find_catalogue() if catalogue is None else Catalogue.of(catalogue)
     ground = choose_ground(
         choose_seeds(seeds),
@@ -191,6 +214,12 @@ async def forecast(
         most=most.calls.total,
         prices={name: known for name in judges if (known := find_price(name, None, prices))},
     )
+    found = wish = None
+    if detection:
+        found = detections(Study(distribution.outline, cache=default_cache()), rules)
+    if detect is not None:
+        study = Study(distribution.outline, WISH_REPLICATES, default_cache())
+        wish = smallest_budget(study, rules, detect, at, power, connections=MAX_CONNECTIONS)
     return Forecast(
         model=subject.name,
         seeds=distribution.seeds,
@@ -213,13 +242,17 @@ async def forecast(
         assumptions=(
             *_assumptions(trial, by_provider, batch and price is not None),
             *(judging.assumptions if judging else ()),
+            *(assumed_of_causes(random_seed) if found or wish else ()),
         ),
         notes=(
             *_notes(subject.name, rules, reach, price, refusal),
             *_notes_on_ground(ground, distribution, rules),
+            *(not_planted(distribution.outline, rules) if found is not None else ()),
         ),
         far_share=distribution.far_share,
         exposure=ground.exposure,
+        detection=found or (),
+        wish=wish,
     )
 
 

@@ -182,6 +182,40 @@ def price_options(command: _Command) -> _Command:
     return command
 
 
+def detection_options(command: _Command) -> _Command:
+    """What a budget is to find, of planted causes."""
+    for option in (
+        click.option(
+            "--no-detection", is_flag=True, help="Do not simulate what the budget would find."
+        ),
+        click.option(
+            "--power", type=float, help="With --detect: with what probability to find it [0.9]."
+        ),
+        click.option(
+            "--at", type=float, help="With --detect: how often such a variant fails [0.5]."
+        ),
+        click.option(
+            "--detect",
+            type=click.Choice(["single", "pair", "triple"]),
+            help="Say the smallest budget that finds a cause of so many transforms.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def read_detection(given: dict[str, Any]) -> dict[str, Any]:
+    """What is to be simulated, and the cause a budget is wished for."""
+    wished = {name: given[name] for name in ("at", "power") if given[name] is not None}
+    if given["detect"] is None:
+        for name in wished:
+            raise ConfigurationError(
+                f"--{name} says nothing alone; say what to find: --detect single, pair or triple"
+            )
+        return {"detection": not given["no_detection"]}
+    return {"detection": not given["no_detection"], "detect": given["detect"], **wished}
+
+
 def read_claim(given: dict[str, Any]) -> dict[str, Any]:
     """The options of a claim, each checked under the name it has here."""
     names = ("budget", "threshold", "alpha", "stop", "epochs", "shrink_budget")

@@ -1,6 +1,7 @@
 """What `holdfast plan` shows on a terminal: the bill, what it buys, and what was assumed."""
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from rich.padding import Padding
@@ -8,11 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from reports.console import console
-from reports.text import at_most, line, money, percent, plural
+from reports.text import at_most, interval, line, money, percent, plural
 
 if TYPE_CHECKING:
     from fuzzer.forecast import Bill, Forecast
     from fuzzer.judge_bill import JudgeBill
+    from fuzzer.power import Detection, Wish
 
 
 def show(forecast: "Forecast", *, stream: TextIO | None = None) -> None:
@@ -25,11 +27,16 @@ def show(forecast: "Forecast", *, stream: TextIO | None = None) -> None:
     if forecast.judging is not None:
         out.print(Text(_judging(forecast.judging)))
     out.print(Text(_reach(forecast)))
+    if forecast.detection:
+        out.print(Text(_planted(forecast), style="bold"))
+        out.print(_detection(forecast.detection))
+    if forecast.wish is not None:
+        out.print(Text(_wish(forecast.wish)))
     for note in forecast.notes:
         out.print(Text(f"Note: {line(note, 400)}", style="yellow"))
     out.print(Text("\nAssumed", style="bold"))
     for sentence in forecast.assumptions:
-        out.print(Padding(Text(line(sentence, 400)), (0, 0, 0, 2), expand=False))
+        out.print(Padding(Text(line(sentence, 600)), (0, 0, 0, 2), expand=False))
 
 
 def _head(forecast: "Forecast") -> str:
@@ -98,3 +105,40 @@ def _reach(forecast: "Forecast") -> str:
         return f"{text}."
     threshold = percent(forecast.threshold)
     return f"{text}. Holds at {threshold} takes {reach.least_budget:,} calls without a failure."
+
+
+def _planted(forecast: "Forecast") -> str:
+    sweeps = forecast.detection[0].replicates
+    return (
+        f"\nFound within {plural(forecast.budget, 'call')}: planted causes, no model "
+        f"({sweeps:,} simulated sweeps each)"
+    )
+
+
+def _detection(detection: "Sequence[Detection]") -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    columns = ("cause", "fails at", "in a draw", "found", "half within", "ends in holds")
+    for column in columns:
+        left = column in ("cause", "found")
+        table.add_column(column, justify="left" if left else "right", no_wrap=True)
+    for row in detection:
+        table.add_row(
+            row.kind,
+            percent(row.at),
+            percent(row.chance),
+            f"{percent(row.probability)} {interval(row.ci)}",
+            "-" if row.median_calls is None else f"{row.median_calls:,}",
+            f"{row.held:,}",
+        )
+    return table
+
+
+def _wish(wish: "Wish") -> str:
+    if wish.budget is None or wish.ci is None:
+        return f"\n{line(wish.reason or '', 400)}"
+    low, high = wish.ci
+    until = f"more than {wish.most:,}" if high is None else f"{high:,}"
+    return (
+        f"\nTo find a {wish.kind} that fails at {percent(wish.at)} with probability "
+        f"{wish.power:g}: a budget of {plural(wish.budget, 'call')} [{low:,} to {until}]"
+    )

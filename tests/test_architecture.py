@@ -131,6 +131,7 @@ ORDER = (
     "fuzzer.elicitation",
     "fuzzer.jury",
     "fuzzer.campaign",
+    "fuzzer.power",
     "fuzzer.judge_bill",
     "fuzzer.forecast",
     "fuzzer.rejudge",

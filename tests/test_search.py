@@ -828,7 +828,7 @@ def test_a_failure_left_standing_keeps_its_episode_open():
     def subject(proposal: Proposal) -> Outcome:
         return UPHELD if proposal.account == "explore" and proposal.plan == 1 else wolf(proposal)
 
-    made = run(subject, stop="budget", budget=1400, lag=0, threshold=0.02)
+    made = run(subject, stop="budget", budget=2800, lag=0, threshold=0.02)
     accounts = made.search.accounts
     first = next(e for e in made.decision.episodes if e.plan == 1)
     assert made.outcomes[first.opened] is UPHELD
