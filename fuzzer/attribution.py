@@ -50,6 +50,7 @@ FIT_EVENTS = 2  # of the rarer kind for each column fitted
 FIT_SIZE = 12_000_000  # rows times columns squared: about a second
 FLIP_ALPHA = 0.05  # of the upper bound of a judge's flips
 _Z = 1.959964  # of a 95% interval
+_DIGITS = 6  # of what matrices give: the last ones depend on how many threads multiplied
 
 Pair = tuple[str, str]
 
@@ -318,7 +319,9 @@ def pair_log_e(tally: Tally) -> dict[Pair, float]:
     mixed = top + np.log(np.exp(logs - top).mean(axis=0))
     least = np.minimum(mixed, mixed.T)
     return {
-        pair: float(least[place[pair[0]], place[pair[1]]]) if pair in tally.failed_together else 0.0
+        pair: round(float(least[place[pair[0]], place[pair[1]]]), _DIGITS)
+        if pair in tally.failed_together
+        else 0.0
         for pair in tally.together
     }
 
@@ -362,7 +365,7 @@ def logistic(tally: Tally, rows: Iterable[TransformRow]) -> Logistic:
         iterations=fit.iterations,
         reason=fit.reason,
         rows=tuple(
-            LogisticRow(name=row.name, log_odds=float(at), ci=_wald(float(at), float(error)))
+            LogisticRow(name=row.name, log_odds=_rounded(at), ci=_wald(at, error))
             for row, at, error in found
             if math.isfinite(error)
         ),
@@ -370,4 +373,8 @@ def logistic(tally: Tally, rows: Iterable[TransformRow]) -> Logistic:
 
 
 def _wald(at: float, error: float) -> Interval:
-    return at - _Z * error, at + _Z * error
+    return _rounded(at - _Z * error), _rounded(at + _Z * error)
+
+
+def _rounded(value: float) -> float:
+    return round(float(value), _DIGITS)

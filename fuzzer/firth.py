@@ -43,11 +43,11 @@ def firth(design: "Floats", failed: "Floats") -> Fit:
     """Fit P(failed) = logistic(design @ b) by penalised likelihood.
 
     `design` has one row a trial and one column a coefficient (the intercept is a column of ones);
-    `failed` holds 0 and 1. Newton's method on the modified score X'(y - p + h (1/2 - p)), h the
-    leverages, each step halved until the penalised likelihood log L + 1/2 log det I rises. Standard
-    errors are from the inverse information, for Wald intervals: profile likelihood, better where
-    failures are few, needs two more fits a column. Firth 1993, doi:10.1093/biomet/80.1.27; Heinze
-    and Schemper 2002, doi:10.1002/sim.1047.
+    `failed` holds 0 and 1. Fisher scoring on the modified score X'(y - p + h (1/2 - p)), h the
+    leverages, with the information of the data so augmented, each step halved until the penalised
+    likelihood log L + 1/2 log det I rises. Standard errors are from the inverse information, for
+    Wald intervals: profile likelihood, better where failures are few, needs two more fits a column.
+    Firth 1993, doi:10.1093/biomet/80.1.27; Heinze and Schemper 2002, doi:10.1002/sim.1047.
     """
     import numpy as np
 
@@ -90,7 +90,9 @@ def _point(design: "Floats", failed: "Floats", at: "Floats") -> _Point | None:
     leverage = np.einsum("ij,ij->i", design @ inverse, weighed)
     score = design.T @ (failed - chance + leverage * (0.5 - chance))
     likelihood = float(np.sum(failed * odds - np.logaddexp(0, odds)) + determinant / 2)
-    step: Floats = inverse @ score
+    # Each trial counts 1 + h times: half of h of either outcome is what the penalty adds.
+    steepness = design.T @ (weighed * (1 + leverage)[:, None])
+    step: Floats = np.asarray(np.linalg.solve(steepness, score), dtype=np.float64)
     return _Point(likelihood, step, inverse)
 
 
