@@ -25,27 +25,36 @@ class Odds(NamedTuple):
 
 def marks(row: TransformRow) -> str:
     """What stands after a transform's name where space is short; `legend` says what it means."""
-    found = " *" if row.flagged else ""
-    found += " ~" if row.within_noise else ""
-    return found + (" ?" if row.interpretable is False else "")
+    star = " *" if row.flagged else ""
+    return star + (" ~" if _quiet(row) else "") + (" ?" if _clouded(row) else "")
+
+
+def _quiet(row: TransformRow) -> bool:
+    return _stands_out(row) and row.within_noise is True
+
+
+def _clouded(row: TransformRow) -> bool:
+    return _stands_out(row) and row.interpretable is False
+
+
+def _stands_out(row: TransformRow) -> bool:
+    """More evidence for than against: of the others nobody would take an effect at its word."""
+    return row.e_value > 1 and row.n > 0
 
 
 def caution(row: TransformRow) -> str:
     """Why an effect that stands out should not be taken at its word; "" where nothing says so."""
-    if row.e_value <= 1 or not row.n:
-        return ""
-    found = [line(row.uninterpretable_because, 200)] if row.interpretable is False else []
-    if row.within_noise:
-        found.insert(0, "no larger than a sham's effect")
+    found = ["no larger than a sham's effect"] if _quiet(row) else []
+    found += [line(row.uninterpretable_because, 200)] if _clouded(row) else []
     return "; ".join(found)
 
 
 def legend(rows: tuple[TransformRow, ...]) -> str:
     """What the marks of these rows mean, besides the star."""
     found = []
-    if any(row.within_noise for row in rows):
+    if any(map(_quiet, rows)):
         found.append("~ no larger than a sham's effect")
-    if any(row.interpretable is False for row in rows):
+    if any(map(_clouded, rows)):
         found.append("? the judge's own flips may be all of it")
     return "; ".join(found)
 
