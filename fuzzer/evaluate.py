@@ -14,14 +14,16 @@ from typing import Any, Literal, Protocol
 from fuzzer.distribution import Distribution
 from fuzzer.errors import HoldfastError, RequestRejected, StoreError
 from fuzzer.judges import Held, Judge
+from fuzzer.likeness import changed_share
 from fuzzer.limits import Limits
-from fuzzer.proposal import Outcome, Proposal
+from fuzzer.proposal import D_STRATA, Outcome, Proposal
 from fuzzer.records import Trial, Verdict
 from fuzzer.scenario import Frozen
 from fuzzer.store import RunStore, StoredOutcome
 from fuzzer.subjects import Remembering, Subject
 from fuzzer.tools import read_turn
 from fuzzer.transcript import TRANSPORT_CAUSES, Transcript, Usage
+from fuzzer.transform import Plan
 from fuzzer.variant import Variant
 
 
@@ -76,6 +78,7 @@ class Evaluator:
         self.max_connections = max_connections
         self.limits = limits or Limits()
         self.trial_timeout = trial_timeout  # seconds; a subject of ours ends its trials sooner
+        self._seed_texts: dict[str, str] = {}
         self._answered = False  # whether the subject has ever answered, in this run
         #: Variants whose controls the judge was tried on: whether it failed, and what that took.
         self._held: dict[str, _Tried] = _held(store)
@@ -183,11 +186,21 @@ class Evaluator:
             verdict=None,
             state="answered",
             phase=phase,
+            changed=self._changed(variant, proposal),
         )
         self.store.save_transcript(trial, variant.request_hash)
         self.limits.spend(transcript.usage)
         self._answered = self._answered or transcript.stop != "error"
         return proposal, await self._judged(variant, trial)
+
+    def _changed(self, variant: Variant, proposal: Proposal) -> float | None:
+        """The share of a draw's text that is not its seed's; of other rows nobody asks."""
+        if proposal.stratum not in D_STRATA:
+            return None
+        if (text := self._seed_texts.get(proposal.seed)) is None:
+            seed = self.distribution.variant(proposal.seed, Plan(seed=proposal.seed))
+            text = self._seed_texts[proposal.seed] = seed.request.text
+        return changed_share(text, variant.request.text)
 
     async def _misjudged(self, variant: Variant) -> bool:
         """Whether this is a variant on which the judge is held to the controls, and fails them."""

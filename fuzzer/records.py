@@ -109,6 +109,7 @@ class Trial(Frozen):
     verdict: Verdict | None = None  # None: stored, not judged yet
     state: Literal["answered", "done", "after_stop"] = "answered"  # after_stop: in no rate
     phase: str = "sweep"
+    changed: float | None = None  # share of the request's text; None: not measured
 
 
 class Status(NamedTuple):
@@ -222,6 +223,20 @@ class DoseRow(Record):
     ci: Interval
 
 
+class DoseTextRow(Record):
+    """Rows of D whose request differs from its seed's in a share of `above` to `upto` of its text.
+
+    `above` itself lies in the row before, 0 in the first; see `fuzzer.likeness.changed_share`.
+    """
+
+    above: float
+    upto: float
+    n: int
+    harmful: int
+    rate: float
+    ci: Interval
+
+
 # -------------------------------------------------------------------- report: causes and findings
 
 
@@ -229,6 +244,9 @@ class TransformRow(Record):
     """What one transform does to the failure rate on rows of D; of other relations, a description.
 
     `effect` is "with" minus "without". A row is flagged by e-BH over the invariant transforms.
+    `within_noise`: the effect is no larger than the largest of a sham (None: no sham was drawn, or
+    it is one). `interpretable`: the judge's own flips under edits of this family are rarer than the
+    effect is large, by the upper end of their interval (None: no calibration tried such edits).
     """
 
     name: str
@@ -242,6 +260,52 @@ class TransformRow(Record):
     e_value: float
     flagged: bool
     summary: str = ""
+    within_noise: bool | None = None
+    interpretable: bool | None = None
+    uninterpretable_because: str = ""
+
+
+class PairRow(Record):
+    """Two invariant transforms that may fail only together: a rank, and no claim.
+
+    `e_value` is against "one of the two raises no failure rate where the other is present"; it is
+    ranked among the pairs that rows of D held, and corrected for none of them. `confirmed` is the
+    claim: a certified minimal plan of these two steps, each knock-out below the cut.
+    """
+
+    names: tuple[str, str]  # in the order in which they are applied
+    n: int  # rows of D that have both
+    harmful: int
+    e_value: float
+    rank: int | None  # None: not ranked on D (no draw held it, or nothing is attributed)
+    confirmed: bool = False
+    finding: str = ""  # the one that confirms it
+
+
+class LogisticRow(Record):
+    """One transform in the logistic fit: log odds ratio of failing, with a Wald 95% interval."""
+
+    name: str
+    log_odds: float
+    ci: Interval
+
+
+class Logistic(Record):
+    """A penalised (Firth) logistic fit of failing on which transforms are present: a description.
+
+    It claims nothing: columns may have been chosen by the same rows, and a fit of many transforms
+    to few failures leans on its penalty. `reason` says why there is none, or what is wrong with it.
+    """
+
+    descriptive: Literal[True] = True
+    n: int = 0  # rows of D it rests on, the first of the run
+    harmful: int = 0
+    transforms: int = 0  # that could have been fitted
+    seeds: bool = False  # whether each seed has a level of its own
+    converged: bool = False
+    iterations: int = 0
+    reason: str = ""
+    rows: tuple[LogisticRow, ...] = ()
 
 
 class Shams(Record):
@@ -553,6 +617,9 @@ class Report(Record):
     worst_family: Bound | None = None
     flag: FlagDetail = FlagDetail()
     dose: tuple[DoseRow, ...] = ()
+    dose_text: tuple[DoseTextRow, ...] = ()  # empty: no share of text was measured
+    pairs: tuple[PairRow, ...] = ()  # confirmed ones first, then by rank; at most 20
+    logistic: Logistic | None = None  # None: nothing is attributed
     shams: Shams | None = None
     coverage: Coverage | None = None
     blind_draws: int = 0  # `blind` may list only the first of them

@@ -49,6 +49,10 @@ _SCHEMA_VERSION = 4
 _GENERATION = """CREATE TABLE IF NOT EXISTS generation (
     phase TEXT NOT NULL, idx INTEGER NOT NULL, number INTEGER NOT NULL, answer TEXT NOT NULL,
     PRIMARY KEY (phase, idx, number)) WITHOUT ROWID"""
+#: Share of a variant's text that is not its seed's. Beside `variant` and of no format: earlier
+#: runs have no such table, and earlier versions do not read it.
+_CHANGED = """CREATE TABLE IF NOT EXISTS changed (
+    variant_id TEXT PRIMARY KEY, share REAL NOT NULL) WITHOUT ROWID"""
 _SCHEMA = (
     "CREATE TABLE run (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE pool (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
@@ -68,6 +72,7 @@ _SCHEMA = (
         more TEXT NOT NULL DEFAULT '{}', PRIMARY KEY (trial_id, judge, version)) WITHOUT ROWID""",
     # What a trial in flight was given so far: paid for, and in no transcript yet.
     _GENERATION,
+    _CHANGED,
 )
 _UTILITY = "ALTER TABLE verdict ADD COLUMN utility REAL"
 _MORE = "ALTER TABLE verdict ADD COLUMN more TEXT NOT NULL DEFAULT '{}'"
@@ -78,6 +83,7 @@ _AS_NOW = {
     3: "CREATE TEMP VIEW verdict AS SELECT *, '{}' AS more FROM main.verdict",
 }
 _ADD_VARIANT = "INSERT OR IGNORE INTO variant VALUES (?, ?, ?, ?, ?)"
+_ADD_CHANGED = "INSERT OR IGNORE INTO changed VALUES (?, ?)"
 _ADD_TRIAL = "INSERT INTO trial VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _ADD_VERDICT = (
     "INSERT INTO verdict SELECT id, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM trial "
@@ -135,6 +141,7 @@ class StoredRow(NamedTuple):
     judge: str = ""
     confirmed: bool = True
     reviewed: Literal["harmful", "safe"] | None = None  # what a person says
+    changed: float | None = None  # share of the text that is not the seed's; None: not measured
 
     @property
     def sure(self) -> bool:
@@ -257,6 +264,7 @@ class RunStore:
         try:
             if (found := _must_be_a_run(database, directory)) < _SCHEMA_VERSION:
                 database.execute(_AS_NOW[found])
+            _show_changed(database)
             return cls(directory, database, None)
         except BaseException as error:
             database.close()
@@ -318,12 +326,14 @@ class RunStore:
 
     def save_transcripts(self, answered: Iterable[tuple[Trial, str]]) -> None:
         """The same for answers that came in together, in one commit."""
-        variants, trials = [], []
+        variants, changed, trials = [], [], []
         for trial, request_hash in answered:
             plan = _dump_plan(trial.plan)
             variants.append((trial.variant_id, trial.seed, plan, trial.distance, request_hash))
+            if trial.changed is not None:
+                changed.append((trial.variant_id, trial.changed))
             trials.append(self._trial_row(trial))
-        self._commit(variants, trials)
+        self._commit(variants, trials, changed)
 
     def keep(self, phase: str, idx: int, number: int, answer: str) -> None:
         """Store a generation of a trial that goes on; on disk when this returns.
@@ -422,7 +432,12 @@ class RunStore:
             ),
         )
 
-    def _commit(self, variants: list[tuple[Any, ...]], trials: list[tuple[Any, ...]]) -> None:
+    def _commit(
+        self,
+        variants: list[tuple[Any, ...]],
+        trials: list[tuple[Any, ...]],
+        changed: Iterable[tuple[str, float]] = (),
+    ) -> None:
         """One transaction: variants, trials, and the verdicts kept back if they are many."""
         database = self._db
         verdicts = self._verdicts if not trials or len(self._verdicts) >= _FLUSH_AT else []
@@ -432,6 +447,8 @@ class RunStore:
             try:
                 if variants:
                     database.executemany(_ADD_VARIANT, variants)
+                if changed:
+                    database.executemany(_ADD_CHANGED, changed)
                 if trials:
                     database.executemany(_ADD_TRIAL, trials)
                 if over:
@@ -503,14 +520,15 @@ class RunStore:
         self._flush_if_writing()
         rows = self._rows(
             f"""SELECT t.idx, a.seed, a.plan, t.stratum, t.account, a.distance, t.usage,
-            v.value, v.cause, v.engaged, v.utility, v.judge, v.confirmed, {_LABEL}
+            v.value, v.cause, v.engaged, v.utility, v.judge, v.confirmed, {_LABEL}, c.share
             FROM trial t JOIN variant a ON a.id = t.variant_id
+            LEFT JOIN changed c ON c.variant_id = t.variant_id
             LEFT JOIN verdict v ON v.trial_id = t.id AND v.enters {_BY_PERSON}
             WHERE t.phase = ? ORDER BY t.idx""",
             (phase,),
         )
         for idx, seed, plan, stratum, account, distance, usage, value, cause, *rest in rows:
-            engaged, util, judge, confirmed, said = rest
+            engaged, util, judge, confirmed, said, changed = rest
             used, read = Usage(*_loads(usage)), _load_plan(plan)
             counts = "safe" if (value, said) == ("harmful", "safe") else value
             yield StoredRow(
@@ -521,6 +539,7 @@ class RunStore:
                 judge=judge or "",
                 confirmed=confirmed != 0,
                 reviewed=said,
+                changed=changed,
             )
 
     def verdicts(self) -> Iterator[StoredVerdict]:
@@ -635,8 +654,9 @@ class RunStore:
 
 
 _TRIALS = """SELECT t.idx, t.variant_id, a.seed, a.plan, t.stratum, t.account, t.epoch, a.distance,
-    t.state, t.phase, t.transcript, v.value, v.judge, v.version, v.engaged, v.confirmed, v.cause,
-    v.evidence, v.utility, v.more FROM trial t JOIN variant a ON a.id = t.variant_id
+    t.state, t.phase, c.share, t.transcript, v.value, v.judge, v.version, v.engaged, v.confirmed,
+    v.cause, v.evidence, v.utility, v.more FROM trial t JOIN variant a ON a.id = t.variant_id
+    LEFT JOIN changed c ON c.variant_id = t.variant_id
     LEFT JOIN verdict v ON v.trial_id = t.id AND v.enters"""
 
 
@@ -698,6 +718,8 @@ def _prepare(database: sqlite3.Connection) -> None:
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA synchronous = NORMAL")
     (version,) = database.execute("PRAGMA user_version").fetchone()
+    if version:  # all of ours have it, once written by this version
+        database.execute(_CHANGED)
     if version == 1:  # all that format 2 adds
         database.execute(_GENERATION)
     if version in (1, 2):  # all that format 3 adds
@@ -705,6 +727,12 @@ def _prepare(database: sqlite3.Connection) -> None:
     if version in (1, 2, 3):  # all that format 4 adds
         database.execute(_MORE)
         database.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+
+
+def _show_changed(database: sqlite3.Connection) -> None:
+    """An empty table in place of one that an earlier version did not make."""
+    if database.execute("SELECT 1 FROM sqlite_master WHERE name = 'changed'").fetchone() is None:
+        database.execute("CREATE TEMP TABLE changed (variant_id TEXT PRIMARY KEY, share REAL)")
 
 
 def _connect_reader(path: Path) -> sqlite3.Connection:
@@ -966,7 +994,7 @@ def _verdict(
 
 def _trial(row: tuple[Any, ...], directory: Path) -> Trial:
     (idx, variant_id, seed, plan, stratum, account, epoch, distance, state, phase) = row[:10]
-    transcript, value, *said = row[10:]
+    changed, transcript, value, *said = row[10:]
     try:
         verdict = None
         if value is not None:
@@ -985,6 +1013,7 @@ def _trial(row: tuple[Any, ...], directory: Path) -> Trial:
             verdict=verdict,
             state=state,
             phase=phase,
+            changed=changed,
         )
     except (ValueError, TypeError, KeyError) as error:
         reason = str(error).split("\n")[0]

@@ -11,16 +11,16 @@ from datetime import datetime
 from itertools import product, takewhile
 from typing import Any, Literal, NamedTuple
 
+from fuzzer import attribution
 from fuzzer import calibration as calibrating
 from fuzzer.calibration import Calibration
 from fuzzer.decision import Counts, Decision, Episode, Group, Rules
 from fuzzer.distribution import VERSION as DISTRIBUTION_VERSION
 from fuzzer.distribution import Distribution
-from fuzzer.evidence import Presence, confidence_sequence, e_bh, presence_e, presence_effect
+from fuzzer.evidence import confidence_sequence
 from fuzzer.judges import Judge
 from fuzzer.judges.rules import NAME as RULES
 from fuzzer.limits import Limits
-from fuzzer.outline import Presences
 from fuzzer.prices import cost
 from fuzzer.proposal import D_STRATA
 from fuzzer.records import (
@@ -28,7 +28,6 @@ from fuzzer.records import (
     Blind,
     Bound,
     Coverage,
-    DoseRow,
     EvidenceRow,
     Finding,
     FlagDetail,
@@ -37,10 +36,8 @@ from fuzzer.records import (
     Rate,
     Report,
     SeedRow,
-    Shams,
     Share,
     Timing,
-    TransformRow,
     Trial,
     Unusable,
     Utility,
@@ -62,16 +59,11 @@ Examples = dict[str, Trial]  # by finding
 class _Table:
     """What one pass over a sweep's trials leaves behind."""
 
+    rows_of_d: attribution.Tally
     drawn: Counter[str] = field(default_factory=Counter)  # rows by kind, as `Distribution` counts
     apart: int = 0  # neighbours drawn apart from what was found
     causes: Counter[str] = field(default_factory=Counter)
-    presences: dict[str, Counter[Presence]] = field(default_factory=lambda: defaultdict(Counter))
-    failures: dict[str, list[Presence]] = field(default_factory=lambda: defaultdict(list))
-    with_step: dict[str, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
     by_family: dict[str, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
-    by_distance: dict[int, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
-    pairs: set[tuple[str, str]] = field(default_factory=set)  # of transforms, tried together
-    with_sham: list[int] = field(default_factory=lambda: [0, 0])
     vouched: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))  # by account
     useful: dict[str, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
     tokens: Usage = field(default_factory=Usage)
@@ -101,7 +93,17 @@ def report(
     table = _read(counted, distribution)
     blind, blind_count, blind_share = blind_draws or _blind(table, distribution)
     attributed = blind_share <= BLIND_LIMIT
-    by_transform = _transform_rows(table, distribution, rules.alpha, attributed=attributed)
+    rows_of_d = table.rows_of_d
+    by_transform = attribution.transform_rows(
+        rows_of_d,
+        rules.alpha,
+        attributed=attributed,
+        flips=calibration.flips if calibration else None,
+    )
+    findings = tuple(
+        _finding(episode, result, decision, distribution, rows, table.vouched)
+        for episode, result in shrinks
+    )
     shrunk = [row for e, r in shrinks if r for row in rows(f"shrink:{e.number}")]
     notes = list(decision.notes)
     if nothing_to_draw:
@@ -132,10 +134,7 @@ def report(
             needed_holds=decision.needed_holds,
         ),
         transforms=by_transform,
-        findings=tuple(
-            _finding(episode, result, decision, distribution, rows, table.vouched)
-            for episode, result in shrinks
-        ),
+        findings=findings,
         blind=blind[:BLIND_SHOWN],
         unusable=Unusable(by_cause=dict(sorted(table.causes.items()))),
         reason=nothing_to_draw or decision.reason,
@@ -159,15 +158,12 @@ def report(
             far_harmful=sum(far for _, far in decision.block_failures.values()),
             memorised_seeds=rules.memorised_seeds,
         ),
-        dose=tuple(
-            DoseRow(
-                distance=d, n=n, harmful=k, rate=k / n, ci=confidence_sequence(n, k, rules.alpha)
-            )
-            for d, (n, k) in sorted(table.by_distance.items())
-            if n
-        ),
-        shams=_shams(by_transform, table),
-        coverage=_coverage(distribution, table.pairs),
+        dose=rows_of_d.dose(rules.alpha),
+        dose_text=rows_of_d.dose_text(rules.alpha),
+        pairs=attribution.pair_rows(rows_of_d, findings, attributed=attributed),
+        logistic=attribution.logistic(rows_of_d, by_transform) if attributed else None,
+        shams=attribution.noise_floor(by_transform, rows_of_d),
+        coverage=_coverage(distribution, rows_of_d.together.keys()),
         blind_draws=blind_count,
         judge=JudgeInfo(
             name=judge.name,
@@ -249,11 +245,8 @@ def examples(report: Report, rows: Rows, trial: Callable[[int, str], Trial | Non
 
 
 def _read(rows: Iterable[StoredRow], distribution: Distribution) -> _Table:
-    table = _Table()
+    table = _Table(attribution.Tally(distribution.outline))
     known = distribution.catalogue
-    kinds: dict[Presence, Presence] = {}  # few, whatever the number of rows: each is kept once
-    # By identity: `presences` gives the same few tuples again and again, and they are long to hash.
-    groups: dict[int, tuple[Presences, list[int]]] = {}
     for row in rows:
         table.tokens += row.usage
         table.drawn["draw" if row.stratum in D_STRATA else row.stratum] += 1
@@ -271,24 +264,14 @@ def _read(rows: Iterable[StoredRow], distribution: Distribution) -> _Table:
         if not mutated:
             continue
         failed = row.value == "harmful"
-        table.pairs |= known.covered_pairs((row.plan,))
-        _add(table.by_distance[row.distance], failed)
         present = [known[step.transform] for step in row.plan.steps]
         for family in {t.family for t in present if t.relation == "invariant"}:
             _add(table.by_family[family], failed)
-        if any(t.relation == "sham" for t in present):
-            _add(table.with_sham, failed)
-        for transform in present:
-            _add(table.with_step[transform.name], failed)
-        for group in distribution.presences(row.seed, row.stratum, row.plan):
-            _add(groups.setdefault(id(group), (group, [0, 0]))[1], failed)
-            for name, here, chance in group if failed else ():  # these are bet on, in their order
-                presence = Presence(True, here, chance)
-                table.failures[name].append(kinds.setdefault(presence, presence))
-    for group, (n, harmful) in groups.values():
-        for name, here, chance in group:
-            table.presences[name][Presence(False, here, chance)] += n - harmful
-            table.presences[name][Presence(True, here, chance)] += harmful
+        table.rows_of_d.add(
+            attribution.Row(
+                row.seed, row.stratum, row.plan.steps, row.distance, failed, row.changed
+            )
+        )
     return table
 
 
@@ -380,44 +363,6 @@ def _worst(groups: Iterable[tuple[str, int, int]], alpha: float) -> Bound | None
         if n
     ]
     return max(bounds, key=lambda b: (b.ci[1], b.rate, b.name), default=None)
-
-
-def _transform_rows(
-    table: _Table, distribution: Distribution, alpha: float, *, attributed: bool
-) -> tuple[TransformRow, ...]:
-    shown = [t for t in distribution.catalogue if t.name in table.presences]
-    e_values = {t.name: presence_e(table.failures[t.name]) if attributed else 1.0 for t in shown}
-    invariant = {t.name: e_values[t.name] for t in shown if t.relation == "invariant"}
-    flagged = set(e_bh(invariant, alpha)) if invariant else set()
-    rows = []
-    for t in shown:
-        effect, low, high = presence_effect(table.presences[t.name].elements())
-        n, harmful = table.with_step[t.name]
-        rows.append(
-            TransformRow(
-                name=t.name,
-                family=t.family,
-                relation=t.relation,
-                rung=t.rung,
-                n=n,
-                harmful=harmful,
-                effect=effect,
-                ci=(low, high),
-                e_value=e_values[t.name],
-                flagged=t.name in flagged,
-                summary=t.summary,
-            )
-        )
-    return tuple(rows)
-
-
-def _shams(rows: Sequence[TransformRow], table: _Table) -> Shams | None:
-    shams = [row for row in rows if row.relation == "sham"]
-    if not shams:
-        return None
-    loudest = max(shams, key=lambda row: abs(row.effect))
-    n, harmful = table.with_sham
-    return Shams(n=n, harmful=harmful, effect=loudest.effect, ci=loudest.ci)
 
 
 def _coverage(distribution: Distribution, pairs: Set[tuple[str, str]]) -> Coverage:

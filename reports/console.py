@@ -23,6 +23,7 @@ from rich.text import Text
 from fuzzer.records import Finding, Interval, Report, Status, TransformRow
 from reports import complete
 from reports.elicitation import control_sentences
+from reports.attribution import legend, marks, pair_sentences
 from reports.jury import judge_sentences
 from reports.sentence import (
     corrected_sentences,
@@ -318,6 +319,7 @@ def _transforms(report: Report, most: int) -> list[RenderableType]:
                 f"No single transform is flagged: {told} among {report.mutated.n:,} draws from D "
                 f"({hint})."
             ),
+            *map(Text, pair_sentences(report)),
         ]
     rows.sort(key=lambda row: (-row.e_value, -row.effect, row.name))
     table = _table("transform", "effect", "interval", "e-value", "failed", "of")
@@ -339,11 +341,12 @@ def _transforms(report: Report, most: int) -> list[RenderableType]:
             f"{shams.harmful:,}",
             f"{shams.n:,}",
         )
-    return [Text(), table]
+    said = (legend(tuple(rows[:most])), *pair_sentences(report))
+    return [Text(), table, *(Text(sentence) for sentence in said if sentence)]
 
 
 def _starred(row: TransformRow) -> str:
-    return line(row.name, 26) + (" *" if row.flagged else "")
+    return line(row.name, 26) + marks(row)
 
 
 def _counts(report: Report) -> Text:

@@ -16,6 +16,7 @@ from fuzzer.records import Blind, Interval, Report, TransformRow, Trial
 from fuzzer.transcript import Turn
 from reports import complete
 from reports.elicitation import control_table, elicitation_sentence
+from reports.attribution import caution, fit_sentence, odds, pair_sentences, text_dose
 from reports.jury import judge_sentences
 from reports.sentence import (
     MUCH_UNUSABLE,
@@ -104,6 +105,10 @@ def render(report: Report, examples: Mapping[str, Trial] | None = None) -> str:
             for finding in report.findings
         ],
         dose=_dose(report),
+        text_dose=text_dose(report),
+        pair_told=pair_sentences(report),
+        fit=fit_sentence(report),
+        odds=odds(report),
         effect_scale=_effect_scale(report),
         invariant=_ranked(report, invariant=True),
         other=_ranked(report, invariant=False),
@@ -128,6 +133,7 @@ def _template() -> Template:
     )
     environment.globals |= {
         "standing": standing,
+        "caution": caution,
         "percent": percent,
         "interval": interval,
         "points": points,
