@@ -22,6 +22,8 @@ from rich.text import Text
 
 from fuzzer.records import Finding, Interval, Report, Status, TransformRow
 from reports import complete
+from reports.contrast import contrast_sentences
+from reports.deployment import deployment_sentences
 from reports.jury import judge_sentences
 from reports.sentence import (
     corrected_sentences,
@@ -214,6 +216,7 @@ def _screen(report: Report, run: str, width: int) -> list[RenderableType]:
         blocks: list[RenderableType] = [head, Text(), _rates(report)]
         blocks += [*(Text(said) for said in corrected_sentences(report)), flag]
         more = (*job_sentences(report), *judge_sentences(report), *review_sentences(report))
+        more += (*contrast_sentences(report), *deployment_sentences(report))
         blocks += [Text(said) for said in more]
         blocks += notes[:told]
         blocks += _findings(report, findings)
