@@ -32,6 +32,13 @@ class Block(NamedTuple):
     unseen: StoredRow
 
 
+class Told(NamedTuple):
+    """What the blocks say: the e-value, where it crossed or else now, and the pairs' counts."""
+
+    e_value: float
+    pairs: tuple[MatchedPair, ...]
+
+
 def with_contrast(report: Report, store: RunStore) -> Report:
     """The report of a run with its second contrast, where both kinds of seeds were swept.
 
@@ -106,17 +113,38 @@ def contrast(
 ) -> SecondContrast:
     """Whether unseen seeds fail more often than the exposed ones they are matched with.
 
-    `rows` are draws from D in index order. Bets by `TwoSample` (Turner, Ly and Grünwald 2024,
-    doi:10.1016/j.jspi.2023.106116) on one block after the other, latching at `needed`: a false gap
-    has probability at most 1/needed where in every pair the unseen seed fails at most as often as
-    the exposed one. Two seeds also differ in themselves, so a gap on few pairs is theirs as much as
-    the exposure's.
-
-    The interval of the difference joins two confidence sequences, each at alpha/2 a limit, so that
-    each of its own limits errs with probability at most `alpha` over the whole run.
+    `rows` are draws from D in index order. A gap is claimed by `bet`. The interval of the
+    difference joins two confidence sequences, each at alpha/2 a limit, so that each of its own
+    limits errs with probability at most `alpha` over the whole run.
     """
     if not pairs:
         return SecondContrast(status="no matched seeds", needed=needed)
+    told = bet(pairs, rows, needed)
+    exposed = _rate(rows, {pair.exposed for pair in pairs}, alpha)
+    unseen = _rate(rows, {pair.unseen for pair in pairs}, alpha)
+    return SecondContrast(
+        status="gap" if told.e_value >= needed else "undetermined",
+        pairs=told.pairs,
+        blocks=sum(pair.blocks for pair in told.pairs),
+        e_value=told.e_value,
+        needed=needed,
+        exposed=exposed,
+        unseen=unseen,
+        difference=unseen.rate - exposed.rate if exposed.n and unseen.n else 0.0,
+        ci=difference_interval(
+            (exposed.n, exposed.harmful), (unseen.n, unseen.harmful), alpha=alpha
+        ),
+    )
+
+
+def bet(pairs: Sequence[MatchedPair], rows: Iterable[StoredRow], needed: float) -> Told:
+    """The e-value against "in every pair the unseen seed fails at most as often as the exposed".
+
+    `TwoSample` on one block after the other: Turner, Ly and Grünwald 2024,
+    doi:10.1016/j.jspi.2023.106116. A crossing of `needed` latches, so a false gap has probability
+    at most 1/needed however much the pairs differ. Two seeds also differ in themselves: on few
+    pairs a gap is theirs as much as the exposure's.
+    """
     betting, crossed = TwoSample(), None
     counts = [[0, 0, 0] for _ in pairs]  # blocks, exposed failed, unseen failed
     for block in blocks_of(pairs, rows):
@@ -127,26 +155,14 @@ def contrast(
         betting.update(first, second)
         for place, more in enumerate((1, first, second)):
             counts[block.pair][place] += more
-        if crossed is None and betting.e >= needed:
+        if crossed is None and second and betting.e >= needed:
             crossed = betting.e
-    exposed = _rate(rows, {pair.exposed for pair in pairs}, alpha)
-    unseen = _rate(rows, {pair.unseen for pair in pairs}, alpha)
-    return SecondContrast(
-        status="undetermined" if crossed is None else "gap",
-        pairs=tuple(
-            pair.model_copy(
-                update={"blocks": blocks, "exposed_failed": first, "unseen_failed": second}
-            )
-            for pair, (blocks, first, second) in zip(pairs, counts, strict=True)
-        ),
-        blocks=betting.blocks,
-        e_value=betting.e if crossed is None else crossed,
-        needed=needed,
-        exposed=exposed,
-        unseen=unseen,
-        difference=unseen.rate - exposed.rate if exposed.n and unseen.n else 0.0,
-        ci=difference_interval(
-            (exposed.n, exposed.harmful), (unseen.n, unseen.harmful), alpha=alpha
+    names = ("blocks", "exposed_failed", "unseen_failed")
+    return Told(
+        betting.e if crossed is None else crossed,
+        tuple(
+            pair.model_copy(update=dict(zip(names, counted, strict=True)))
+            for pair, counted in zip(pairs, counts, strict=True)
         ),
     )
 
