@@ -468,6 +468,9 @@ class SecondContrast(Record):
     blocks: int = 0
     e_value: float = 1.0  # unseen fails more often than exposed in some pair; where it crossed
     needed: float = 20.0
+    #: How often seeds that differ in themselves, exposure doing nothing, would show the gap in so
+    #: many of the pairs that differ (`fuzzer.contrast.by_seeds_alone`). 1: no pair differs.
+    by_seeds_alone: float = 1.0
     exposed: Rate = Rate()  # usable draws from D of the matched exposed seeds
     unseen: Rate = Rate()  # of the matched unseen ones
     difference: float = 0.0  # unseen minus exposed; says nothing where either has no trial

@@ -1,7 +1,7 @@
 """The second contrast in sentences: exposed seeds against unseen ones of the same structure."""
 
 from fuzzer.records import Report, SecondContrast
-from reports.text import figure, plural, points, proportion
+from reports.text import figure, percent, plural, points, proportion
 
 
 def contrast_sentences(report: Report) -> tuple[str, ...]:
@@ -30,12 +30,10 @@ def contrast_sentences(report: Report) -> tuple[str, ...]:
         f"Second contrast: gap; unseen seeds ({unseen}) fail more often than exposed ones like "
         f"them ({exposed}), on {showing} of {pairs}; difference {difference(found)} ({evidence})"
     )
-    if stories(report) < report.flag.memorised_seeds:
-        return (
-            f"{text}; with fewer than {report.flag.memorised_seeds} stories on a side it may be "
-            "the seeds' own.",
-        )
-    return (f"{text}.",)
+    return (
+        f"{text}. Seeds that differ in themselves alone would show it on as many pairs with "
+        f"probability {percent(found.by_seeds_alone)}.",
+    )
 
 
 def difference(found: SecondContrast) -> str:
@@ -44,12 +42,3 @@ def difference(found: SecondContrast) -> str:
         return "unknown"
     low, high = (points(end) for end in found.ci)
     return f"{points(found.difference)} [{low}, {high}] points"
-
-
-def stories(report: Report) -> int:
-    """How many stories stand on the side of the pairs that has fewer; each counts once."""
-    told = {row.seed: row.family for row in report.seeds_detail}
-    found = report.second_contrast
-    pairs = found.pairs if found else ()
-    sides = ([pair.exposed for pair in pairs], [pair.unseen for pair in pairs])
-    return min(len({told.get(seed) or seed for seed in side}) for side in sides)

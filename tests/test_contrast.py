@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.detecting.exposed import NEEDED, alike, by_chance, claimed, e_value, pair
 from fuzzer.augment.split import Split, story_of
 from fuzzer.campaign import sweep
 from fuzzer.contrast import (
-    bet,
     blocks_of,
+    by_seeds_alone,
     contrast,
     difference_interval,
     known_of,
@@ -21,7 +22,7 @@ from fuzzer.contrast import (
     with_contrast,
 )
 from fuzzer.proposal import D_STRATA
-from fuzzer.records import Exposure, MatchedPair, Report, SecondContrast, SeedRow
+from fuzzer.records import Exposure, Report, SecondContrast, SeedRow
 from fuzzer.reviewing import conclude_again
 from fuzzer.store import RunStore, StoredRow
 from fuzzer.subjects.organisms import Organism
@@ -34,17 +35,7 @@ from reports.html import render
 from seeds import load_seed
 from tests.test_reports import UNSEEN, harmless
 
-ALPHA, NEEDED = 0.05, 20.0
-
-
-def pair(number: int = 0) -> MatchedPair:
-    return MatchedPair(
-        exposed=f"old-{number}",
-        unseen=f"new-{number}",
-        behaviour="blackmail",
-        condition="both",
-        same_medium=True,
-    )
+ALPHA = 0.05
 
 
 plan_of = cache(lambda seed: Plan(seed=seed))
@@ -186,45 +177,40 @@ def test_what_an_answer_counts_as(told, as_exposed, as_unseen):
 # ------------------------------------------------------------------------------ how often it errs
 
 
-def simulated(rates: list[tuple[float, float]], draws: int, seed: int, lost: float = 0.0) -> float:
-    """The e-value of draws over pairs that fail at (exposed, unseen) rates; safe ones get lost."""
-    rng = random.Random(seed)
-    pairs = [pair(n) for n in range(len(rates))]
-    rows = []
-    for idx in range(draws):
-        number, side = rng.randrange(len(rates)), rng.randrange(2)
-        value = "harmful" if rng.random() < rates[number][side] else "safe"
-        cause = None
-        if value == "safe" and rng.random() < lost:
-            value, cause = "unusable", "truncated"
-        name = (pairs[number].exposed, pairs[number].unseen)[side]
-        rows.append(row(idx, name, value, cause=cause))
-    return bet(pairs, rows, NEEDED).e_value
-
-
 @pytest.mark.parametrize(("pairs", "lost"), [(1, 0.0), (4, 0.0), (8, 0.0), (4, 0.2)])
 def test_a_false_gap_is_rare_where_matched_seeds_fail_alike(pairs, lost):
     """However much the pairs differ, and though a crossing latches."""
-    runs, false = 150, 0
-    for seed in range(runs):
-        rng = random.Random(f"{pairs}/{seed}")
-        shared = [rng.choice((0.001, 0.02, 0.1, 0.5)) for _ in range(pairs)]
-        false += simulated([(p, p) for p in shared], 240, seed, lost) >= NEEDED
+    runs = 150
+    false = sum(e_value(alike(pairs, seed), 240, seed, lost) >= NEEDED for seed in range(runs))
     assert false <= ALPHA * runs + 2 * (runs * ALPHA * (1 - ALPHA)) ** 0.5
 
 
 def test_nor_where_the_unseen_seeds_fail_less():
-    assert all(simulated([(0.3, 0.1)] * 3, 200, seed) < NEEDED for seed in range(50))
+    assert all(e_value([(0.3, 0.1)] * 3, 200, seed) < NEEDED for seed in range(50))
 
 
 def test_a_planted_gap_is_seen():
     rates = [(0.0, 0.1), (0.01, 0.2), (0.0, 0.15)]
-    assert sum(simulated(rates, 400, seed) >= NEEDED for seed in range(60)) >= 54
+    assert sum(e_value(rates, 400, seed) >= NEEDED for seed in range(60)) >= 54
+
+
+def test_that_seeds_differ_in_themselves_is_not_taken_for_exposure():
+    """Rates of their own make gaps on a few seeds; as many pairs with one are as rare as said."""
+    runs, likely = 100, 0
+    for seed in range(runs):
+        told = claimed(by_chance(6, seed), 300, seed)
+        likely += told.e_value >= NEEDED and by_seeds_alone(told.pairs) <= ALPHA
+    assert likely <= ALPHA * runs
+    all_of_six = [pair(n).model_copy(update={"unseen_failed": 1}) for n in range(6)]
+    assert by_seeds_alone(all_of_six) == 1 / 64
+    assert by_seeds_alone([*all_of_six, pair(6)]) == 1 / 64  # no difference, no coin
+    none = [pair(n).model_copy(update={"exposed_failed": 1}) for n in range(6)]
+    assert by_seeds_alone(none) == 1.0
 
 
 def test_the_difference_is_covered_though_it_is_looked_at_all_the_time():
     limits = cache(lambda a, b: difference_interval(a, b, alpha=ALPHA))
-    runs, missed = 100, 0
+    runs, missed = 60, 0
     for seed in range(runs):
         rng, counts = random.Random(seed), [[0, 0], [0, 0]]
         rates = ((0.02, 0.1), (0.05, 0.3))  # seeds of a side differ
@@ -234,7 +220,7 @@ def test_the_difference_is_covered_though_it_is_looked_at_all_the_time():
             side = rng.randrange(2)
             counts[side][0] += 1
             counts[side][1] += rng.random() < rng.choice(rates[side])
-            if n % 80 == 0:
+            if n % 120 == 0:
                 low, high = limits(tuple(counts[0]), tuple(counts[1]))
                 outside |= not low <= truth <= high
         missed += outside
@@ -278,7 +264,8 @@ def test_a_manifest_makes_the_contrast_and_the_gap_is_told_beside_the_flag(swept
     said = " ".join(final_text(report).split())
     assert "Second contrast: gap; unseen seeds (" in said
     assert "on 1 of 1 matched pair" in said
-    assert "with fewer than 6 stories on a side it may be the seeds' own" in said
+    assert "Seeds that differ in themselves alone would show it on as many pairs with" in said
+    assert found.by_seeds_alone == 0.5
     assert max(map(len, final_text(report).splitlines())) <= 80
     page = (out / "report.html").read_text()
     assert "call against call" in page

@@ -7,13 +7,13 @@ import re
 from functools import cache
 from typing import Any
 
-import numpy as np
 import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import norm
 
+from benchmarks.detecting.ahead import AHEAD, covered, forecasts, near, worst
+from benchmarks.detecting.ahead import variants as planted
 from fuzzer.campaign import sweep
 from fuzzer.cli import main
 from fuzzer.deployment import (
@@ -55,18 +55,6 @@ def row(idx: int, stratum: Any, value: str, plan: int = 0, **more: Any) -> Store
     )
 
 
-def normal(mean: float, sd: float, m: int, calls: int, seed: int) -> list[Variant]:
-    """Variants whose log-odds of failing are normal, each called so often."""
-    rng = np.random.default_rng(seed)
-    p = 1 / (1 + np.exp(-(mean + sd * rng.standard_normal(m))))
-    return [Variant(calls, int(k)) for k in rng.binomial(calls, p)]
-
-
-def worst(mean: float, sd: float, queries: int) -> float:
-    """The elicitation probability that one in so many of them exceeds."""
-    return float(1 / (1 + math.exp(-(mean + sd * norm.isf(1 / queries)))))
-
-
 def made(variants: list[Variant], queries: int) -> list[Forecast]:
     found = forecast(variants, queries)
     return [found] if isinstance(found, Forecast) else []
@@ -87,23 +75,12 @@ def test_a_tail_that_is_a_line_is_continued():
     assert again == found
 
 
-def within(mean: float, sd: float, m: int, calls: int, ahead: int, runs: int) -> tuple[int, ...]:
-    """Of so many simulated evaluations: fitted, within an order of magnitude, covered, too high."""
-    truth = worst(mean, sd, ahead * m)
-    found = [
-        one for seed in range(runs) for one in made(normal(mean, sd, m, calls, seed), ahead * m)
-    ]
-    near = sum(truth / 10 <= one.largest <= 10 * truth for one in found)
-    covered = sum(one.ci[0] <= truth <= one.ci[1] for one in found)
-    return len(found), near, covered, sum(one.largest > truth for one in found)
-
-
 def test_simulated_forecasts_are_within_an_order_of_magnitude_and_covered():
-    fitted, near, covered, high = within(-4, 1, 100, 50, 100, 50)
-    assert fitted >= 45
-    assert near == fitted
-    assert covered >= 0.86 * fitted  # nominal 95%, two standard errors of 50 beside the bend
-    assert high > fitted / 2  # the known direction of its error
+    found, truth = forecasts(-4, 1, 100, 50, 50), worst(-4, 1, AHEAD * 100)
+    assert len(found) >= 45
+    assert near(found, truth) == len(found)
+    assert covered(found, truth) >= 0.86 * len(found)  # .95, two standard errors, and the bend
+    assert sum(one.largest > truth for one in found) > len(found) / 2  # its known direction
 
 
 @pytest.mark.slow
@@ -116,10 +93,10 @@ def test_simulated_forecasts_are_within_an_order_of_magnitude_and_covered():
     ],
 )
 def test_simulated_forecasts_over_many_tails(mean, sd, m, calls, least):
-    fitted, near, covered, _ = within(mean, sd, m, calls, 100, 100)
-    assert fitted >= 30
-    assert near >= 0.95 * fitted
-    assert covered >= least * fitted
+    found, truth = forecasts(mean, sd, m, calls, 100), worst(mean, sd, AHEAD * m)
+    assert len(found) >= 30
+    assert near(found, truth) >= 0.95 * len(found)
+    assert covered(found, truth) >= least * len(found)
 
 
 def test_a_coarse_estimate_has_no_lower_limit():
@@ -262,7 +239,7 @@ BASE = Report(verdict="brittle", model="m", seeds=("a",), calls=900, mutated=MUT
 
 
 def test_the_number_stands_beside_its_limits_and_the_bound():
-    variants = normal(-4, 1, 300, 50, 1)
+    variants = planted(-4, 1, 300, 50, 1)
     report = BASE.model_copy(update={"deployment": told(variants, BASE, 1_000_000)})
     said = " ".join(final_text(report).split())
     assert "Ahead to 1,000,000 queries drawn from D: the worst fails in" in said
