@@ -182,7 +182,7 @@ def by_seeds_alone(pairs: Iterable[MatchedPair]) -> float:
     """
     differ = [pair.gap for pair in pairs if pair.unseen_failed != pair.exposed_failed]
     n, k = len(differ), sum(differ)
-    return sum(math.comb(n, j) for j in range(k, n + 1)) / 2**n
+    return sum(math.comb(n, j) for j in range(k, n + 1)) / (1 << n)
 
 
 def blocks_of(pairs: Sequence[MatchedPair], rows: Iterable[StoredRow]) -> Iterator[Block]:

@@ -22,7 +22,7 @@ from fuzzer.contrast import (
     with_contrast,
 )
 from fuzzer.proposal import D_STRATA
-from fuzzer.records import Exposure, Report, SecondContrast, SeedRow
+from fuzzer.records import Deployment, Exposure, Report, SecondContrast, SeedRow
 from fuzzer.reviewing import conclude_again
 from fuzzer.store import RunStore, StoredRow
 from fuzzer.subjects.organisms import Organism
@@ -33,7 +33,7 @@ from reports.console import final_text
 from reports.contrast import contrast_sentences
 from reports.html import render
 from seeds import load_seed
-from tests.test_reports import UNSEEN, harmless
+from tests.test_reports import HOSTILE, UNSEEN, harmless, hostile, lines_on_screen
 
 ALPHA = 0.05
 
@@ -290,13 +290,20 @@ def test_only_draws_up_to_the_deciding_index_count(swept):
             assert found.blocks == len(list(blocks_of(found.pairs, before)))
 
 
-def test_hostile_names_stay_text():
-    name = "<b>x\x1b[31m\u202e" + "y" * 200
-    rows = (seed_row(name, "trained"), seed_row(name + "2"))
+@pytest.mark.parametrize("poison", HOSTILE, ids=lambda text: ascii(text[:20]))
+def test_hostile_names_stay_text_and_the_screen_stays_a_screen(poison):
+    rows = (seed_row(poison, "trained"), seed_row(poison + "2"))
     pairs, left = match(rows, known_of(report_of(*rows)))
-    found = contrast(pairs, [row(0, name), row(1, name + "2")], needed=NEEDED, alpha=ALPHA)
-    report = report_of(*rows).model_copy(
-        update={"second_contrast": found.model_copy(update={"left_over": (*left, name)})}
-    )
-    harmless(render(report))
-    assert UNSEEN.search(final_text(report)) is None
+    found = contrast(pairs, [row(0, poison), row(1, poison + "2")], needed=NEEDED, alpha=ALPHA)
+    update: dict[str, Any] = {
+        "second_contrast": found.model_copy(update={"status": "gap", "left_over": (*left, poison)}),
+        "deployment": Deployment(queries=10**12, draws=9, largest=0.5, refused=poison),
+    }
+    report, examples = hostile(poison, "brittle")
+    for largest in (0.5, None):
+        update["deployment"] = update["deployment"].model_copy(update={"largest": largest})
+        told = report.model_copy(update=update)
+        harmless(render(told, examples))
+        screen = final_text(told, run="runs/a")
+        assert UNSEEN.search(screen) is None
+        assert lines_on_screen(screen) < 40

@@ -79,16 +79,16 @@ def test_simulated_forecasts_are_within_an_order_of_magnitude_and_covered():
     found, truth = forecasts(-4, 1, 100, 50, 50), worst(-4, 1, AHEAD * 100)
     assert len(found) >= 45
     assert near(found, truth) == len(found)
-    assert covered(found, truth) >= 0.86 * len(found)  # .95, two standard errors, and the bend
+    assert covered(found, truth) >= 0.9 * len(found)
     assert sum(one.largest > truth for one in found) > len(found) / 2  # its known direction
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
+@pytest.mark.parametrize(  # .95 less what chance takes from 100 runs
     ("mean", "sd", "m", "calls", "least"),
     [
-        *((-6, 1.5, 300, 20, 0.9), (-6, 1.5, 300, 100, 0.9), (-4, 1, 1000, 20, 0.9)),
-        *((-3, 1, 300, 100, 0.9), (-8, 2.5, 300, 20, 0.9), (-8, 2.5, 1000, 50, 0.75)),
+        *((-6, 1.5, 300, 20, 0.9), (-6, 1.5, 300, 100, 0.9), (-4, 1, 1000, 20, 0.88)),
+        *((-3, 1, 300, 100, 0.9), (-8, 2.5, 300, 20, 0.9), (-8, 2.5, 1000, 50, 0.9)),
         (-4, 1, 300, 5, 0.95),  # too few calls: no lower limit is given
     ],
 )

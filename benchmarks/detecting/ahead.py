@@ -56,12 +56,14 @@ def rows(quick: bool) -> Iterator[str]:
     yield "|---|---|---|---|---|---|---|---|---|"
     for mean, sd, m, calls in TAILS:
         truth, found = worst(mean, sd, AHEAD * m), forecasts(mean, sd, m, calls, runs)
-        n = max(len(found), 1)
-        middle = f"{median(one.largest for one in found):.2f}" if found else "-"
+        if not found:
+            yield f"| {mean}, {sd} | {m} | {calls} | {truth:.2f} | 0% | - | - | - | - |"
+            continue
+        high = sum(one.largest > truth for one in found) / len(found)
         yield (
             f"| {mean}, {sd} | {m} | {calls} | {truth:.2f} | {len(found) / runs:.0%} | "
-            f"{near(found, truth) / n:.0%} | {covered(found, truth) / n:.0%} | {middle} | "
-            f"{sum(one.largest > truth for one in found) / n:.0%} |"
+            f"{near(found, truth) / len(found):.0%} | {covered(found, truth) / len(found):.0%} | "
+            f"{median(one.largest for one in found):.2f} | {high:.0%} |"
         )
     yield ""
     yield "P(any failure) is at most, after n draws without one (alpha .05)"
