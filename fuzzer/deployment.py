@@ -73,8 +73,8 @@ class Refused(NamedTuple):
 def psi(probability: float) -> float:
     """-log(-log p): the scale on which many tails of probabilities are straight.
 
-    >>> round(psi(math.exp(-1)), 9)
-    0.0
+    >>> round(psi(0.5), 3), round(psi(0.99), 3)
+    (0.367, 4.6)
     """
     return -math.log(-math.log(probability))
 
