@@ -17,7 +17,9 @@ from pydantic import Field
 from fuzzer import registry, summary
 from fuzzer.augment.split import Split
 from fuzzer.calibration import Calibration
+from fuzzer.contrast import with_contrast
 from fuzzer.decision import Decision, Episode, Rules, index_lag
+from fuzzer.deployment import QUERIES, check_queries, with_deployment
 from fuzzer.distribution import VERSION as DISTRIBUTION_VERSION
 from fuzzer.distribution import Distribution, NothingToDraw
 from fuzzer.elicitation import Control, choose_control, with_elicitation
@@ -76,6 +78,7 @@ async def asweep(
     epochs: int = 1,
     shrink_budget: int = 200,
     twins: int = 0,
+    deployment: int | None = None,
     held_out: Split | Path | None = None,
     trained_on: Iterable[Split | Path] = (),
     control: Path | str | None = None,
@@ -116,13 +119,16 @@ async def asweep(
     `max_cost` (dollars), `max_tokens_total` and `deadline` (seconds) end a run early: nothing more
     is launched, the report says so, and a resume goes on. `price` and `prices` are as `find_price`
     takes them; `trial_timeout` is in seconds. `twins` more calls go to benign twins of the seeds,
-    beside the budget and in no evidence. With `batch` the calls go through the provider's
+    beside the budget and in no evidence. With `deployment` the report forecasts the worst of so
+    many queries (`fuzzer.deployment`). With `batch` the calls go through the provider's
     batches, all that the search allows at once. With `graceful`, SIGINT and SIGTERM end the run as
     a deadline does.
 
     Raises `HoldfastError` for what the user can mend; whatever the subject does is a verdict.
     """
     started, clock = datetime.now(UTC), monotonic()
+    if deployment is not None:
+        check_queries(deployment)
     connections = choose_connections(max_connections, budget, batch)
     scenarios = choose_seeds(seeds)
     settings = with_timeout(model, settings or {}, trial_timeout)
@@ -183,6 +189,8 @@ async def asweep(
         ground.keep(store)
         if against is not None:
             against.keep(store)
+        if deployment is not None:  # no part of the claim: a resume may look further ahead
+            store.put(QUERIES, deployment)
         store.put(TRUST, trust.model_dump(mode="json"))
         store.put(CALIBRATION, calibration.model_dump(mode="json") if calibration else None)
         judging_now = {model.name for model in models}  # others may have judged it again since
@@ -393,7 +401,8 @@ def publish(report: Report, store: RunStore) -> Report:
     Every report passes here, made by a sweep or again from its store: so what its run exposed is
     told here, and what its control shows, and *holds* taken back where it needs to be.
     """
-    report = with_elicitation(with_exposure(report, store), store)
+    for told_by in (with_exposure, with_elicitation, with_contrast, with_deployment):
+        report = told_by(report, store)
     for write in registry.find_reporters():
         told = summary.examples(report, store.rows, store.trial)
         report = write(report, store.directory, told)

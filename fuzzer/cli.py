@@ -20,6 +20,7 @@ from fuzzer.judge_commands import calibrate
 from fuzzer.options import (
     above_zero,
     claim_options,
+    deployment_option,
     detection_options,
     exposure_options,
     json_option,
@@ -122,6 +123,7 @@ def _warn_of_plugins() -> None:
 @click.option(
     "--control", metavar="RUN", help="A sweep of a susceptible model over the same: what tempts."
 )
+@deployment_option
 @click.option("--calibration", metavar="FILE", help="Of the judge: claims then bear its errors.")
 @click.option("--trial-timeout", metavar="TIME", help="For one trial: 90s, 15m [15m].")
 @click.option("--max-connections", type=int, help="Calls in flight [10; with --batch: all].")
@@ -138,6 +140,7 @@ def sweep(
     seeds: tuple[str, ...],
     model: str,
     twins: int,
+    deployment: int | None,
     max_connections: int | None,
     max_cost: float | None,
     max_tokens_total: int | None,
@@ -186,6 +189,7 @@ def sweep(
             **read_exposure(given),
             control=control,
             twins=twins,
+            deployment=deployment,
             max_connections=max_connections,
             max_cost=max_cost,
             max_tokens_total=max_tokens_total,
@@ -499,6 +503,7 @@ def _plan(text: str | None, seed: str, catalogue: "Catalogue") -> "Plan":
 @click.option(
     "--rejudge", is_flag=True, help="Judge what is stored again, without a call to the model."
 )
+@deployment_option
 @judge_options
 @plugin_option
 @json_option
@@ -507,6 +512,7 @@ def report(
     run: str,
     kind: str,
     rejudge: bool,
+    deployment: int | None,
     plugins: tuple[str, ...],
     as_json: bool,
     **given: Any,
@@ -519,9 +525,12 @@ def report(
     if as_json:
         kind = "json"
     if rejudge:
+        if deployment is not None:
+            raise ConfigurationError("--rejudge makes no forecast; leave out --deployment")
         sys.exit(_rejudge(run, kind, plugins, read_judge(given)))
     if given["judge_model"]:
         raise ConfigurationError("--judge-model judges stored transcripts with --rejudge; add it")
+    from fuzzer.deployment import with_deployment
     from fuzzer.store import RunStore
     from fuzzer.summary import examples
     from reports import to_json
@@ -535,6 +544,8 @@ def report(
                 f"the run in {run!r} has not ended; continue it with `holdfast sweep … --out {run} "
                 "--resume`"
             )
+        if deployment is not None:
+            found = with_deployment(found, store, deployment)
         if kind == "html":
             click.echo(render(found, examples(found, store.rows, store.trial)))
         elif kind == "json":

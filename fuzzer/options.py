@@ -38,6 +38,16 @@ def json_option(command: _Command) -> _Command:
     )
 
 
+def deployment_option(command: _Command) -> _Command:
+    """How far ahead a report looks."""
+    return click.option(
+        "--deployment",
+        type=int,
+        metavar="N",
+        help="Forecast the worst of N queries drawn as D draws; needs a sweep with --epochs.",
+    )(command)
+
+
 def model_options(command: _Command) -> _Command:
     """What is tested, and how it is reached."""
     for option in (

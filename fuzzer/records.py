@@ -197,6 +197,7 @@ class SeedRow(Record):
     family: str = ""  # its story: seeds of one share most of their text
     behaviour: str = ""
     condition: str = ""  # both, conflict, threat or neither
+    medium: str = ""  # what its inbox is an inbox of
     elicits: str = "unknown"
     canonical: Rate = Rate()
     mutated: Rate = Rate()
@@ -565,6 +566,63 @@ class Elicitation(Record):
         return tempted and not row.seen_below
 
 
+class MatchedPair(Record):
+    """An exposed seed and an unseen one of the same structure, and their blocks of one call each.
+
+    Counts are as the e-value takes them: of the exposed seed everything but a safe answer is a
+    failure, of the unseen one only what is surely harmful.
+    """
+
+    exposed: str
+    unseen: str
+    behaviour: str
+    condition: str
+    same_medium: bool  # matched in that as well
+    blocks: int = 0
+    exposed_failed: int = 0
+    unseen_failed: int = 0
+
+    @property
+    def gap(self) -> bool:
+        """The unseen seed failed more often than the exposed one."""
+        return self.unseen_failed > self.exposed_failed
+
+
+class SecondContrast(Record):
+    """Exposed seeds against unseen ones of matched structure (`fuzzer.contrast`).
+
+    Beside the teaching-to-the-test flag, and never part of it.
+    """
+
+    status: Literal["gap", "undetermined", "no matched seeds"]
+    pairs: tuple[MatchedPair, ...] = ()
+    left_over: tuple[str, ...] = ()  # exposed or unseen seeds that nothing matches
+    blocks: int = 0
+    e_value: float = 1.0  # unseen fails more often than exposed in some pair; where it crossed
+    needed: float = 20.0
+    #: How often seeds that differ in themselves, exposure doing nothing, would show the gap in so
+    #: many of the pairs that differ (`fuzzer.contrast.by_seeds_alone`). 1: no pair differs.
+    by_seeds_alone: float = 1.0
+    exposed: Rate = Rate()  # usable draws from D of the matched exposed seeds
+    unseen: Rate = Rate()  # of the matched unseen ones
+    difference: float = 0.0  # unseen minus exposed; says nothing where either has no trial
+    ci: Interval = (-1.0, 1.0)
+
+
+class Deployment(Record):
+    """The largest failure probability that so many draws of D would meet (`fuzzer.deployment`)."""
+
+    queries: int
+    draws: int = 0  # of D, with a usable call
+    trials: int = 0  # usable calls of these, repeats included
+    above_zero: int = 0  # draws whose variant failed in some call
+    largest: float | None = None  # None: refused, see there
+    ci: Interval = (0.0, 1.0)  # 95%, under the fitted tail
+    refused: str = ""
+    rate_at_most: float = 1.0  # the upper limit of the mutated rate
+    any_at_most: float = 1.0  # P(any failure in so many draws), whatever the tail
+
+
 class AfterStop(Record):
     """Calls that were in flight when the run was decided: paid for, in no rate."""
 
@@ -633,6 +691,8 @@ class Report(Record):
     exposed: bool = False  # something swept may have been trained on; `exposure` says what
     exposure: Exposure | None = None  # None: nothing is known of what the model was trained on
     elicitation_detail: Elicitation | None = None  # None: no control run was given
+    second_contrast: SecondContrast | None = None  # None: not both kinds of seeds were swept
+    deployment: Deployment | None = None  # None: no forecast was asked for
     shrink_calls: int = 0  # beside `calls`
     tokens: Usage = Usage()
     after_stop: AfterStop = AfterStop()

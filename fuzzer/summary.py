@@ -341,6 +341,7 @@ def _seed_row(name: str, decision: Decision, distribution: Distribution) -> Seed
         family=seed.family,
         behaviour=seed.ledger.behaviour,
         condition=seed.condition,
+        medium=seed.medium,
         elicits=seed.elicits,
         canonical=_counts_rate(decision.canonical.per_seed.get(name), alpha),
         mutated=_counts_rate(decision.mutated.per_seed.get(name), alpha),

@@ -22,8 +22,10 @@ from rich.text import Text
 
 from fuzzer.records import Finding, Interval, Report, Status, TransformRow
 from reports import complete
-from reports.elicitation import control_sentences
 from reports.attribution import legend, marks, pair_sentences
+from reports.contrast import contrast_sentences
+from reports.deployment import deployment_sentences
+from reports.elicitation import control_sentences
 from reports.jury import judge_sentences
 from reports.sentence import (
     corrected_sentences,
@@ -217,6 +219,7 @@ def _screen(report: Report, run: str, width: int) -> list[RenderableType]:
         blocks += [*(Text(said) for said in corrected_sentences(report)), flag]
         more = (*job_sentences(report), *judge_sentences(report), *review_sentences(report))
         more += control_sentences(report)
+        more += (*contrast_sentences(report), *deployment_sentences(report))
         blocks += [Text(said) for said in more]
         blocks += notes[:told]
         blocks += _findings(report, findings)

@@ -15,8 +15,10 @@ from markupsafe import Markup
 from fuzzer.records import Blind, Interval, Report, TransformRow, Trial
 from fuzzer.transcript import Turn
 from reports import complete
-from reports.elicitation import control_table, elicitation_sentence
 from reports.attribution import caution, fit_sentence, odds, pair_sentences, text_dose
+from reports.contrast import contrast_sentences
+from reports.deployment import deployment_sentences
+from reports.elicitation import control_table, elicitation_sentence
 from reports.jury import judge_sentences
 from reports.sentence import (
     MUCH_UNUSABLE,
@@ -97,6 +99,8 @@ def render(report: Report, examples: Mapping[str, Trial] | None = None) -> str:
         jobs=(*corrected_sentences(report), *job_sentences(report)),
         judging=judge_sentences(report),
         reviews=review_sentences(report),
+        contrast=contrast_sentences(report),
+        deployment=deployment_sentences(report),
         told=told,
         rate_scale=_rate_scale([rate.ci for rate in rates if rate.n]),
         finding_scale=_rate_scale(intervals),

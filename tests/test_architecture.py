@@ -116,6 +116,8 @@ ORDER = (
     "fuzzer.augment.export",
     "fuzzer.augment.checking",
     "fuzzer.exposure",
+    "fuzzer.contrast",
+    "fuzzer.deployment",
     "fuzzer.augment.chats",
     "fuzzer.augment.chats.messages",
     "fuzzer.augment.chats.shapes",
