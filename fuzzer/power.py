@@ -12,7 +12,6 @@ interval of a quantile, by the same bounds. What was simulated is kept in the us
 directory, under a hash of all it depends on.
 """
 
-import copy
 import hashlib
 import inspect
 import math
@@ -27,13 +26,14 @@ from importlib.metadata import version
 from pathlib import Path
 from random import Random
 from typing import Any, Literal, NamedTuple, get_args
+from weakref import WeakValueDictionary
 
 from fuzzer import accounts, decision, evidence, outline, search
 from fuzzer.decision import Rules, index_lag
 from fuzzer.errors import ConfigurationError
 from fuzzer.evidence import clopper_pearson, log_above
 from fuzzer.outline import CLASSES, Outline, pick
-from fuzzer.proposal import Draw, Outcome
+from fuzzer.proposal import Alone, Draw, Outcome
 from fuzzer.records import Interval, Record
 from fuzzer.scenario import canonical_json
 from fuzzer.search import Search
@@ -155,17 +155,21 @@ class Chances:
 # --------------------------------------------------------------------------------- simulated runs
 
 
-class _Field:
+class _Field(Alone):
     """D's outline as a plan source whose plans are numbers; each draw is made once for all runs."""
 
     def __init__(self, law: Outline) -> None:
         self.law = law
         self.seeds = law.seeds
-        self.holds: list[int] = [0]  # of each plan, its transforms as bits; plan 0 is the seed
+        self.transforms: list[int] = [0]  # of each plan, its transforms as bits; plan 0 is the seed
         self._bits = {t.name: 1 << i for i, t in enumerate(law.catalogue)}
         self._numbers: dict[tuple[str, Any], int] = {}  # by variant
         self._draws: list[Draw] = []
         self._all_on: list[Draw] = []
+        _FIELDS[id(self)] = self
+
+    def __reduce__(self) -> tuple[Callable[[int], "_Field"], tuple[int]]:
+        return _field, (id(self),)  # a search is kept without it: it is shared, and large
 
     @property
     def far_share(self) -> float:
@@ -192,10 +196,17 @@ class _Field:
         return made[k]
 
     def _numbered(self, draw: Draw) -> Draw:
-        number = self._numbers.setdefault((draw.seed, draw.plan), len(self.holds))
-        if number == len(self.holds):
-            self.holds.append(self.bits(tuple(step.transform for step in draw.plan)))
+        number = self._numbers.setdefault((draw.seed, draw.plan), len(self.transforms))
+        if number == len(self.transforms):
+            self.transforms.append(self.bits(tuple(step.transform for step in draw.plan)))
         return draw._replace(plan=number)
+
+
+_FIELDS: "WeakValueDictionary[int, _Field]" = WeakValueDictionary()
+
+
+def _field(number: int) -> _Field:
+    return _FIELDS[number]
 
 
 class _Trail:
@@ -213,23 +224,18 @@ class _Trail:
     def extend(self) -> bool:
         """Make its next call; False where it has ended."""
         if not self._marks or len(self.plans) >= 32 + 1.1 * self._marks[-1][0]:
-            self._marks.append((len(self.plans), self._kept()))
+            kept = pickle.dumps(self._search, pickle.HIGHEST_PROTOCOL)
+            self._marks.append((len(self.plans), kept))
         for proposal in self._search.ask(1):
             self.plans.append(proposal.plan)
             self._search.tell(proposal.index, _SAFE)
             return True
         return False
 
-    def _kept(self) -> bytes:
-        bare = copy.copy(self._search)
-        del bare.source  # it is shared, and large
-        return pickle.dumps(bare, pickle.HIGHEST_PROTOCOL)
-
     def before(self, index: int) -> Search:
         """A search of one's own, which has made at most so many of these calls."""
         at = bisect_right(self._marks, index, key=lambda mark: mark[0]) - 1
         found: Search = pickle.loads(self._marks[at][1])
-        found.source = self.field
         return found
 
     @property
@@ -275,7 +281,7 @@ class _Run(NamedTuple):
         return None, found.accounts.absorbed < found.rules.budget
 
     def _fails(self, index: int, plan: int) -> bool:
-        holds = self.trail.field.holds[plan] & self.cause == self.cause
+        holds = self.trail.field.transforms[plan] & self.cause == self.cause
         return holds and self.luck[index] < self.rate
 
     def _first_failure(self) -> int | None:

@@ -138,3 +138,35 @@ class PlanSource(Protocol):
         None where such a draw is too rare.
         """
         ...
+
+
+class Alone:
+    """What a plan source says of neighbours when it has none: for a search that ends at a verdict."""
+
+    def behaviour(self, seed: str) -> str:  # noqa: ARG002
+        """All alike."""
+        return ""
+
+    def parts(self, plan: Any) -> Sequence[Hashable]:  # noqa: ARG002
+        """A plan cannot be taken apart."""
+        return ()
+
+    def kept(self, plan: Any, keep: Iterable[int]) -> Any:  # noqa: ARG002
+        """The whole plan."""
+        return plan
+
+    def holds(self, plan: Any, smaller: Any) -> bool:
+        """Only itself."""
+        return bool(plan == smaller)
+
+    def subset(self, seed: str, plan: Any, keep: Iterable[int]) -> Draw | None:  # noqa: ARG002
+        """None can be run."""
+        return None
+
+    def transfer(self, plan: Any, seed: str) -> Draw | None:  # noqa: ARG002
+        """None can be run."""
+        return None
+
+    def apart(self, k: int, known: tuple[Any, ...]) -> Draw | None:  # noqa: ARG002
+        """None can be drawn."""
+        return None
