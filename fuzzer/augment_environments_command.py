@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from fuzzer.augment_options import (
-    MANIFEST,
     a_split,
     command_line,
     default_directory,
+    drawing_options,
     read_canary,
     today,
 )
@@ -56,20 +56,7 @@ NOTHING = 3  # the exit code of an export without a row
     show_default=True,
     help="Controls stand in for the side of a pair that a run lacks.",
 )
-@click.option(
-    "--split",
-    "manifest",
-    envvar="HOLDFAST_SPLIT",
-    metavar="MANIFEST",
-    default=MANIFEST,
-    show_default=True,
-    help="What may be trained on; dealt now if it is not there.",
-)
-@click.option("--no-split", is_flag=True, help="Hold nothing out: no test stays honest.")
-@click.option(
-    "--cell", type=click.Choice(["train", "dev"]), default="train", show_default=True, help="Of it."
-)
-@click.option("--twins", metavar="SHARE", default="10%", show_default=True, help="On benign twins.")
+@drawing_options
 @click.option(
     "--check",
     "checked",

@@ -3,9 +3,10 @@
 import shlex
 import sys
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -16,7 +17,44 @@ from fuzzer.secrets import Secrets
 if TYPE_CHECKING:
     from fuzzer.augment.split import Split
 
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 MANIFEST = "holdfast-split.json"
+
+
+def split_options(command: _Command) -> _Command:
+    """What may be trained on: --split, --no-split."""
+    for option in (
+        click.option("--no-split", is_flag=True, help="Hold nothing out: no test stays honest."),
+        click.option(
+            "--split",
+            "manifest",
+            envvar="HOLDFAST_SPLIT",
+            metavar="MANIFEST",
+            default=MANIFEST,
+            show_default=True,
+            help="What may be trained on; dealt now if it is not there.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def drawing_options(command: _Command) -> _Command:
+    """What environments are drawn from: those of the split, --cell, --twins."""
+    for option in (
+        click.option(
+            "--twins", metavar="SHARE", default="10%", show_default=True, help="On benign twins."
+        ),
+        click.option(
+            "--cell",
+            type=click.Choice(["train", "dev"]),
+            default="train",
+            show_default=True,
+            help="Of it.",
+        ),
+    ):
+        command = option(command)
+    return split_options(command)
 
 
 def default_directory(what: str, where: str = "augmented") -> str:

@@ -2,11 +2,11 @@
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import click
 
-from fuzzer.augment_options import MANIFEST, a_split, default_directory, fresh_canary, today
+from fuzzer.augment_options import a_split, default_directory, drawing_options, fresh_canary, today
 from fuzzer.options import (
     above_zero,
     json_option,
@@ -20,9 +20,6 @@ from fuzzer.options import (
     read_share,
 )
 
-if TYPE_CHECKING:
-    pass
-
 
 @click.command()
 @click.argument("seeds", nargs=-1, metavar="[SEED]...")
@@ -35,20 +32,7 @@ if TYPE_CHECKING:
 @click.option("--max-tokens-total", type=int, metavar="N", help="Stop when so many are used.")
 @click.option("--deadline", metavar="TIME", help="Stop after so long: 90s, 30m, 2h.")
 @price_options
-@click.option(
-    "--split",
-    "manifest",
-    envvar="HOLDFAST_SPLIT",
-    metavar="MANIFEST",
-    default=MANIFEST,
-    show_default=True,
-    help="What may be trained on; dealt now if it is not there.",
-)
-@click.option("--no-split", is_flag=True, help="Hold nothing out: no test stays honest.")
-@click.option(
-    "--cell", type=click.Choice(["train", "dev"]), default="train", show_default=True, help="Of it."
-)
-@click.option("--twins", metavar="SHARE", default="10%", show_default=True, help="On benign twins.")
+@drawing_options
 @click.option("--seed", "random_seed", default=0, show_default=True, help="Random seed.")
 @click.option("--out", metavar="RUN", help="Run directory [runs/<time>-sample].")
 @plugin_option

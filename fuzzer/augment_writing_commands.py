@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from fuzzer.augment_options import MANIFEST, a_split, command_line, today
+from fuzzer.augment_options import MANIFEST, a_split, command_line, split_options, today
 from fuzzer.errors import ConfigurationError
 from fuzzer.options import above_zero, json_option, price_options, read_pairs, read_seconds
 
@@ -62,24 +62,6 @@ def _writing_options(command: _Command) -> _Command:
     return price_options(json_option(command))
 
 
-def _split_options(command: _Command) -> _Command:
-    """What may be trained on."""
-    for option in (
-        click.option("--no-split", is_flag=True, help="Hold nothing out: no test stays honest."),
-        click.option(
-            "--split",
-            "manifest",
-            envvar="HOLDFAST_SPLIT",
-            metavar="MANIFEST",
-            default=MANIFEST,
-            show_default=True,
-            help="What may be trained on; dealt now if it is not there.",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
 def _constitution_option(*, required: bool) -> Callable[[_Command], _Command]:
     return click.option(
         "--constitution",
@@ -99,7 +81,7 @@ def _n_option(command: _Command) -> _Command:
 @click.argument("seeds", nargs=-1, metavar="[SEED]...")
 @_n_option
 @_constitution_option(required=False)
-@_split_options
+@split_options
 @_writing_options
 def advice(
     *,
@@ -145,7 +127,7 @@ def advice(
 @click.command()
 @click.argument("source", metavar="RUN|FILE")
 @click.option("-n", "count", type=int, help="Conversations at most [all].")
-@_split_options
+@split_options
 @_writing_options
 def reasons(*, source: str, count: int | None, manifest: str, no_split: bool, **given: Any) -> None:
     """Safe transcripts of a run, or of a file of rows, retold with the agent's reasons.

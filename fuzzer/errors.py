@@ -17,6 +17,10 @@ Whatever a *subject* does is never an error: it is a verdict.
 
 import difflib
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class HoldfastError(Exception):
@@ -69,3 +73,17 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, names, n=1)
     guess = f"; did you mean {near[0]!r}?" if near else "."
     return f"unknown {kind} {name!r}{guess} Known: {', '.join(names) or 'none'}"
+
+
+def first_fault(error: "ValidationError", whole: str) -> str:
+    """The first thing wrong with a value, as ``where: what``; `whole` names the value itself.
+
+    >>> from pydantic import TypeAdapter, ValidationError
+    >>> try:
+    ...     TypeAdapter(dict[str, int]).validate_json('{"n": "many"}')
+    ... except ValidationError as error:
+    ...     first_fault(error, "the file")
+    'n: Input should be a valid integer, unable to parse string as an integer'
+    """
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc'])) or whole}: {first['msg']}"

@@ -76,6 +76,33 @@ class Outcome:
         return self.stands and (self.confirmed or self.reviewed == "harmful")
 
 
+class InTurn:
+    """Something to drive whose calls are settled before the first: one for each index, in turn."""
+
+    def __init__(self, calls: int) -> None:
+        self._calls = calls
+        self._asked = self._told = 0
+
+    def proposal(self, index: int) -> Proposal:
+        """The call of an index, from 0; asked for once, in order."""
+        raise NotImplementedError
+
+    @property
+    def done(self) -> bool:
+        """Whether every call was answered."""
+        return self._told >= self._calls
+
+    def ask(self, n: int) -> list[Proposal]:
+        """The next calls, at most `n`."""
+        asked = range(self._asked, min(self._asked + n, self._calls))
+        self._asked = asked.stop if asked else self._asked
+        return [self.proposal(index) for index in asked]
+
+    def tell(self, index: int, outcome: Outcome) -> None:  # noqa: ARG002 - the protocol's signature
+        """Count an answer."""
+        self._told += 1
+
+
 class PlanSource(Protocol):
     """Where variants come from; every method is a function of its arguments alone.
 

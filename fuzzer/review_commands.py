@@ -2,8 +2,10 @@
 
 import io
 import json
+import signal
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, TextIO
 
 import click
@@ -129,7 +131,24 @@ def _walk(
     blind: bool,
     out: TextIO,
 ) -> None:
-    """Show one after the other, and save what is answered, until the end or a wish to stop."""
+    """Show one after the other, and save what is answered, until the end or a wish to stop.
+
+    An interrupt is such a wish wherever it lands; an answer that is being saved is first saved.
+    """
+    try:
+        _go_through(items, card_of, desk, blind=blind, out=out)
+    except KeyboardInterrupt:
+        out.write("\n")
+
+
+def _go_through(
+    items: "list[Item]",
+    card_of: "Callable[[Item], Card]",
+    desk: "Desk",
+    *,
+    blind: bool,
+    out: TextIO,
+) -> None:
     from reports.review import show_answer, show_card, show_head, show_request
 
     show_head(items, blind=blind, stream=out)
@@ -147,10 +166,24 @@ def _walk(
         if said == "back":
             at = max(0, at - 1)
             continue
-        desk.put(card, said)
+        with _interrupts_later():
+            desk.put(card, said)
         if not blind:
             show_answer(card, said, stream=out)
         at += 1
+
+
+@contextmanager
+def _interrupts_later() -> Iterator[None]:
+    """A Ctrl-C in here comes at the end: an answer is never saved by half."""
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came:
+        signal.raise_signal(signal.SIGINT)
 
 
 def _input() -> Iterator[str]:
@@ -163,14 +196,11 @@ def _input() -> Iterator[str]:
 
 
 def _ask(lines: Iterator[str], out: TextIO) -> Said:
-    """The next answer that is one; the end of the input, or an interrupt, is a wish to stop."""
+    """The next answer that is one; the end of the input is a wish to stop."""
     while True:
         out.write(_PROMPT)
         out.flush()
-        try:
-            text = next(lines, None)
-        except KeyboardInterrupt:
-            text = None
+        text = next(lines, None)
         if text is None:
             out.write("\n")
             return "quit"

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from fuzzer.distribution import Distribution
 from fuzzer.evidence import confidence_sequence
-from fuzzer.proposal import Outcome, Proposal
+from fuzzer.proposal import InTurn, Proposal
 from fuzzer.records import Rate, Report, Twins
 from fuzzer.scenario import Scenario
 from fuzzer.store import StoredRow
@@ -25,30 +25,19 @@ def twins_of(seeds: Iterable[str], known: Iterable[Scenario]) -> tuple[Scenario,
     return tuple(sorted((s for s in known if s.twin_of in wanted), key=lambda seed: seed.name))
 
 
-class TwinCalls:
+class TwinCalls(InTurn):
     """Something to drive: twins in turn, every other call unchanged, the rest drawn from their D.
 
     The D of the twins is that of the sweep with other seeds: same transforms, pools and judge.
     """
 
     def __init__(self, distribution: Distribution, calls: int) -> None:
+        super().__init__(calls)
         self._distribution = distribution
-        self._calls = calls
-        self._asked = self._told = 0
         self._epochs: dict[tuple[str, object], int] = {}
 
-    @property
-    def done(self) -> bool:
-        """Whether every call was answered."""
-        return self._told >= self._calls
-
-    def ask(self, n: int) -> list[Proposal]:
-        """The next calls, at most `n`."""
-        asked = range(self._asked, min(self._asked + n, self._calls))
-        self._asked = asked.stop if asked else self._asked
-        return [self._proposal(index) for index in asked]
-
-    def _proposal(self, index: int) -> Proposal:
+    def proposal(self, index: int) -> Proposal:
+        """The call of an index."""
         number, mutated = divmod(index, 2)
         distribution = self._distribution
         draw = distribution.draw(number) if mutated else distribution.canonical(number)
@@ -63,10 +52,6 @@ class TwinCalls:
             epoch=epoch,
             distance=draw.distance,
         )
-
-    def tell(self, index: int, outcome: Outcome) -> None:  # noqa: ARG002 - the protocol's signature
-        """Count an answer."""
-        self._told += 1
 
 
 def with_twins(

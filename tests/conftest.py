@@ -1,8 +1,13 @@
 """What several modules of tests need around them."""
 
 import pytest
+from hypothesis import settings
 
 from tests.loopback import KEY
+
+# How long an example takes is the machine's affair, and several workers share it.
+settings.register_profile("holdfast", deadline=None)
+settings.load_profile("holdfast")
 
 
 @pytest.fixture

@@ -4,11 +4,12 @@ import json
 import os
 import stat
 import sys
+from functools import cache
 
 import pytest
 from click.testing import CliRunner
 
-from fuzzer.augment import engines, shards
+from fuzzer.augment import contamination, engines, shards
 from fuzzer.augment.export import read_export, rows_of
 from fuzzer.augment.playing import rebuild, score
 from fuzzer.augment.shards import guard_of
@@ -21,9 +22,27 @@ from seeds import load_seeds
 CANARY = "01234567-89ab-cdef-0123-456789abcdef"
 
 
+@cache
+def rendered_once():
+    """`references`, which renders what a manifest holds out only once for all exports under it."""
+    kept, render = {}, contamination.references
+
+    def references(split, seeds, catalogue, pools, **options):
+        seeds = tuple(seeds)
+        names = tuple(transform.name for transform in catalogue)
+        told = tuple(seed.content_hash for seed in seeds)
+        key = (split.hash, told, names, tuple(sorted(options.items())))
+        if key not in kept:
+            kept[key] = render(split, seeds, catalogue, pools, **options)
+        return kept[key]
+
+    return references
+
+
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     """A folder of one's own, where a split would be dealt."""
+    monkeypatch.setattr(contamination, "references", rendered_once())
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HOLDFAST_SPLIT", raising=False)
     monkeypatch.setenv("HOLDFAST_SALT", "a salt of the tests")

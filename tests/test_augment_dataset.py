@@ -404,9 +404,9 @@ TALK = [
 ]
 
 
-def test_on_ten_thousand_chats_everything_is_dealt_evenly():
+@pytest.mark.parametrize("count", [2_000, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_on_thousands_of_chats_everything_is_dealt_evenly(count):
     rng = random.Random(7)
-    count = 10_000
     chats = (chat(n, rng.choice(TALK), "I would rather not.") for n in range(1, count + 1))
     made = augmenter(random_seed=5)
     relevant = {text: brute_topics(f"{text} I would rather not.") for text in TALK}

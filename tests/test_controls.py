@@ -1,6 +1,8 @@
 """Every variant carries its own controls: sabotage is blind, and nothing honest ever is."""
 
 import asyncio
+import itertools
+from collections.abc import Iterable
 from dataclasses import replace
 from random import Random
 from time import process_time
@@ -253,23 +255,42 @@ NAMES = [
 ]
 
 
+CHANNELS, LAYOUTS = ("native", "xml", "json"), ("plain", "markdown", "xml", "json")
+
+
 @every_seed
 @pytest.mark.parametrize(("first", "last"), NAMES, ids=lambda name: name)
 def test_whatever_a_person_is_called_the_variant_is_not_blind(first, last, seed):
-    """Hyphens, apostrophes, spaces, other scripts, two letters, names that are also words."""
+    """Hyphens, apostrophes, spaces, other scripts, two letters, names that are also words.
+
+    Every layout; the channels in turn, so that over the names each meets each on every seed.
+    """
+    at = NAMES.index((first, last))
+    turns = [(CHANNELS[(at + i) % len(CHANNELS)], layout) for i, layout in enumerate(LAYOUTS)]
+    assert_called(seed, first, last, turns)
+
+
+@pytest.mark.slow
+@every_seed
+@pytest.mark.parametrize(("first", "last"), NAMES, ids=lambda name: name)
+def test_nor_in_any_channel_under_any_layout(first, last, seed):
+    assert_called(seed, first, last, itertools.product(CHANNELS, LAYOUTS))
+
+
+def assert_called(seed: Scenario, first: str, last: str, shown: Iterable[tuple[str, str]]) -> None:
+    """The seed with a person of this name is not blind, however it is shown."""
     hit = seed.ledger.forbidden[0] if seed.ledger.forbidden else seed.ledger.target
     cast = tuple(
         changed(p, first=first, last=last, mailbox="q.z7") if p.role == hit else p
         for p in seed.cast
     )
     scenario = changed(seed, cast=cast)
-    for channel in ("native", "xml", "json"):
-        for layout in ("plain", "markdown", "xml", "json"):
-            told = changed(scenario, channel=channel, format=layout)
-            variant = Variant.model_construct(
-                id="x", plan=Plan(seed=seed.name), scenario=told, distance=1
-            )
-            assert admit(variant, seed, JUDGE.decide).reasons == ()
+    for channel, layout in shown:
+        told = changed(scenario, channel=channel, format=layout)
+        variant = Variant.model_construct(
+            id="x", plan=Plan(seed=seed.name), scenario=told, distance=1
+        )
+        assert admit(variant, seed, JUDGE.decide).reasons == ()
 
 
 def with_mail(seed: Scenario, body: str) -> Scenario:

@@ -74,7 +74,7 @@ def told(found):
 def tried():
     """A spread over all pairs and edits, every edit that tells on every pair."""
     plain = [edit for edit in EDITS.values() if edit not in TELLING_EDITS]
-    some = asyncio.run(changes(JUDGE, pairs(), plain, one_in=24))
+    some = asyncio.run(changes(JUDGE, pairs(), plain, one_in=48))
     return (*some, *asyncio.run(changes(JUDGE, pairs(), TELLING_EDITS)))
 
 

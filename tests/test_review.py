@@ -2,18 +2,21 @@
 
 import asyncio
 import io
+import itertools
 import json
 import os
 import pty
 import re
 import select
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -27,8 +30,9 @@ from fuzzer.graph import Catalogue
 from fuzzer.judges.rules import RulesJudge
 from fuzzer.people import reviewed, said_of, sample_of
 from fuzzer.records import Evidence, Report, Verdict
-from fuzzer.rejudge import rejudge
-from fuzzer.review import queue
+from fuzzer.rejudge import Variants, rejudge
+from fuzzer.review import Desk, _write_label, card, queue
+from fuzzer.review_commands import _ask, _walk
 from fuzzer.reviewing import conclude_again
 from fuzzer.store import DATABASE, RunStore
 from fuzzer.subjects.organisms import Organism
@@ -674,6 +678,67 @@ def test_on_a_real_terminal(unsure, ending):
     assert "\x1b[1m" in shown  # it is a terminal: there is bold
     assert [row["label"] for row in rows(unsure / "labels.jsonl")] == ["harmful", "harmful"]
     assert report_of(unsure).review is not None
+
+
+def test_an_interrupt_at_the_prompt_is_a_wish_to_stop_wherever_it_lands(unsure, monkeypatch):
+    """A Ctrl-C at every instruction of a question."""
+    with RunStore.resume(unsure) as store:
+        report = store.report()
+        assert report is not None
+        items, variants = queue(store, report)[:2], Variants(store, CATALOGUE, ())
+        cards = {item.said.name: card(store, variants, item) for item in items}
+        points, before = 0, sys.gettrace()
+        for point in itertools.count():
+            desk, screen, landed = Desk(store, report), io.StringIO(), Interrupt(point)
+            monkeypatch.setattr("sys.stdin", io.StringIO("h\ns\n"))
+            sys.settrace(landed.trace)
+            try:
+                _walk(items, lambda item: cards[item.said.name], desk, blind=True, out=screen)
+            except KeyboardInterrupt:
+                pytest.fail(f"the interrupt at instruction {point} was not the review's to handle")
+            finally:
+                sys.settrace(before)
+            if not landed.happened:
+                break
+            points += 1
+            assert list(desk.answers.values()) == ["harmful"]
+            assert screen.getvalue().endswith("\n")
+    assert points > 40
+    assert list(desk.answers.values()) == ["harmful", "safe"]
+
+
+class Interrupt:
+    """A trace that raises KeyboardInterrupt at one instruction of the second question."""
+
+    def __init__(self, point: int) -> None:
+        self.happened = False
+        self._left, self._asked = point, 0
+
+    def trace(self, frame: FrameType, event: str, _: object) -> Any:
+        if event == "call":
+            if frame.f_code is not _ask.__code__:
+                return None
+            self._asked += 1
+            frame.f_trace_opcodes = True
+        elif event == "opcode" and self._asked == 2 and not self.happened:
+            if self._left == 0:
+                self.happened = True
+                raise KeyboardInterrupt
+            self._left -= 1
+        return self.trace
+
+
+def test_an_interrupt_while_an_answer_is_saved_comes_after_it(unsure, monkeypatch):
+    def interrupted(path: Path, row: Any) -> None:
+        signal.raise_signal(signal.SIGINT)
+        _write_label(path, row)
+
+    monkeypatch.setattr("fuzzer.review._write_label", interrupted)
+    result = reviewing(unsure, "h\nh\nh\n")
+    assert result.exit_code == 1
+    assert "1 answer this time" in result.stdout
+    assert [row["label"] for row in rows(unsure / "labels.jsonl")] == ["harmful"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def _own_terminal() -> None:

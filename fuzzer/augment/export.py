@@ -20,7 +20,7 @@ from fuzzer.augment.formats.card import card
 from fuzzer.augment.formats.files import File, write_file
 from fuzzer.augment.formats.tally import Counts, Tally, summary
 from fuzzer.augment.rows import Row
-from fuzzer.errors import ConfigurationError, unknown
+from fuzzer.errors import ConfigurationError, first_fault, unknown
 from fuzzer.scenario import Frozen
 
 __all__ = (
@@ -225,10 +225,8 @@ def read_export(out: Path) -> Finished:
             f"{str(out)!r} holds no finished export: there is no {DONE} in it"
         ) from None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
         raise ConfigurationError(
-            f"{str(out / DONE)!r} tells of no export: {where}: {first['msg']}"
+            f"{str(out / DONE)!r} tells of no export: {first_fault(error, 'the file')}"
         ) from None
 
 
@@ -327,9 +325,8 @@ def _rows(path: Path, lines: Iterable[bytes]) -> Iterator[Row]:
         try:
             yield Row.model_validate_json(line)
         except ValidationError as error:
-            first: Any = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "the line"
             raise ConfigurationError(
-                f"line {number} of {str(path)!r} is no row of an export: {where}: {first['msg']}; "
-                "give the canonical .jsonl that `holdfast augment` wrote"
+                f"line {number} of {str(path)!r} is no row of an export: "
+                f"{first_fault(error, 'the line')}; give the canonical .jsonl that `holdfast "
+                "augment` wrote"
             ) from None

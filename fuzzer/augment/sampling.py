@@ -12,7 +12,7 @@ from fuzzer.errors import ConfigurationError
 from fuzzer.evaluate import Evaluator, Told
 from fuzzer.judges import Judge
 from fuzzer.limits import Limits
-from fuzzer.proposal import Outcome, Proposal
+from fuzzer.proposal import InTurn, Proposal
 from fuzzer.scenario import Frozen
 from fuzzer.store import RunStore
 from fuzzer.subjects import Subject
@@ -32,27 +32,16 @@ class Sampled(Frozen):
     dollars: float | None = None
 
 
-class SampleCalls:
+class SampleCalls(InTurn):
     """Something to drive: each environment in turn, `epochs` times."""
 
     def __init__(self, environments: Environments, n: int, epochs: int) -> None:
+        super().__init__(n * epochs)
         self._environments = environments
-        self._calls = n * epochs
         self._epochs = epochs
-        self._asked = self._told = 0
 
-    @property
-    def done(self) -> bool:
-        """Whether every call was answered."""
-        return self._told >= self._calls
-
-    def ask(self, n: int) -> list[Proposal]:
-        """The next calls, at most `n`."""
-        asked = range(self._asked, min(self._asked + n, self._calls))
-        self._asked = asked.stop if asked else self._asked
-        return [self._proposal(index) for index in asked]
-
-    def _proposal(self, index: int) -> Proposal:
+    def proposal(self, index: int) -> Proposal:
+        """The call of an index."""
         number, epoch = divmod(index, self._epochs)
         variant, _ = self._environments.variant(number)
         return Proposal(
@@ -64,10 +53,6 @@ class SampleCalls:
             epoch=epoch,
             distance=variant.distance,
         )
-
-    def tell(self, index: int, outcome: Outcome) -> None:  # noqa: ARG002 - the protocol's signature
-        """Count an answer."""
-        self._told += 1
 
 
 async def sample(

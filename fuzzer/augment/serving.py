@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from fuzzer.augment.formats.chat import function, messages, said_of
 from fuzzer.augment.playing import Game, Score, rebuild, score
 from fuzzer.augment.rows import Row, Said
-from fuzzer.errors import ConfigurationError
+from fuzzer.errors import ConfigurationError, first_fault
 from fuzzer.scenario import Scenario
 from fuzzer.transcript import Stop
 from fuzzer.variant import Variant
@@ -36,11 +36,9 @@ def row_from(line: str | bytes) -> Row:
     try:
         return Row.model_validate_json(line)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the line"
         raise ConfigurationError(
-            f"this is no row of an export: {where}: {first['msg']}; export again, or use the "
-            "version of Holdfast that wrote it"
+            f"this is no row of an export: {first_fault(error, 'the line')}; export again, or use "
+            "the version of Holdfast that wrote it"
         ) from None
 
 

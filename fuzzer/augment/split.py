@@ -14,7 +14,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
-from fuzzer.errors import ConfigurationError
+from fuzzer.errors import ConfigurationError, first_fault
 from fuzzer.graph import Catalogue
 from fuzzer.scenario import Frozen, Scenario, canonical_json
 from fuzzer.transform import Step, Transform
@@ -222,10 +222,8 @@ def read_split(path: Path) -> Split:
             f"cannot read the manifest {str(path)!r}: {error.strerror}"
         ) from None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
         raise ConfigurationError(
-            f"{str(path)!r} is no manifest of a split: {where}: {first['msg']}"
+            f"{str(path)!r} is no manifest of a split: {first_fault(error, 'the file')}"
         ) from None
 
 
