@@ -168,7 +168,7 @@ class PlanSource(Protocol):
 
 
 class Alone:
-    """What a plan source says of neighbours when it has none: for a search that ends at a verdict."""
+    """A plan source without neighbours: for a search that ends at its verdict."""
 
     def behaviour(self, seed: str) -> str:  # noqa: ARG002
         """All alike."""

@@ -93,7 +93,8 @@ class _Asked:
     drawn: int = 0
     blocks: int = 0
     apart: int = 0
-    turns: int = 0  # of D and neighbours, in the phase `more`
+    neighbours: int = 0
+    late_rows: int = 0  # of D, in the phase `more`
     replays: list[int] = field(default_factory=list)  # per episode
 
 
@@ -228,18 +229,22 @@ class Search:
         return self._more(steering)
 
     def _more(self, steering: Steering) -> tuple[Draw, str]:
-        """Rows of D and neighbours of findings: in turn while these bring news, else 3 to 1."""
+        """Rows of D, and no more neighbours than these; once neighbours bring no news, a third."""
+        asked = self._asked
         if steering.batch.serial != self._batch.serial:
             self._batch = steering.batch
             self._batch_left = deque(steering.batch.draws)
-        if self._batch_left:
-            return self._batch_left.popleft(), self._batch.account
-        self._asked.turns += 1
-        if steering.known and self._asked.turns % (4 if steering.dry else 2) == 0:
-            draw = self.source.apart(self._asked.apart, steering.known)
-            self._asked.apart += 1
-            if draw is not None:
-                return draw, "descriptive"
+        if asked.neighbours * (3 if steering.dry else 1) < asked.late_rows:
+            if self._batch_left:
+                asked.neighbours += 1
+                return self._batch_left.popleft(), self._batch.account
+            if steering.known:
+                draw = self.source.apart(asked.apart, steering.known)
+                asked.apart += 1
+                if draw is not None:
+                    asked.neighbours += 1
+                    return draw, "descriptive"
+        asked.late_rows += 1
         return self._draw()
 
     def _canonical(self, account: str) -> tuple[Draw, str]:
