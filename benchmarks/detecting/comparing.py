@@ -2,7 +2,8 @@
 
 Variants fail at rates of their own. Under "shared" no variant's rate changed between releases;
 under "redrawn" every variant's did and the mean did not. Beside the sign-flip test stands what is
-easily done instead: McNemar's test (two-sided, normal) with all epochs pooled. "Peeked" looks after every draw.
+easily done instead: McNemar's test (two-sided, normal) with all epochs pooled. "Peeked" looks
+after every draw.
 """
 
 import math
