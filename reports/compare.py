@@ -19,8 +19,10 @@ from reports.text import interval, line, percent, plan_phrase, plural, points
 
 if TYPE_CHECKING:
     from fuzzer.comparison import Change, Comparison, Found, Group, Side
+    from fuzzer.transform import Step
 
 SHOWN = 8  # changed variants, findings and seeds; the record holds more
+STEPS_SHOWN = 4
 _STYLES = {"no_worse": "bold green", "worse": "bold red", "undetermined": "bold yellow"}
 
 
@@ -156,8 +158,8 @@ def _method(found: "Comparison") -> str:
     level = percent(found.alpha)
     if d.method == "stopped":
         how = (
-            f"Betting confidence sequence over {plural(d.pairs, 'paired draw')}, for {found.why}: "
-            f"each limit errs with at most {level}, whenever a run ends. `sweep --stop budget` of "
+            f"Betting confidence sequence over {plural(d.pairs, 'paired draw')}, because "
+            f"{found.why}: each limit errs with at most {level}, whenever a run ends. `sweep --stop budget` of "
             "both gives a sharper test."
         )
     else:
@@ -165,7 +167,7 @@ def _method(found: "Comparison") -> str:
         drawn = "" if d.exact else ", over random flips"
         how = (
             f"Sign-flip test over {plural(d.variants, 'variant')} in "
-            f"{plural(d.pairs, 'paired draw')}, for {found.why}: p = {p:.2g} that B is worse, "
+            f"{plural(d.pairs, 'paired draw')}, because {found.why}: p = {p:.2g} that B is worse, "
             f"one-sided (mid p{drawn}). Each limit errs with about {level}."
         )
     how += " Every draw counts once; seeds are drawn alike, and their rows are not adjusted."
@@ -219,13 +221,22 @@ def _changed(title: str, changes: "tuple[Change, ...]", count: int) -> list[Rend
     blocks: list[RenderableType] = [Text(), Text(head)]
     for change in changes[:SHOWN]:
         said = (
-            f"{line(change.seed, 40)}: {plan_phrase(change.plan, {})} "
+            f"{line(change.seed, 40)}: {_steps(change.plan)} "
             f"(A {change.harmful_a} of {change.calls}, B {change.harmful_b} of {change.calls})"
         )
         blocks.append(Padding(Text(said), (0, 0, 0, 2)))
     if (more := count - SHOWN) > 0:
-        blocks.append(Text(f"  and {more:,} more (--json)"))
+        blocks.append(Text(f"  and {more:,} more; --json lists more"))
     return blocks
+
+
+def _steps(plan: "tuple[Step, ...]") -> str:
+    """A plan as drawn, which may be long: nothing has shrunk it."""
+    more = len(plan) - STEPS_SHOWN
+    told = " + ".join(line(step.transform, 40) for step in plan[:STEPS_SHOWN])
+    if more <= 0:
+        return plan_phrase(plan, {})
+    return f"{told} and {plural(more, 'more step')}"
 
 
 def _findings(title: str, found: "tuple[Found, ...]") -> list[RenderableType]:
@@ -240,5 +251,5 @@ def _findings(title: str, found: "tuple[Found, ...]") -> list[RenderableType]:
         )
         blocks.append(Padding(Text(said), (0, 0, 0, 2)))
     if (more := len(found) - SHOWN) > 0:
-        blocks.append(Text(f"  and {more:,} more (--json)"))
+        blocks.append(Text(f"  and {more:,} more; --json lists more"))
     return blocks
