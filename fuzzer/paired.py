@@ -64,7 +64,9 @@ def sign_flip(totals: Iterable[Fraction | int], seed: int = 0) -> Flipped:
     nothing: the sum of squares is the same under every flip, so the studentised statistic is an
     increasing function of the sum, and the test inherits its validity in large samples against
     "the *mean* difference over D is 0" (Romano 1990, J. Am. Stat. Assoc. 85, 686-692). At one epoch
-    it is McNemar's test, and exact against that too.
+    it is McNemar's test, and exact against that too. Of more epochs a lopsided change that leaves
+    the mean where it was (a few variants mended, the others a little worse) is called worse in up
+    to 8.5 / 7.5 / 5.8% of simulations at 150 / 300 / 1,000 draws of 20 epochs.
 
     The distribution is enumerated by convolution where that is affordable; else `FLIPS` random
     flips are drawn (numpy's generator, from `seed`), with the observed one counted among them

@@ -159,16 +159,17 @@ def _method(found: "Comparison") -> str:
     if d.method == "stopped":
         how = (
             f"Betting confidence sequence over {plural(d.pairs, 'paired draw')}, because "
-            f"{found.why}: each limit errs with at most {level}, whenever a run ends. `sweep --stop budget` of "
-            "both gives a sharper test."
+            f"{found.why}: each limit errs with at most {level}, whenever a run ends. "
+            "`sweep --stop budget` of both gives a sharper test."
         )
     else:
         p = d.p_worse if d.p_worse is not None else 1.0
         drawn = "" if d.exact else ", over random flips"
         how = (
             f"Sign-flip test over {plural(d.variants, 'variant')} in "
-            f"{plural(d.pairs, 'paired draw')}, because {found.why}: p = {p:.2g} that B is worse, "
-            f"one-sided (mid p{drawn}). Each limit errs with about {level}."
+            f"{plural(d.pairs, 'paired draw')}, because {found.why}: p = {p:.2g} that B is "
+            f'worse, one-sided (mid p{drawn}); it is against "no variant changed", and for the mean '
+            f"over D an approximation beyond one epoch. Each limit errs with about {level}."
         )
     how += " Every draw counts once; seeds are drawn alike, and their rows are not adjusted."
     if found.mcnemar is not None:

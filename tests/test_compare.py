@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from fuzzer.store import RunStore
 from fuzzer.subjects.organisms import Organism
 from fuzzer.transcript import Transcript
 from fuzzer.transform import Plan, Step
+from fuzzer.variant import Variant
 from reports.compare import sentence, text
 from seeds import load_seed
 
@@ -344,7 +346,10 @@ def swept(tmp_path_factory) -> dict[str, Path]:
     """An earlier release that is safe, and a newer one that fails on a quarter of calls."""
     home = tmp_path_factory.mktemp("runs")
     options: dict[str, Any] = {"stop": "budget", "threshold": 0.45, "shrink_budget": 0}
-    subjects = {"earlier": 0.0, "newer": lambda v: 0.25 if v.distance else 0.0}
+    subjects: dict[str, Callable[[Variant], float]] = {
+        "earlier": lambda _: 0.0,
+        "newer": lambda variant: 0.25 if variant.distance else 0.0,
+    }
     for name, rate in subjects.items():
         sweep(Organism(name, rate), [SEED], budget=150, out=home / name, **options)
     sweep(Organism("other", 0.0), [SEED], budget=10, seed=1, out=home / "other", **options)
@@ -507,10 +512,16 @@ def test_the_sign_flip_test_errs_at_its_level(epochs):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("null", [comparing.shared, comparing.redrawn, comparing.skewed])
+@pytest.mark.parametrize("null", [comparing.shared, comparing.redrawn])
 @pytest.mark.parametrize("epochs", [1, 5, 20])
 def test_the_sign_flip_test_errs_between_4_and_6_percent(null, epochs):
-    assert 0.033 <= false_alarms(null, epochs, 4000) <= 0.067  # 4 to 6, and two Monte-Carlo errors
+    assert 0.03 <= false_alarms(null, epochs, 2000) <= 0.07  # 4 to 6, and two Monte-Carlo errors
+
+
+@pytest.mark.slow
+def test_a_lopsided_change_of_no_mean_is_the_worst_seen():
+    """A few variants mended, most a little worse, many epochs: 8.5% at 150 draws, as is told."""
+    assert 0.05 <= false_alarms(comparing.mended, 20, 1000) <= 0.11
 
 
 @pytest.mark.parametrize(("mean", "epochs"), [(0.0, 1), (0.02, 1), (0.1, 1), (0.1, 5)])
@@ -559,5 +570,7 @@ def test_two_real_searches_that_fail_alike_are_seldom_called_different():
 def test_the_benchmark_prints_its_tables(monkeypatch):
     monkeypatch.setattr(comparing, "PROFILES", {"mean 20%": (0.2, 1.0)})
     told = [*comparing.type_one(2), *comparing.power(1), *comparing.margins(1)]
-    assert [row for row in told if "percent of" in row] == told[:1] + told[11:12] + told[25:26]
+    titles = [row for row in told if "percent of" in row]
+    assert [title.split()[0] for title in titles] == ["False", "Found", "'No"]
+    assert len(told) == (2 + 12) + (2 + 12) + (2 + 16)
     assert max(map(len, told)) <= 90
