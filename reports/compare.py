@@ -168,8 +168,8 @@ def _method(found: "Comparison") -> str:
         how = (
             f"Sign-flip test over {plural(d.variants, 'variant')} in "
             f"{plural(d.pairs, 'paired draw')}, because {found.why}: p = {p:.2g} that B is "
-            f'worse, one-sided (mid p{drawn}); it is against "no variant changed", and for the mean '
-            f"over D an approximation beyond one epoch. Each limit errs with about {level}."
+            f'worse, one-sided (mid p{drawn}); it is against "no variant changed", and for the '
+            f"mean over D an approximation beyond one epoch. Each limit errs with about {level}."
         )
     how += " Every draw counts once; seeds are drawn alike, and their rows are not adjusted."
     if found.mcnemar is not None:
