@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from fuzzer.augment_commands import augment
+from fuzzer.compare_command import compare
 from fuzzer.errors import ConfigurationError, HoldfastError
 from fuzzer.judge_commands import calibrate
 from fuzzer.options import (
@@ -672,5 +673,6 @@ main.add_command(augment)
 main.add_command(review)
 main.add_command(bring_in)
 main.add_command(calibrate)
+main.add_command(compare)
 new.add_command(hashes)
 new.add_command(wordings)

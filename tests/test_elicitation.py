@@ -105,7 +105,7 @@ def runs(tmp_path_factory) -> dict[str, Path]:
     """Controls of two kinds, and a model held against each."""
     root = tmp_path_factory.mktemp("runs")
     for name, model in {"tempted": HARMFUL, "partly": tempted_unless("format")}.items():
-        swept(model, root / name, stop="budget", budget=140)
+        swept(model, root / name, stop="budget", budget=200)
         swept(SAFE, root / f"by-{name}", control=root / name)
     return {path.name: path for path in root.iterdir()}
 
