@@ -16,7 +16,7 @@ Conclusion = Literal["brittle", "unusable", "holds", "inconclusive"]
 Baseline = Literal["zero", "not_zero", "undetermined"]
 Flag = Literal["flagged", "not_flagged", "undetermined"]
 Phase = Literal["probe", "search", "localise", "flag", "more", "done"]
-EpisodeState = Literal["open", "supported", "refuted", "spent"]
+EpisodeState = Literal["open", "supported", "refuted", "spent", "explained"]
 
 _CONSTANTS = {
     "grid": (evidence.GRID_SIZE, evidence.GRID_STEP),

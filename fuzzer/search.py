@@ -294,6 +294,8 @@ class Search:
         if "brittle" in self.accounts.steering.crossed:
             self._close_supported()
         self._advance(proposal.index)
+        if self.phase == "more":
+            self._close_explained()
         steering = self._steer()
         if steering != self._steering[-1][1]:
             self._steering.append((self.accounts.absorbed, steering))
@@ -347,6 +349,13 @@ class Search:
         for number in self._open:
             if number in self.accounts.steering.supported:
                 self._close(number, "supported")
+
+    def _close_explained(self) -> None:
+        """What a finding explains is not replayed further: it would be the same finding again."""
+        for number in self._open:
+            origin = self._episodes[number - 1].origin
+            if origin.account != "transfer" and self._archive.knows(origin.seed, origin.plan):
+                self._close(number, "explained")
 
     def _close(self, number: int, state: EpisodeState) -> None:
         supported = number in self.accounts.steering.supported
@@ -454,13 +463,20 @@ class Search:
     def _far_enough(self) -> bool:
         return self.source.far_share >= self.rules.far_share_floor
 
+    @property
+    def _replays(self) -> bool:
+        """Open episodes are replayed: in the end once it is known what is not worth it."""
+        if self.phase == "more":
+            return self._archive.settled
+        return self.phase != "flag"
+
     def _steer(self) -> Steering:
         lost = self.accounts.all_canonical.content + self.accounts.all_canonical.transport
         room = len(self._episodes) < self.rules.episode_limit
         return Steering(
             self.phase,
             tuple([(n, self._limit(self._episodes[n - 1])) for n in self._open])
-            if self._open and self.phase != "flag"
+            if self._open and self._replays
             else (),
             self.rules.canonical_n + lost,
             self._wants_blocks(),
