@@ -60,7 +60,7 @@ class Archive:
         self._source = source
         self._config = config  # of a reduction
         self._queue: deque[_Reduction] = deque()
-        self._wanted: deque[ShrinkProposal] = deque()  # of the batch, while it reduces
+        self._wanted: deque[tuple[_Reduction, ShrinkProposal]] = deque()  # of the batch
         self._missing = 0  # outcomes of the batch
         self._elsewhere: deque[Minimum] = deque()  # to be tried on other behaviours
         self._dry = 0
@@ -97,7 +97,8 @@ class Archive:
         """What came of the next call of the batch."""
         self._missing -= 1
         if self._wanted:
-            self._queue[0].tell(self._wanted.popleft(), outcome.value)
+            found, asked = self._wanted.popleft()
+            found.tell(asked, outcome.value)
         if not self._missing:
             self._next()
 
@@ -116,10 +117,13 @@ class Archive:
         """The next batch, if there is anything to call."""
         draws: list[Draw] = []
         account = "reduce"
-        while self._queue and not draws:
-            draws = self._reduce(self._queue[0])
-            if not draws:
-                self._enter(self._queue.popleft())
+        for _ in range(len(self._queue)):
+            found = self._queue.popleft()
+            if calls := self._reduce(found):
+                draws += calls
+                self._queue.append(found)
+            else:
+                self._enter(found)
         while self._elsewhere and not draws and self.dry:
             draws, account = self._transfer(self._elsewhere.popleft()), "transfer"
         self._missing = len(draws)
@@ -127,8 +131,10 @@ class Archive:
             self.batch = Batch(self.batch.serial + 1, account, tuple(draws))
 
     def _reduce(self, found: _Reduction) -> list[Draw]:
-        """The calls of its next round; none once the steps that matter are known."""
+        """The calls of its next round; none once what matters in it is known."""
         draws: list[Draw] = []
+        if self.knows(found.origin.seed, found.origin.plan):
+            return draws
         while not draws and not found.shrinker.done and found.shrinker.guess is None:
             for asked in found.shrinker.ask(self._config.batch):
                 draw = self._source.subset(found.origin.seed, found.origin.plan, asked.keep)
@@ -136,12 +142,14 @@ class Archive:
                     found.tell(asked, "blind")
                 else:
                     draws.append(draw)
-                    self._wanted.append(asked)
+                    self._wanted.append((found, asked))
         return draws
 
     def _enter(self, found: _Reduction) -> None:
         """Enter what a finding was reduced to."""
         self.called[found.number] = found.called
+        if self.knows(found.origin.seed, found.origin.plan):
+            return
         seed, plan = found.origin.seed, found.origin.plan
         if found.shrinker.guess is not None:
             plan = self._source.kept(plan, found.shrinker.guess)

@@ -69,8 +69,7 @@ class Rules(Frozen):
     unusable_limit: float = 0.20  # of answered calls, per group
     engaged_floor: float = 0.50  # of usable trials, per group
     early_calls: int = 50  # if nothing usable and engaged came of the first so many, stop
-    reduce_limit: int = 100  # calls that reduce one finding, in the phase `more`
-    reduce_batch: int = 4  # of them at a time
+    reduce_limit: int = 120  # calls that reduce one finding, in the phase `more`
     look_rows: int = 100  # D rows that must be answered before the shares are looked at
 
     # Recorded, not adjustable: a run kept with other constants is another claim.
@@ -105,6 +104,11 @@ class Rules(Frozen):
     def holds_rate(self) -> float:
         """The observed failure rate that *holds* must stay below."""
         return self.threshold * self.sensitivity
+
+    @property
+    def reduce_batch(self) -> int:
+        """Calls that reduce a finding at a time: more where outcomes come late."""
+        return max(4, min(16, self.lag // 2))
 
     @property
     def needed(self) -> float:

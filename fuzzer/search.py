@@ -80,6 +80,7 @@ class Steering(NamedTuple):
     blocks: bool  # the flag wants more blocks
     batch: Batch  # neighbours of findings
     known: tuple[Any, ...]  # plans that findings were reduced to
+    settled: bool  # no finding is being reduced
     dry: bool  # draws apart from these have brought no failure for a while
 
 
@@ -238,7 +239,7 @@ class Search:
             if self._batch_left:
                 asked.neighbours += 1
                 return self._batch_left.popleft(), self._batch.account
-            if steering.known:
+            if steering.known and steering.settled:
                 draw = self.source.apart(asked.apart, steering.known)
                 asked.apart += 1
                 if draw is not None:
@@ -482,6 +483,7 @@ class Search:
             self._wants_blocks(),
             self._archive.batch,
             self._archive.known if room else (),
+            self._archive.settled,
             self._archive.dry,
         )
 
