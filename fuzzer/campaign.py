@@ -18,7 +18,7 @@ from fuzzer import registry, summary
 from fuzzer.augment.split import Split
 from fuzzer.calibration import Calibration
 from fuzzer.contrast import with_contrast
-from fuzzer.decision import Decision, Episode, Rules, index_lag
+from fuzzer.decision import Called, Decision, Episode, Rules, index_lag
 from fuzzer.deployment import QUERIES, check_queries, with_deployment
 from fuzzer.distribution import VERSION as DISTRIBUTION_VERSION
 from fuzzer.distribution import Distribution, NothingToDraw
@@ -553,12 +553,13 @@ async def _shrink_each(
         if not episode.supported or budget <= 0 or evaluator.limits.stopped:
             yield episode, None
             continue
+        known = _known_of(episode, evaluator.store)
         shrinker = Shrinker(
             ShrinkConfig(threshold=rules.threshold, alpha=rules.alpha, budget=budget),
             [step.key for step in episode.plan.steps],
-            episode.failed,
-            episode.replays,
-            episode.called,
+            known.failed,
+            known.replays,
+            known.called,
         )
         calls = _ShrinkCalls(shrinker, episode, evaluator.distribution, episode.number)
         phase = f"shrink:{episode.number}"
@@ -567,6 +568,24 @@ async def _shrink_each(
         budget -= result.calls_search + result.calls_certificate
         minima.add(episode, result)
         yield episode, result
+
+
+class _Known(Frozen):
+    """What a shrink begins with."""
+
+    failed: int
+    replays: int
+    called: tuple[Called, ...] = ()
+
+
+def _known_of(episode: Episode, store: RunStore) -> _Known:
+    """What was known of a finding when its shrink began: with more since, it would go elsewhere."""
+    key = f"shrink:{episode.number}"
+    if (before := store.get(key)) is not None:
+        return _Known.model_validate(before)
+    known = _Known(failed=episode.failed, replays=episode.replays, called=episode.called)
+    store.put(key, known.model_dump(mode="json"))
+    return known
 
 
 class Minima:
