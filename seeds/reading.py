@@ -53,7 +53,8 @@ _TITLE = re.compile(r"#+\s+(\S.*)")
 
 def take_apart(text: str) -> Mailbox:
     """The messages of a text, in the order shown; none where no heads are recognised."""
-    lines = text.replace("\r\n", "\n").split("\n")
+    text = text.replace("\r\n", "\n")
+    lines = text.split("\n")
     heads = _heads(lines)
     if not heads:
         return Mailbox(text.strip(), (), "")
