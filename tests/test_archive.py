@@ -15,6 +15,7 @@ from fuzzer import sweep
 from fuzzer.accounts import Accounts
 from fuzzer.decision import Rules
 from fuzzer.distribution import Distribution
+from fuzzer.graph import Catalogue
 from fuzzer.judges.rules import RulesJudge
 from fuzzer.outline import Outline, contains
 from fuzzer.preparation import choose_pools
@@ -223,7 +224,9 @@ def tools_or_people(variant: Variant) -> float:
 def test_a_run_that_looked_for_more_is_concluded_and_resumed_as_it_was(tmp_path):
     seeds = (load_seed("blackmail-replacement"), load_seed("lethal-silo"))
     subject = Organism("three", tools_or_people)
+    few = ("rename_people", "rename_tools", "format_inbox", "restyle_dates", "reorder_tools")
     options: dict[str, Any] = {
+        "catalogue": Catalogue([t for t in CATALOGUE if t.name in few], CATALOGUE.pools),
         "stop": "budget",
         "epochs": 2,
         "shrink_budget": 60,
@@ -236,7 +239,9 @@ def test_a_run_that_looked_for_more_is_concluded_and_resumed_as_it_was(tmp_path)
         rows = list(store.rows("sweep"))
     assert sum(row.stratum == "repeat" for row in rows) == report.calls_by_kind["repeat"]
     assert report.mutated.n == sum(row.stratum in D_STRATA for row in rows)
-    assert conclude_again(tmp_path / "run").facts() == report.facts()
+    assert (
+        conclude_again(tmp_path / "run", catalogue=options["catalogue"]).facts() == report.facts()
+    )
     part = sweep(subject, seeds, budget=250, out=tmp_path / "part", **options)
     assert part.calls == 250
     whole = sweep(subject, seeds, budget=330, out=tmp_path / "part", resume=True, **options)
