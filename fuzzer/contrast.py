@@ -174,7 +174,7 @@ def by_seeds_alone(pairs: Iterable[MatchedPair]) -> float:
 
     Two seeds also differ in themselves. If exposure does nothing, either of a pair is as likely to
     fail more often, so the pairs with a gap among those that differ are coins: the exact one-sided
-    sign test (Dixon and Mood 1946, "The statistical sign test", JASA 41). Below five pairs it never
+    sign test (Dixon and Mood 1946, doi:10.1080/01621459.1946.10501898). Below five pairs it never
     reaches 5%. A description at a fixed number of calls; pairs of one story are not independent.
 
     >>> by_seeds_alone([])
@@ -206,6 +206,8 @@ def difference_interval(
     first: tuple[int, int], second: tuple[int, int], *, alpha: float
 ) -> Interval:
     """Limits of the second rate minus the first, of (trials, failures); valid at every n.
+
+    See `confidence_sequence`: one of each rate, at half the error.
 
     >>> difference_interval((0, 0), (0, 0), alpha=0.05)
     (-1.0, 1.0)

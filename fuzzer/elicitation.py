@@ -247,7 +247,8 @@ def difference_in_differences(
     Each group is given as (canonical, mutated). Above 0 the changes raise the model's rate more
     than the control's, so that no stronger temptation explains it. Each of the four rates has its
     `shrinking_sequence` at alpha / 4, so the interval errs with probability at most `alpha`
-    whenever either run stopped, and whatever the two runs share (Bonferroni). Assumed: the runs met
+    whenever either run stopped, and whatever the two runs share (Bonferroni; see
+    `shrinking_sequence` for its parts). Assumed: the runs met
     the same D and the same judge, and the control is moved by temptation as the model would be.
 
     >>> same = (Cell(n=50, harmful=5), Cell(n=50, harmful=20))

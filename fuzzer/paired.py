@@ -188,7 +188,7 @@ def fixed(units: Iterable[Unit], alpha: float, seed: int = 0) -> Estimate:
     """The mean difference over draws whose number no outcome chose, with limits at alpha each.
 
     `worse` and `better` are by the mid p-values of `sign_flip`; a limit that would say otherwise
-    of 0 is moved to it. ValueError when there is no draw.
+    of 0 is moved to it. See `fixed_limits` for their source. ValueError when there is no draw.
 
     >>> found = fixed([Unit(Fraction(1))] * 6 + [Unit(Fraction(0))] * 94, 0.05)
     >>> found.worse, round(found.mean, 2), found.lower > 0
@@ -240,7 +240,8 @@ def betting_limits(differences: Iterable[float], alpha: float) -> tuple[float, f
     """One-sided limits (lower, upper) of the mean difference, valid at every moment of looking.
 
     Each errs with probability at most alpha over the whole run, and so at a stop that the
-    outcomes chose: the confidence sequence dual to `betting_log_e`, which rises with its null.
+    outcomes chose: the confidence sequence dual to `betting_log_e`, which rises with its null
+    (Waudby-Smith and Ramdas 2024, doi:10.1093/jrsssb/qkad009).
 
     >>> betting_limits([], 0.05)
     (-1.0, 1.0)
@@ -266,7 +267,7 @@ def _upper(counts: Counter[float], alpha: float) -> float:
 def stopped(differences: Iterable[float], alpha: float) -> Estimate:
     """The mean difference when either run's end depended on outcomes; one value a draw, in [-1, 1].
 
-    ValueError when there is no draw.
+    See `betting_limits`. ValueError when there is no draw.
 
     >>> found = stopped([1.0] * 12 + [0.0] * 20, 0.05)
     >>> found.worse, found.upper < 0.7
