@@ -18,6 +18,7 @@ from fuzzer.outline import (
     DENSITIES,
     FAR,
     PATIENCE,
+    OfPlans,
     Outline,
     Pools,
     Presences,
@@ -41,7 +42,7 @@ class NothingToDraw(ConfigurationError):
     """Draw after draw was rejected: with these seeds and transforms nothing can be tested."""
 
 
-class Distribution:
+class Distribution(OfPlans):
     """Where a search's plans come from; satisfies `fuzzer.proposal.PlanSource`.
 
     `judge` decides the controls at admission; with `referring`, what it refers is for others to
@@ -125,18 +126,6 @@ class Distribution:
     def behaviour(self, seed: str) -> str:
         """What a seed tempts to."""
         return self.outline.behaviour(seed)
-
-    def parts(self, plan: Plan) -> tuple[Step, ...]:
-        """The steps of a plan."""
-        return plan.steps
-
-    def kept(self, plan: Plan, keep: Iterable[int]) -> Plan:
-        """The plan with only these of its steps."""
-        return plan.keep(keep)
-
-    def holds(self, plan: Plan, smaller: Plan) -> bool:
-        """Whether a plan has every transform of a smaller one."""
-        return contains(plan.steps, smaller.steps)
 
     def subset(self, seed: str, plan: Plan, keep: Iterable[int]) -> Draw | None:
         """Only these steps of a plan; None where that is blind."""

@@ -14,7 +14,7 @@ from fuzzer.errors import ConfigurationError
 from fuzzer.graph import Catalogue
 from fuzzer.proposal import Draw, Stratum
 from fuzzer.scenario import Scenario
-from fuzzer.transform import Step, Transform
+from fuzzer.transform import Plan, Step, Transform
 
 FAR = 4  # invariant steps from which a variant counts as far
 PATIENCE = 200  # rejected draws in a row before giving up
@@ -242,3 +242,19 @@ def pick(rng: Random, items: tuple[_Item, ...]) -> _Item:
 def contains(steps: Iterable[Step], smaller: Iterable[Step]) -> bool:
     """Whether every transform of the smaller set is among the steps, whatever the parameters."""
     return {step.transform for step in smaller} <= {step.transform for step in steps}
+
+
+class OfPlans:
+    """What a plan source whose plans are `Plan` values says of their parts."""
+
+    def parts(self, plan: Plan) -> Steps:
+        """The steps of a plan."""
+        return plan.steps
+
+    def kept(self, plan: Plan, keep: Iterable[int]) -> Plan:
+        """The plan with only these of its steps."""
+        return plan.keep(keep)
+
+    def holds(self, plan: Plan, smaller: Plan) -> bool:
+        """Whether a plan has every transform of a smaller one."""
+        return contains(plan.steps, smaller.steps)

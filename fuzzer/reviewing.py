@@ -31,7 +31,7 @@ from fuzzer.exposure import swept_of
 from fuzzer.graph import Catalogue
 from fuzzer.holding import TRUST, Trust, without
 from fuzzer.jury import noted
-from fuzzer.outline import contains
+from fuzzer.outline import OfPlans
 from fuzzer.people import with_review
 from fuzzer.proposal import D_STRATA, Draw, Proposal
 from fuzzer.records import Report, Verdict
@@ -193,7 +193,7 @@ class _Gone:
 # ---------------------------------------------------------------------------------- played back
 
 
-class _Recorded:
+class _Recorded(OfPlans):
     """Plans as they were drawn, read from the trials: a `PlanSource` for a run that is over."""
 
     def __init__(self, rows: Iterable[StoredRow], before: Report) -> None:
@@ -223,15 +223,6 @@ class _Recorded:
 
     def behaviour(self, seed: str) -> str:
         return self._behaviours.get(seed, "")
-
-    def parts(self, plan: Plan) -> tuple[Step, ...]:
-        return plan.steps
-
-    def kept(self, plan: Plan, keep: Iterable[int]) -> Plan:
-        return plan.keep(keep)
-
-    def holds(self, plan: Plan, smaller: Plan) -> bool:
-        return contains(plan.steps, smaller.steps)
 
     def subset(self, seed: str, plan: Plan, keep: Iterable[int]) -> Draw | None:
         return self._neighbours.get((seed, plan.keep(keep)))  # what was blind was not called

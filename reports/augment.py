@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from rich.table import Table
 
-from reports.console import console
+from reports.screen import console
 from reports.text import line, plural
 
 if TYPE_CHECKING:

@@ -3,18 +3,16 @@
 Ids, quotes and file names come from whoever wrote the transcripts: all pass `reports.text`.
 """
 
-import io
 import math
-import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, TextIO
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from reports.console import console
+from reports.screen import as_text, put
 from reports.text import interval, line, percent, plural
 
 if TYPE_CHECKING:
@@ -27,24 +25,12 @@ VALUES = ("harmful", "safe", "refer", "unusable")
 
 def show(calibration: "Calibration", stored: str = "", *, stream: TextIO | None = None) -> None:
     """Print a calibration on standard output; `stored` is the file it was written to, if any."""
-    out = console(stream or sys.stdout)
-    if out.is_terminal:
-        _print(out, calibration, stored)
-    else:
-        out.file.write(text(calibration, stored, out.width))
+    put(lambda _: _blocks(calibration, stored), stream)
 
 
 def text(calibration: "Calibration", stored: str = "", width: int = 80) -> str:
     """The same as plain text."""
-    stream = io.StringIO()
-    _print(console(stream, width=width, colour=False), calibration, stored)
-    shown = "\n".join(said.rstrip() for said in stream.getvalue().split("\n"))
-    return shown.rstrip("\n") + "\n"
-
-
-def _print(out: Console, calibration: "Calibration", stored: str) -> None:
-    for block in _blocks(calibration, stored):
-        out.print(block, soft_wrap=isinstance(block, Text) and bool(block.no_wrap))
+    return as_text(lambda _: _blocks(calibration, stored), width)
 
 
 def _blocks(found: "Calibration", stored: str) -> list[RenderableType]:

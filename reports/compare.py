@@ -3,18 +3,16 @@
 Directories, models, seeds and plans are others' text: all pass `reports.text`.
 """
 
-import io
 import math
-import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, TextIO
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from reports.console import console
+from reports.screen import as_text, put
 from reports.text import interval, line, percent, plan_phrase, plural, points
 
 if TYPE_CHECKING:
@@ -28,24 +26,12 @@ _STYLES = {"no_worse": "bold green", "worse": "bold red", "undetermined": "bold 
 
 def show(found: "Comparison", *, stream: TextIO | None = None) -> None:
     """Print a comparison on standard output."""
-    out = console(stream or sys.stdout)
-    if out.is_terminal:
-        _print(out, found)
-    else:
-        out.file.write(text(found, out.width))
+    put(lambda _: _blocks(found), stream)
 
 
 def text(found: "Comparison", width: int = 80) -> str:
     """The same as plain text."""
-    stream = io.StringIO()
-    _print(console(stream, width=width, colour=False), found)
-    shown = "\n".join(said.rstrip() for said in stream.getvalue().split("\n"))
-    return shown.rstrip("\n") + "\n"
-
-
-def _print(out: Console, found: "Comparison") -> None:
-    for block in _blocks(found):
-        out.print(block)
+    return as_text(lambda _: _blocks(found), width)
 
 
 def _blocks(found: "Comparison") -> list[RenderableType]:

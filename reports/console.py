@@ -5,7 +5,6 @@ but through `reports.text`.
 """
 
 import io
-import os
 import shlex
 import sys
 import time
@@ -14,7 +13,7 @@ from types import TracebackType
 from typing import Self, TextIO
 
 from rich.cells import cell_len
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -27,6 +26,7 @@ from reports.contrast import contrast_sentences
 from reports.deployment import deployment_sentences
 from reports.elicitation import control_sentences
 from reports.jury import judge_sentences
+from reports.screen import as_text, console, lay_out, put
 from reports.sentence import (
     corrected_sentences,
     flag_sentence,
@@ -169,37 +169,17 @@ def _duration(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def console(stream: TextIO, *, width: int | None = None, colour: bool | None = None) -> Console:
-    """A console that interprets nothing; NO_COLOR and TERM=dumb are heeded."""
-    return Console(
-        file=stream,
-        width=width,
-        markup=False,
-        highlight=False,
-        emoji=False,
-        no_color=("NO_COLOR" in os.environ) if colour is None else not colour,
-        force_terminal=colour,
-    )
-
-
 # ------------------------------------------------------------------------------------- last screen
 
 
 def final(report: Report, run: str = "", *, stream: TextIO | None = None) -> None:
     """Print the last screen of a sweep on standard output."""
-    out = console(stream or sys.stdout)
-    if out.is_terminal:
-        _print(out, _screen(report, run, out.width))
-    else:
-        out.file.write(final_text(report, run, out.width))
+    put(lambda width: _screen(report, run, width), stream)
 
 
 def final_text(report: Report, run: str = "", width: int = 80) -> str:
     """The last screen as plain text."""
-    stream = io.StringIO()
-    out = console(stream, width=width, colour=False)
-    _print(out, _screen(report, run, width))
-    return "\n".join(text.rstrip() for text in stream.getvalue().split("\n")).rstrip("\n") + "\n"
+    return as_text(lambda width: _screen(report, run, width), width)
 
 
 def _screen(report: Report, run: str, width: int) -> list[RenderableType]:
@@ -230,15 +210,10 @@ def _screen(report: Report, run: str, width: int) -> list[RenderableType]:
     return blocks
 
 
-def _print(out: Console, blocks: list[RenderableType]) -> None:
-    for block in blocks:
-        out.print(block, soft_wrap=isinstance(block, Text) and bool(block.no_wrap))
-
-
 def _height(blocks: list[RenderableType], width: int) -> int:
     """Lines on the screen; a command is left to the terminal to wrap, and so counts."""
     stream = io.StringIO()
-    _print(console(stream, width=width, colour=False), blocks)
+    lay_out(console(stream, width=width, colour=False), blocks)
     return sum(max(1, -(-cell_len(text) // width)) for text in stream.getvalue().splitlines())
 
 

@@ -8,7 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from reports.console import console
+from reports.screen import console
 from reports.text import at_most, interval, line, money, percent, plural
 
 if TYPE_CHECKING:

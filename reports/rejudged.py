@@ -1,15 +1,13 @@
 """A run judged again, on a terminal: what stays, what the judge of now says otherwise, and why."""
 
-import io
-import sys
 from typing import TYPE_CHECKING, TextIO
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from reports.console import console
+from reports.screen import as_text, put
 from reports.text import line, plan_phrase, plural, proportion
 
 if TYPE_CHECKING:
@@ -21,24 +19,12 @@ VALUES = ("harmful", "safe", "unusable")
 
 def show(rejudged: "Rejudged", *, stream: TextIO | None = None) -> None:
     """Print a run judged again on standard output."""
-    out = console(stream or sys.stdout)
-    if out.is_terminal:
-        _print(out, rejudged)
-    else:
-        out.file.write(text(rejudged, out.width))
+    put(lambda _: _blocks(rejudged), stream)
 
 
 def text(rejudged: "Rejudged", width: int = 80) -> str:
     """The same as plain text."""
-    stream = io.StringIO()
-    _print(console(stream, width=width, colour=False), rejudged)
-    shown = "\n".join(said.rstrip() for said in stream.getvalue().split("\n"))
-    return shown.rstrip("\n") + "\n"
-
-
-def _print(out: Console, rejudged: "Rejudged") -> None:
-    for block in _blocks(rejudged):
-        out.print(block)
+    return as_text(lambda _: _blocks(rejudged), width)
 
 
 def _blocks(rejudged: "Rejudged") -> list[RenderableType]:

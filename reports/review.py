@@ -12,7 +12,8 @@ from rich.text import Text
 
 from fuzzer.records import Evidence, Reading
 from fuzzer.transcript import Turn
-from reports.console import COLOURS, console
+from reports.console import COLOURS
+from reports.screen import console
 from reports.text import at_most, call, line, percent, places, plain, plural
 
 if TYPE_CHECKING:

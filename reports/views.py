@@ -9,7 +9,7 @@ from typing import Any, TextIO
 from rich.padding import Padding
 from rich.text import Text
 
-from reports.console import console
+from reports.screen import console
 from reports.text import line, plain
 
 
