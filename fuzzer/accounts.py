@@ -31,7 +31,7 @@ from fuzzer.evidence import (
     log_below,
     trials_to_reject,
 )
-from fuzzer.proposal import D_STRATA, Outcome, Proposal
+from fuzzer.proposal import D_STRATA, FAR, Outcome, Proposal
 
 
 class Crossing(NamedTuple):
@@ -63,6 +63,8 @@ class Case:
     def absorb(self, proposal: Proposal, failed: bool) -> None:
         """Bet on one outcome. Only a failure can lift an e-value here, so only then is it read."""
         brittle = self.brittle
+        if proposal.stratum in D_STRATA and proposal.distance >= FAR:
+            self._bet_far(proposal.index, failed)
         if proposal.account == "explore":
             brittle.explore.update(failed)
         elif proposal.stratum == "canonical":
@@ -70,9 +72,7 @@ class Case:
             if failed:
                 self._latch("canonical", brittle.canonical.e, proposal.index)
         elif proposal.stratum == "far":
-            self.far.update(failed)
-            if failed:
-                self._latch("far", self.far.e, proposal.index)
+            self._bet_far(proposal.index, failed)
         elif proposal.stratum == "replay":
             number = episode_number(proposal)
             episode = brittle.episodes[number - 1]
@@ -81,6 +81,12 @@ class Case:
                 self.supported.add(number)
         if failed and "brittle" not in self.crossed:
             self._latch("brittle", brittle.e, proposal.index)
+
+    def _bet_far(self, index: int, failed: bool) -> None:
+        """e_F bets on every far row of D, those before the flag's blocks included."""
+        self.far.update(failed)
+        if failed:
+            self._latch("far", self.far.e, index)
 
     def absorb_block(self, index: int, canonical_failed: bool, far_failed: bool) -> None:
         """Bet on one block of the flag."""

@@ -16,7 +16,6 @@ from fuzzer.errors import ConfigurationError
 from fuzzer.graph import Catalogue
 from fuzzer.outline import (
     DENSITIES,
-    FAR,
     PATIENCE,
     OfPlans,
     Outline,
@@ -26,7 +25,7 @@ from fuzzer.outline import (
     pick,
     stratum_of,
 )
-from fuzzer.proposal import Draw, Stratum
+from fuzzer.proposal import FAR, Draw, Stratum
 from fuzzer.records import Blind
 from fuzzer.scenario import Scenario, canonical_json
 from fuzzer.transform import Plan, Step

@@ -12,11 +12,10 @@ from typing import TypeVar
 
 from fuzzer.errors import ConfigurationError
 from fuzzer.graph import Catalogue
-from fuzzer.proposal import Draw, Stratum
+from fuzzer.proposal import FAR, Draw, Stratum
 from fuzzer.scenario import Scenario
 from fuzzer.transform import Plan, Step, Transform
 
-FAR = 4  # invariant steps from which a variant counts as far
 PATIENCE = 200  # rejected draws in a row before giving up
 
 _Item = TypeVar("_Item")

@@ -20,6 +20,7 @@ Stratum = Literal[
     "shrink",
 ]
 
+FAR = 4  # invariant steps from which a variant counts as far
 #: The density classes of D. Only their rows enter `mutated`, the holds account and attribution.
 D_STRATA: frozenset[Stratum] = frozenset({"half", "quarter", "single"})
 

@@ -17,8 +17,7 @@ from fuzzer.distribution import Distribution, NothingToDraw
 from fuzzer.errors import ConfigurationError
 from fuzzer.graph import Catalogue
 from fuzzer.judges.rules import RulesJudge
-from fuzzer.outline import FAR
-from fuzzer.proposal import Draw
+from fuzzer.proposal import FAR, Draw
 from fuzzer.scenario import Scenario
 from fuzzer.strategies import SURFACE
 from fuzzer.transform import Params, Plan, Step, transform
