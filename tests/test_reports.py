@@ -754,6 +754,19 @@ def test_progress_prints_plain_lines_where_nobody_watches():
     assert "\x1b" not in stream.getvalue()
 
 
+def test_progress_of_a_new_phase_has_a_pace_of_its_own():
+    now = [0.0]
+    stream = io.StringIO()
+    with Progress(lambda _n, _k: (0.0, 0.5), stream=stream, clock=lambda: now[0]) as progress:
+        for phase, total, seconds in (("search", 100, 1.0), ("shrink", 20, 0.5)):
+            for done in range(1, total + 1):
+                now[0] += seconds
+                progress.update(Status(total, total, total, 0, 0, phase)._replace(done=done))
+        assert "2.0/s" in progress.describe()
+    rows = [row for row in stream.getvalue().splitlines() if row.startswith("shrink")]
+    assert any(row.startswith("shrink · 11/20") and "0:04 left" in row for row in rows)
+
+
 def test_progress_draws_a_live_line_on_a_terminal(monkeypatch):
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
