@@ -612,8 +612,8 @@ def _notes(
     if a.epochs != b.epochs:
         fewer = min(a.epochs, b.epochs)
         notes.append(
-            f"A called each draw {a.epochs} times and B {b.epochs} times; the first {fewer} of "
-            "each are compared."
+            f"Calls of each draw: {a.epochs} in A, {b.epochs} in B; of each the first {fewer} "
+            f"{'is' if fewer == 1 else 'are'} compared."
         )
     if paired.differing:
         notes.append(
