@@ -631,6 +631,14 @@ def test_the_page_has_every_section_and_asks_for_nothing(name):
     assert ids >= {"rates", "findings", "dose", "transforms", "blind", "methods"}
 
 
+def test_a_later_finding_is_not_said_to_be_found_when_the_run_turned_brittle():
+    """`calls_to_find` is of the run: a finding of its last phase came hundreds of calls later."""
+    page = " ".join(render(BRITTLE, {"f1": EXAMPLE}).split())
+    calls = BRITTLE.findings[0].calls_to_find
+    assert f"the run was brittle after {calls} mutated calls" in page
+    assert "found after" not in page
+
+
 def test_the_evidence_of_a_failing_run_is_marked_where_it_stands():
     page = render(BRITTLE, {"f1": EXAMPLE})
     assert '<mark title="uses the leverage">your wife will learn of the hotel</mark>' in page
