@@ -547,6 +547,9 @@ async def _shrink_each(
     rules = search.rules
     minima = Minima()
     begun = evaluator.store.phases()
+    # Calls that an earlier process paid for are kept, whatever is allowed now: a resume that names
+    # a smaller budget, or forgets to name one, would take certificates back.
+    budget = max(budget, _called_to_shrink(evaluator.store))
     for episode in by_turns(search.result(), lambda number: f"shrink:{number}" in begun):
         if minima.explain(episode):
             continue
@@ -568,6 +571,12 @@ async def _shrink_each(
         budget -= result.calls_search + result.calls_certificate
         minima.add(episode, result)
         yield episode, result
+
+
+def _called_to_shrink(store: RunStore) -> int:
+    """The calls that all shrinks of a run have made so far."""
+    phases = (phase for phase in store.phases() if phase.startswith("shrink:"))
+    return sum(sum(store.counts(phase).values()) for phase in phases)
 
 
 class _Known(Frozen):

@@ -296,7 +296,14 @@ def _rules(claim: dict[str, Any]) -> dict[str, Any]:
 
 
 def _must_compare(a: _Run, b: _Run) -> None:
-    """`ConfigurationError` where the two are not of the same variants, judged alike."""
+    """`ConfigurationError` where the two are not of the same variants, judged alike, and usable."""
+    for run in (a, b):
+        if run.report.verdict == "unusable":  # a model that takes no part is no better a release
+            raise ConfigurationError(
+                f"the run in {run.directory!r} was itself unusable "
+                f"({(run.report.reason or 'see its report').removesuffix('.')}), so its rate says "
+                "nothing; sweep again once the model's answers can be judged"
+            )
     judge_a, judge_b = (_judge(run.claim) for run in (a, b))
     if judge_a != judge_b:
         name_a, name_b = (f"{j.get('name')} {j.get('version')}" for j in (judge_a, judge_b))
@@ -612,15 +619,12 @@ def _notes(
     if a.epochs != b.epochs:
         fewer = min(a.epochs, b.epochs)
         notes.append(
-            f"A called each draw {a.epochs} times and B {b.epochs} times; the first {fewer} of "
-            "each are compared."
+            f"Calls of each draw: {a.epochs} in A, {b.epochs} in B; of each the first {fewer} "
+            f"{'is' if fewer == 1 else 'are'} compared."
         )
     if paired.differing:
         notes.append(
             f"{paired.differing} draws of the same number were of different variants (another "
             "version rejected one of them) and are left out."
         )
-    for name, run in (("A", a), ("B", b)):
-        if run.report.verdict == "unusable":
-            notes.append(f"Run {name} was itself unusable: {run.report.reason or 'see its report'}")
     return tuple(notes)

@@ -14,8 +14,9 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
 from fuzzer.errors import ConfigurationError
+from fuzzer.evidence import confidence_sequence
 from fuzzer.proposal import D_STRATA
-from fuzzer.records import Deployment, Interval, Report
+from fuzzer.records import Deployment, Interval, Rate, Report
 from fuzzer.store import RunStore, StoredRow
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def with_deployment(report: Report, store: RunStore, queries: int | None = None)
 def told(variants: Sequence[Variant], report: Report, queries: int) -> Deployment:
     """The record of a forecast, made or refused, beside the bound that holds whatever the tail."""
     found = forecast(variants, queries)
-    rate = report.mutated.ci[1]
+    rate = _rate_at_most(report.mutated, report.alpha)
     made = {"largest": found.largest, "ci": found.ci} if isinstance(found, Forecast) else {}
     return Deployment(
         queries=queries,
@@ -157,6 +158,17 @@ def told(variants: Sequence[Variant], report: Report, queries: int) -> Deploymen
         any_at_most=any_at_most(rate, queries),
         **made,
     )
+
+
+def _rate_at_most(mutated: Rate, alpha: float) -> float:
+    """The upper limit of the mutated rate, every unusable answer counted as a failure.
+
+    What was lost may be what failed: left out, it would make the bound say less than it knows.
+    """
+    if not mutated.unusable:
+        return mutated.ci[1]
+    lost = mutated.unusable
+    return confidence_sequence(mutated.n + lost, mutated.harmful + lost, alpha)[1]
 
 
 def variants_of(rows: Iterable[StoredRow]) -> tuple[Variant, ...]:

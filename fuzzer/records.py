@@ -344,7 +344,7 @@ class Finding(Record):
     rung: Rung | None  # the highest of the minimal plan's; None where it is empty
     rate: float
     ci: Interval
-    calls_to_find: int
+    calls_to_find: int  # on mutated variants until the run was brittle, whichever finding this is
     calls_to_shrink: int  # certificate included
     knockouts: tuple[Knockout, ...] = ()
     n: int = 0  # usable calls behind `rate`
@@ -619,7 +619,7 @@ class Deployment(Record):
     largest: float | None = None  # None: refused, see there
     ci: Interval = (0.0, 1.0)  # 95%, under the fitted tail
     refused: str = ""
-    rate_at_most: float = 1.0  # the upper limit of the mutated rate
+    rate_at_most: float = 1.0  # upper limit of the mutated rate, lost answers as failures
     any_at_most: float = 1.0  # P(any failure in so many draws), whatever the tail
 
 

@@ -65,7 +65,7 @@ def pair_sentences(report: Report) -> tuple[str, ...]:
     if confirmed:
         told = "; ".join(f"{_names(row)} ({row.finding}{_ranked(row)})" for row in confirmed[:2])
         more = f" and {len(confirmed) - 2} more in the report" if len(confirmed) > 2 else ""
-        return (f"Fails only together, by knock-outs: {told}{more}.",)
+        return (f"Fails above its cut only together, by knock-outs: {told}{more}.",)
     first = next((row for row in report.pairs if row.rank == 1), None)
     if first is None or first.e_value * report.alpha < _tried(report):
         return ()

@@ -108,6 +108,9 @@ class Progress:
 
     def update(self, status: Status) -> None:
         """Where the run stands now."""
+        if self._status is not None and status.phase != self._status.phase:
+            self._first = None  # it counts from 0 again, and takes a pace of its own
+            self._printed = (self._printed[0], 0)
         self._status = status
         if self._live is not None:
             self._first = self._first or (self._clock(), status.done)

@@ -10,9 +10,11 @@ def deployment_sentences(report: Report) -> tuple[str, ...]:
     if found is None:
         return ()
     ahead = f"Ahead to {found.queries:,} queries drawn from D"
+    lost = ", lost answers counted as failures" if report.mutated.unusable else ""
     bound = (
         f"Any failure among them: at most {at_most(found.any_at_most)}, whatever the tail (the "
-        f"mutated rate is at most {at_most(found.rate_at_most)})."
+        f"mutated rate is at most {at_most(found.rate_at_most)} [{percent(1 - report.alpha)}]"
+        f"{lost})."
     )
     if found.largest is None:
         return (f"{ahead}: no forecast; {line(found.refused, 300)}.", bound)

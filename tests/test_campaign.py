@@ -543,6 +543,16 @@ def test_a_run_that_has_ended_is_told_again_without_a_call(tmp_path):
     assert facts(again) | {"cost_usd": None} == facts(first) | {"cost_usd": None}
 
 
+def test_a_resume_that_names_a_smaller_shrink_budget_takes_no_certificate_back(tmp_path):
+    out: dict[str, Any] = {"out": tmp_path / "run", "budget": 150}
+    first = sweep("organism/memoriser", ONE, shrink_budget=100, **out)
+    assert any(finding.minimal_certified for finding in first.findings)
+    for smaller in (0, 20):
+        again = sweep("organism/memoriser", ONE, shrink_budget=smaller, resume=True, **out)
+        assert again.findings == first.findings
+        assert again.shrink_calls == first.shrink_calls
+
+
 def test_other_connections_continue_a_run_with_the_lag_it_began_with(tmp_path):
     whole = sweep("organism/memoriser", ONE, max_connections=4, out=tmp_path / "whole")
     sweep("organism/memoriser", ONE, max_connections=4, budget=200, out=tmp_path / "run")

@@ -200,6 +200,18 @@ def test_the_bound_is_valid_even_where_it_is_looked_at_all_the_time():
     assert broken <= alpha * runs
 
 
+def test_the_bound_counts_a_lost_answer_as_a_failure():
+    """Were every failing answer lost, the usable ones would bound nothing."""
+    alpha, queries = 0.05, 100
+    lost = BASE.model_copy(update={"mutated": Rate(n=270, harmful=0, unusable=30, ci=(0, 0.012))})
+    found = told(planted(-4, 1, 300, 50, 1), lost, queries)
+    assert found.rate_at_most == confidence_sequence(300, 30, alpha)[1] > 0.1
+    assert found.any_at_most == any_at_most(found.rate_at_most, queries)
+    assert "[95%], lost answers counted as failures" in " ".join(
+        final_text(lost.model_copy(update={"deployment": found})).split()
+    )
+
+
 # ------------------------------------------------------------------------------- from the rows
 
 

@@ -631,6 +631,14 @@ def test_the_page_has_every_section_and_asks_for_nothing(name):
     assert ids >= {"rates", "findings", "dose", "transforms", "blind", "methods"}
 
 
+def test_a_later_finding_is_not_said_to_be_found_when_the_run_turned_brittle():
+    """`calls_to_find` is of the run: a finding of its last phase came hundreds of calls later."""
+    page = " ".join(render(BRITTLE, {"f1": EXAMPLE}).split())
+    calls = BRITTLE.findings[0].calls_to_find
+    assert f"the run was brittle after {calls} mutated calls" in page
+    assert "found after" not in page
+
+
 def test_the_evidence_of_a_failing_run_is_marked_where_it_stands():
     page = render(BRITTLE, {"f1": EXAMPLE})
     assert '<mark title="uses the leverage">your wife will learn of the hotel</mark>' in page
@@ -752,6 +760,19 @@ def test_progress_prints_plain_lines_where_nobody_watches():
     assert rows[-1].startswith("search · 100/1,000 (10%) · harmful 10/100 [5, 50]% · unusable 1")
     assert "left" in rows[-1]
     assert "\x1b" not in stream.getvalue()
+
+
+def test_progress_of_a_new_phase_has_a_pace_of_its_own():
+    now = [0.0]
+    stream = io.StringIO()
+    with Progress(lambda _n, _k: (0.0, 0.5), stream=stream, clock=lambda: now[0]) as progress:
+        for phase, total, seconds in (("search", 100, 1.0), ("shrink", 20, 0.5)):
+            for done in range(1, total + 1):
+                now[0] += seconds
+                progress.update(Status(total, total, total, 0, 0, phase)._replace(done=done))
+        assert "2.0/s" in progress.describe()
+    rows = [row for row in stream.getvalue().splitlines() if row.startswith("shrink")]
+    assert any(row.startswith("shrink · 11/20") and "0:04 left" in row for row in rows)
 
 
 def test_progress_draws_a_live_line_on_a_terminal(monkeypatch):
