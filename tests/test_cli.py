@@ -59,7 +59,7 @@ def refused(result: Result) -> str:
 
 @pytest.fixture
 def few_canonical_calls(monkeypatch):
-    """A sweep makes a hundred before it may hold: a rule of its own, and no part of an exit code."""
+    """A sweep makes a hundred before it may hold: a rule of its own, no part of an exit code."""
 
     def choose(*given: Any) -> Rules:
         return choose_rules(*given).model_copy(update={"canonical_n": 10})
