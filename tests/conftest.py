@@ -6,8 +6,14 @@ from hypothesis import settings
 from tests.loopback import KEY
 
 # How long an example takes is the machine's affair, and several workers share it.
-settings.register_profile("holdfast", deadline=None)
-settings.load_profile("holdfast")
+settings.register_profile("long", deadline=None, max_examples=100)
+settings.register_profile("default", deadline=None, max_examples=40)
+
+
+def pytest_configure(config):
+    """Fewer examples of a property that names no number of its own, unless the long tier runs."""
+    quick = "not slow" in config.getoption("markexpr")
+    settings.load_profile("default" if quick else "long")
 
 
 @pytest.fixture

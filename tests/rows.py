@@ -74,6 +74,7 @@ def environment(variant: Variant, number: int = 0, target: Target = "rl") -> Row
     )
 
 
+@cache
 def environments(target: Target = "rl") -> tuple[Row, ...]:
     """Every variant as a row."""
     return tuple(environment(one, n, target) for n, one in enumerate(variants()))
@@ -117,6 +118,7 @@ def document() -> Row:
     return Row(id="d-0", kind="document", target="text", canary="", text=f"Principles\n{HOSTILE}")
 
 
+@cache
 def every() -> tuple[Row, ...]:
     """Rows of every target."""
     made = (*environments(), *environments("sft"), *environments("preference"))

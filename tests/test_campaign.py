@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import io
 import json
 import os
 import random
@@ -35,6 +36,7 @@ from fuzzer.variant import Variant, settle
 from mutators import CATALOGUE
 from mutators.values import changed
 from seeds import load_seed
+from tests.few import FEW
 
 # Three stories: what is held here is the pipeline, and sixteen would only take longer.
 SEEDS = tuple(
@@ -68,8 +70,22 @@ def holds_any(*names: str):
 # ------------------------------------------------------------------------------------ the verdicts
 
 
-def test_a_safe_subject_holds_within_four_hundred_calls_on_d(tmp_path):
-    report = sweep("organism/always_safe", out=tmp_path / "run")
+slow = pytest.mark.slow
+#: The pipeline is the same whatever D is made of: the whole catalogue is of the long tier.
+few_or_all = pytest.mark.parametrize(
+    "catalogue", [pytest.param(FEW, id="few"), pytest.param(None, id="all", marks=slow)]
+)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "catalogue"),
+    [
+        pytest.param(SEEDS, FEW, id="few"),
+        pytest.param(None, None, id="all", marks=slow),
+    ],
+)
+def test_a_safe_subject_holds_within_four_hundred_calls_on_d(seeds, catalogue, tmp_path):
+    report = sweep("organism/always_safe", seeds, catalogue=catalogue, out=tmp_path / "run")
     assert (report.verdict, report.exit_code, report.baseline) == ("holds", 0, "zero")
     assert report.teaching_to_the_test == "not_flagged"
     assert report.mutated.n <= 400
@@ -103,9 +119,6 @@ def test_a_subject_that_takes_no_part_or_cannot_be_judged_is_unusable(model, tmp
         assert report.canonical.engaged == report.mutated.engaged == 0
 
 
-slow = pytest.mark.slow
-
-
 @pytest.mark.parametrize("random_seed", [0, *(pytest.param(n, marks=slow) for n in range(1, 6))])
 def test_a_memoriser_is_flagged_and_what_it_remembers_is_named(random_seed, tmp_path):
     report = sweep("organism/memoriser", SEEDS, seed=random_seed, out=tmp_path / "run")
@@ -132,17 +145,24 @@ def test_a_pair_is_shrunk_to_exactly_two_kinds_of_change(tmp_path):
     assert [k.status for k in finding.knockouts] == ["below the cut"] * 2
 
 
-def test_a_tool_keyed_subject_is_shrunk_to_one_step_on_tools(tmp_path):
-    report = sweep("organism/tool_keyed", SEEDS, out=tmp_path / "run")
+@pytest.fixture(scope="module")
+def by_tools(tmp_path_factory):
+    """A run of the whole catalogue with findings, and its report; never written to."""
+    run = tmp_path_factory.mktemp("by_tools") / "run"
+    return run, sweep("organism/tool_keyed", SEEDS, out=run)
+
+
+def test_a_tool_keyed_subject_is_shrunk_to_one_step_on_tools(by_tools):
+    _, report = by_tools
     assert report.verdict == "brittle"
     for finding in report.findings:
         assert [CATALOGUE[s.transform].family for s in finding.minimal_plan] == ["tools"]
         assert finding.rung == "form"
 
 
-def test_a_report_counts_what_the_store_holds(tmp_path):
-    report = sweep("organism/tool_keyed", SEEDS, out=tmp_path / "run")
-    with RunStore.read(tmp_path / "run") as store:
+def test_a_report_counts_what_the_store_holds(by_tools):
+    run, report = by_tools
+    with RunStore.read(run) as store:
         trials = list(store.trials("sweep"))
         shrunk = [t for phase in store.phases() if phase != "sweep" for t in store.trials(phase)]
         assert store.report() == report
@@ -160,9 +180,9 @@ def test_a_report_counts_what_the_store_holds(tmp_path):
     for finding in report.findings:
         first = [t for t in shrunk if t.phase == f"shrink:{finding.id[1:]}"]
         assert len(first) == finding.calls_to_shrink
-    written = json.loads((tmp_path / "run" / "report.json").read_text())
+    written = json.loads((run / "report.json").read_text())
     assert Report.model_validate(written) == report
-    assert (tmp_path / "run" / "report.html").stat().st_size > 1000
+    assert (run / "report.html").stat().st_size > 1000
 
 
 # ----------------------------------------------------------------------------------- determinism
@@ -179,9 +199,9 @@ print(json.dumps([report.facts(), trials]))
 """
 
 
-def test_two_processes_with_other_hash_seeds_run_the_same_plans_to_the_same_report(tmp_path):
+def told_by_processes(hash_seeds: tuple[str, ...], tmp_path: Path) -> list[Any]:
     said = []
-    for hash_seed in ("0", "77"):
+    for hash_seed in hash_seeds:
         ran = subprocess.run(
             [sys.executable, "-c", SWEEP, str(tmp_path / hash_seed)],
             env={**os.environ, "PYTHONHASHSEED": hash_seed},
@@ -190,8 +210,26 @@ def test_two_processes_with_other_hash_seeds_run_the_same_plans_to_the_same_repo
             check=True,
         )
         said.append(json.loads(ran.stdout))
+    return said
+
+
+@slow
+def test_two_processes_with_other_hash_seeds_run_the_same_plans_to_the_same_report(tmp_path):
+    said = told_by_processes(("0", "77"), tmp_path)
     assert said[0] == said[1]
     assert len(said[0][1]) > 40
+
+
+def test_a_process_with_another_hash_seed_runs_the_same_plans_to_the_same_report(tmp_path):
+    """This process has a hash seed too: of its own, or one that is given and another then taken."""
+    other = "78" if os.environ.get("PYTHONHASHSEED") == "77" else "77"
+    (said,) = told_by_processes((other,), tmp_path)
+    out = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out):
+        patch.setattr(sys, "argv", ["-c", str(tmp_path / "here")])
+        exec(SWEEP, {})
+    assert json.loads(out.getvalue()) == said
+    assert len(said[1]) > 40
 
 
 class Shuffled:
@@ -220,13 +258,15 @@ def keyed(variant: Variant) -> float:
         pytest.param(lambda: Organism("boundary", 0.02), id="boundary", marks=slow),
     ],
 )
-def test_the_order_of_completion_changes_nothing(make, connections, tmp_path):
+@few_or_all
+def test_the_order_of_completion_changes_nothing(make, connections, catalogue, tmp_path):
     runs = []
     for salt in ("", "a", "b"):
         report = sweep(
             Shuffled(make(), salt),
             SEEDS,
-            budget=250,
+            budget=150 if catalogue else 250,
+            catalogue=catalogue,
             max_connections=connections,
             out=tmp_path / f"run{salt}",
         )
@@ -274,15 +314,18 @@ def hidden_and_back(variant: Variant) -> float:
     return 1.0 if {"hide_secret", "bring_back"} <= names else 0.0
 
 
-def test_nor_where_draws_are_blind(tmp_path):
+@pytest.mark.parametrize(
+    ("salts", "budget"), [(("", "a", "b"), 200), pytest.param(("", "a", "b", "c"), 300, marks=slow)]
+)
+def test_nor_where_draws_are_blind(salts, budget, tmp_path):
     found = []
-    for salt in ("", "a", "b", "c"):
+    for salt in salts:
         report = sweep(
             Shuffled(Organism("o", hidden_and_back), salt),
             ONE,
             catalogue=PAIRED,
             max_connections=32,
-            budget=300,
+            budget=budget,
             out=tmp_path / f"run{salt}",
         )
         found.append(facts(report))
@@ -362,8 +405,8 @@ RATES: list[Any] = [
 @pytest.mark.parametrize("random_seed", [0, pytest.param(1, marks=slow)])
 @pytest.mark.parametrize(
     "case",
-    # Of constant rates: never, seldom and always; the rest are of the long tier.
-    [pytest.param(n, marks=slow) if n in (1, 3) else n for n in range(len(RATES))],
+    # Of constant rates: never, seldom and always; of others: by a name, without it, and by length.
+    [n if n in (0, 2, 4, 5, 7, 8) else pytest.param(n, marks=slow) for n in range(len(RATES))],
 )
 def test_a_sweep_decides_as_its_ask_and_tell_twin(case, random_seed, tmp_path):
     seeds = SEEDS if case % 2 else ONE
@@ -511,7 +554,8 @@ def test_a_changed_claim_is_refused_in_one_sentence(tmp_path):
 
 @pytest.mark.parametrize("model", ["memoriser", "always_safe"])
 @pytest.mark.parametrize("first", [pytest.param(40, marks=slow), 61, pytest.param(90, marks=slow)])
-def test_more_budget_takes_up_where_less_ended(model, first, tmp_path):
+@few_or_all
+def test_more_budget_takes_up_where_less_ended(model, first, catalogue, tmp_path):
     calls = []
 
     class Counting:
@@ -522,16 +566,18 @@ def test_more_budget_takes_up_where_less_ended(model, first, tmp_path):
             calls.append((variant.id, epoch))
             return await self.inner.act(variant, epoch)
 
-    options: dict[str, Any] = {"max_connections": 1, "shrink_budget": 60}
+    options: dict[str, Any] = {"max_connections": 1, "shrink_budget": 60, "catalogue": catalogue}
     sweep(Counting(), ONE, budget=first, out=tmp_path / "run", **options)
-    more = sweep(Counting(), ONE, budget=150, out=tmp_path / "run", resume=True, **options)
+    whole = 100 if catalogue else 150
+    more = sweep(Counting(), ONE, budget=whole, out=tmp_path / "run", resume=True, **options)
     assert len(calls) == len(set(calls)), "a call was made twice"
-    fresh = sweep(Counting(), ONE, budget=150, out=tmp_path / "fresh", **options)
+    fresh = sweep(Counting(), ONE, budget=whole, out=tmp_path / "fresh", **options)
     assert facts(more) == facts(fresh)
 
 
 def test_a_run_that_has_ended_is_told_again_without_a_call(tmp_path):
-    first = sweep("organism/memoriser", ONE, out=tmp_path / "run")
+    options: dict[str, Any] = {"budget": 100, "shrink_budget": 30}
+    first = sweep("organism/memoriser", ONE, out=tmp_path / "run", **options)
 
     class Silent:
         name = "organism/memoriser"
@@ -539,7 +585,7 @@ def test_a_run_that_has_ended_is_told_again_without_a_call(tmp_path):
         async def act(self, variant: Variant, epoch: int) -> Transcript:  # noqa: ARG002
             raise AssertionError("called again")
 
-    again = sweep(Silent(), ONE, out=tmp_path / "run", resume=True)
+    again = sweep(Silent(), ONE, out=tmp_path / "run", resume=True, **options)
     assert facts(again) | {"cost_usd": None} == facts(first) | {"cost_usd": None}
 
 
@@ -554,9 +600,10 @@ def test_a_resume_that_names_a_smaller_shrink_budget_takes_no_certificate_back(t
 
 
 def test_other_connections_continue_a_run_with_the_lag_it_began_with(tmp_path):
-    whole = sweep("organism/memoriser", ONE, max_connections=4, out=tmp_path / "whole")
-    sweep("organism/memoriser", ONE, max_connections=4, budget=200, out=tmp_path / "run")
-    sweep("organism/memoriser", ONE, max_connections=30, out=tmp_path / "run", resume=True)
+    options: dict[str, Any] = {"model": "organism/memoriser", "seeds": ONE, "shrink_budget": 0}
+    whole = sweep(**options, max_connections=4, out=tmp_path / "whole")
+    sweep(**options, max_connections=4, budget=200, out=tmp_path / "run")
+    sweep(**options, max_connections=30, out=tmp_path / "run", resume=True)
     with RunStore.read(tmp_path / "run") as store:
         continued = store.report()
     assert continued is not None
@@ -680,10 +727,10 @@ def test_asweep_can_be_cancelled_and_resumed(tmp_path):
             await asyncio.sleep(0.002)
             return await super().act(variant, epoch)
 
+    options: dict[str, Any] = {"budget": 120, "max_connections": 4, "catalogue": FEW}
+
     async def begin() -> None:
-        task = asyncio.create_task(
-            asweep(Slow("o", 0.0), ONE, budget=120, out=tmp_path / "run", max_connections=4)
-        )
+        task = asyncio.create_task(asweep(Slow("o", 0.0), ONE, out=tmp_path / "run", **options))
         while len(stored(tmp_path / "run")) < 10:  # noqa: ASYNC110 - the store tells nobody
             await asyncio.sleep(0.01)
         task.cancel()
@@ -691,10 +738,8 @@ def test_asweep_can_be_cancelled_and_resumed(tmp_path):
             await task
 
     asyncio.run(begin())
-    report = sweep(
-        Slow("o", 0.0), ONE, budget=120, out=tmp_path / "run", max_connections=4, resume=True
-    )
-    fresh = sweep(Slow("o", 0.0), ONE, budget=120, out=tmp_path / "fresh", max_connections=4)
+    report = sweep(Slow("o", 0.0), ONE, out=tmp_path / "run", resume=True, **options)
+    fresh = sweep(Slow("o", 0.0), ONE, out=tmp_path / "fresh", **options)
     assert facts(report) == facts(fresh)
 
 

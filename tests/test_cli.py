@@ -13,7 +13,10 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from fuzzer import campaign
 from fuzzer.cli import main
+from fuzzer.decision import Rules
+from fuzzer.preparation import choose_rules
 from fuzzer.records import Report
 from fuzzer.store import RunStore
 from seeds import load_seeds
@@ -54,10 +57,25 @@ def refused(result: Result) -> str:
 # ------------------------------------------------------------------------------------ exit codes
 
 
+@pytest.fixture
+def few_canonical_calls(monkeypatch):
+    """A sweep makes a hundred before it may hold: a rule of its own, no part of an exit code."""
+
+    def choose(*given: Any) -> Rules:
+        return choose_rules(*given).model_copy(update={"canonical_n": 10})
+
+    monkeypatch.setattr(campaign, "choose_rules", choose)
+
+
+@pytest.mark.usefixtures("few_canonical_calls")
+def test_a_model_that_holds_is_exit_code_zero(tmp_path):
+    exits_with("always_safe", 90, 0, "holds", tmp_path, threshold=0.2)
+
+
 @pytest.mark.parametrize(
     ("model", "budget", "code", "verdict"),
     [
-        ("always_safe", 450, 0, "holds"),
+        pytest.param("always_safe", 450, 0, "holds", marks=pytest.mark.slow),
         ("always_harmful", 60, 1, "brittle"),
         ("always_safe", 20, 3, "inconclusive"),
         ("refuser", 60, 4, "unusable"),
@@ -65,8 +83,15 @@ def refused(result: Result) -> str:
     ],
 )
 def test_the_exit_code_is_the_verdict(model, budget, code, verdict, tmp_path):
+    exits_with(model, budget, code, verdict, tmp_path, threshold=0.1)
+
+
+def exits_with(
+    model: str, budget: int, code: int, verdict: str, tmp_path: Path, *, threshold: float
+) -> None:
+    """A sweep, and the report of it told again, both exit as its verdict says."""
     args = ["--model", f"organism/{model}", "--budget", str(budget), "--shrink-budget", "0"]
-    args += ["--threshold", "0.1"]  # a looser claim, sooner decided
+    args += ["--threshold", str(threshold)]  # a looser claim, sooner decided
     result = holdfast("sweep", ONE, *args, "--out", tmp_path / "run", "--json")
     assert result.exit_code == code, result.output
     assert json.loads(result.stdout)["verdict"] == verdict
@@ -89,7 +114,8 @@ CONTRACT = {
 
 
 def test_json_is_the_report_and_nothing_else(tmp_path):
-    result = holdfast("sweep", "--json", "--out", tmp_path / "run", "--model", "organism/memoriser")
+    args = [ONE, "--model", "organism/memoriser", "--budget", "100", "--shrink-budget", "30"]
+    result = holdfast("sweep", *args, "--json", "--out", tmp_path / "run")
     assert result.exit_code == 1
     assert result.stderr == ""
     told = json.loads(result.stdout)

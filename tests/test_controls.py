@@ -263,11 +263,12 @@ CHANNELS, LAYOUTS = ("native", "xml", "json"), ("plain", "markdown", "xml", "jso
 def test_whatever_a_person_is_called_the_variant_is_not_blind(first, last, seed):
     """Hyphens, apostrophes, spaces, other scripts, two letters, names that are also words.
 
-    Every layout; the channels in turn, so that over the names each meets each on every seed.
+    Every other layout, and the channels in turn, so that over the names each layout meets each
+    channel on every seed.
     """
     at = NAMES.index((first, last))
     turns = [(CHANNELS[(at + i) % len(CHANNELS)], layout) for i, layout in enumerate(LAYOUTS)]
-    assert_called(seed, first, last, turns)
+    assert_called(seed, first, last, turns[at % 2 :: 2])
 
 
 @pytest.mark.slow
@@ -391,8 +392,9 @@ def assert_none_blind(n: int, random_seed: int) -> None:
         assert admission(seed, plan).reasons == (), plan
 
 
-def test_no_random_plan_is_blind():
-    assert_none_blind(150, 1)
+@pytest.mark.parametrize("n", [50, pytest.param(150, marks=pytest.mark.slow)])
+def test_no_random_plan_is_blind(n):
+    assert_none_blind(n, 1)
 
 
 @pytest.mark.slow
@@ -423,8 +425,9 @@ def elements(seed: Scenario) -> list[str]:
 
 
 @every_seed
-def test_whatever_is_dropped_a_plan_is_admitted_or_blind_and_never_raises(seed):
-    @relaxed
+@pytest.mark.parametrize("examples", [6, pytest.param(15, marks=pytest.mark.slow)])
+def test_whatever_is_dropped_a_plan_is_admitted_or_blind_and_never_raises(examples, seed):
+    @settings(relaxed, max_examples=examples)
     @given(st.sets(st.sampled_from(elements(seed))), st.integers(0, 99))
     def holds(drop, number):
         _, plan = random_plan(Random(number))

@@ -101,8 +101,8 @@ for row in rows:
 """
 
 
-def test_draws_and_ids_are_the_same_in_every_process_and_under_every_hash_seed():
-    said = [
+def said_under(*hash_seeds: str) -> list[str]:
+    return [
         subprocess.run(
             [sys.executable, "-c", CODE],
             env={**os.environ, "PYTHONHASHSEED": hash_seed},
@@ -110,10 +110,23 @@ def test_draws_and_ids_are_the_same_in_every_process_and_under_every_hash_seed()
             text=True,
             check=True,
         ).stdout
-        for hash_seed in ("0", "42")
+        for hash_seed in hash_seeds
     ]
+
+
+@pytest.mark.slow
+def test_draws_and_ids_are_the_same_in_every_process_and_under_every_hash_seed():
+    said = said_under("0", "42")
     assert said[0] == said[1]
     assert len(said[0].splitlines()) == 11
+
+
+def test_draws_and_ids_are_those_of_a_process_with_another_hash_seed(capsys):
+    other = "43" if os.environ.get("PYTHONHASHSEED") == "42" else "42"
+    exec(CODE, {})
+    (said,) = said_under(other)
+    assert capsys.readouterr().out == said
+    assert len(said.splitlines()) == 11
 
 
 # --------------------------------------------------------------------------------------- the law

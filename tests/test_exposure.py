@@ -266,6 +266,9 @@ def written(tmp_path):
     return path
 
 
+SHORT = ("--budget", "60")  # what a plan's budget would find is not looked at here
+
+
 def run(*arguments: object, env: dict[str, str] | None = None):
     return CliRunner().invoke(main, list(map(str, arguments)), env=env)
 
@@ -280,7 +283,7 @@ def test_an_exposed_seed_that_is_named_is_one_sentence(written, tmp_path):
 
 
 def test_the_environment_says_what_the_model_was_trained_on(written):
-    plan = ("plan", HELD.name, TRAINED.name, "--model", "organism/always_safe", "--json")
+    plan = ("plan", HELD.name, TRAINED.name, "--model", "organism/always_safe", "--json", *SHORT)
     told_by_it = run(*plan, env={"HOLDFAST_TRAINED_ON": str(written)})
     assert told_by_it.exit_code == 0, told_by_it.output
     found = json.loads(told_by_it.stdout)
@@ -291,7 +294,9 @@ def test_the_environment_says_what_the_model_was_trained_on(written):
 
 def test_a_plan_says_what_is_left_to_test(written):
     found = json.loads(
-        run("plan", "--model", "organism/always_safe", "--held-out", written, "--json").stdout
+        run(
+            *("plan", "--model", "organism/always_safe", "--held-out", written, "--json"), *SHORT
+        ).stdout
     )
     assert HELD.name in found["seeds"]
     assert TRAINED.name not in found["seeds"]

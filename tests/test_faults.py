@@ -22,6 +22,7 @@ from fuzzer.registry import find_catalogue, find_seed, find_subject
 from fuzzer.store import RunStore
 from fuzzer.transcript import TRANSPORT_CAUSES, Transcript
 from fuzzer.variant import Variant
+from tests.few import FEW
 from tests.hostile import Asked, Hostile, Raw, Script, two_turns, wire
 from tests.loopback import Reply, error, message, text, tool_use
 
@@ -57,6 +58,7 @@ def swept(
         budget=budget,
         shrink_budget=0,
         stop="budget",
+        catalogue=FEW,
         max_connections=connections,
         resume=resume,
     )

@@ -16,6 +16,7 @@ from fuzzer.prices import Price
 from fuzzer.records import Report
 from fuzzer.store import RunStore
 from fuzzer.transcript import Usage
+from tests.few import FEW
 from tests.hostile import Asked, Hostile, Raw, two_turns
 from tests.loopback import Reply, message
 
@@ -36,6 +37,7 @@ def swept(url: str, out: Path, **options: Any) -> Report:
         "budget": 40,
         "shrink_budget": 0,
         "stop": "budget",
+        "catalogue": FEW,
         "max_connections": AT_ONCE,
     }
     settings = {"base_url": url, "max_retries": 0}

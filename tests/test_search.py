@@ -26,7 +26,8 @@ MISSED = Outcome("safe", reviewed="harmful")
 CONTENT, TRANSPORT = Outcome("unusable", "content"), Outcome("unusable", "transport")
 IDLE = Outcome("safe", engaged=False)
 
-relaxed = settings(deadline=None, max_examples=40)  # two shared cores: time proves nothing
+# Two shared cores: time proves nothing. Two for five that the tier has elsewhere: each is a run.
+relaxed = settings(deadline=None, max_examples=settings.default.max_examples * 2 // 5)
 
 
 @dataclass
@@ -887,7 +888,7 @@ def test_always_safe_never_gathers_evidence_of_brittleness(r, lag, lost):
             assert search.accounts.steering.brittle.e <= 1
 
 
-@pytest.mark.parametrize("in_flight", [1, 8, 200])
+@pytest.mark.parametrize("in_flight", [1, pytest.param(8, marks=pytest.mark.slow), 200])
 def test_a_subject_at_the_threshold_is_rarely_called_brittle(in_flight):
     decisions = list(
         sweeps(60, calls=1000, threshold=0.01, rate=0.01, lost=0.1, in_flight=in_flight)

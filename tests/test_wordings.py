@@ -588,13 +588,14 @@ def test_its_transforms_pass_what_is_asked_of_every_transform(kept):
                 assert transform(odd, params) == odd
 
 
-def test_its_steps_go_with_all_others(kept):
+@pytest.mark.parametrize("examples", [12, pytest.param(30, marks=pytest.mark.slow)])
+def test_its_steps_go_with_all_others(kept, examples):
     catalogue, _ = plugged_in([str(kept[0])])
     seed = load_seed(SEED)
     drawn = plans(catalogue, max_steps=10, relations=("invariant", "sham", "pressure"))
     step = catalogue.pools["told_by_model_threat"][1]
 
-    @settings(max_examples=30, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=examples, deadline=None, derandomize=True, database=None)
     @given(plan=drawn, mask=st.integers(0, 2**11 - 1))
     def every_subset_is_a_plan(plan, mask):
         others = [s for s in plan.steps if catalogue[s.transform].group != "paraphrase_threat"]
@@ -622,7 +623,7 @@ def test_the_threat_is_told_in_one_way_only_and_before_it_is_moved_about(kept):
 
 def swept(kept: Path, folder: Path) -> dict[str, Any]:
     ran = run(
-        *("sweep", SEED, "--plugin", str(kept), "--budget", "80", "--shrink-budget", "0"),
+        *("sweep", SEED, "--plugin", str(kept), "--budget", "50", "--shrink-budget", "0"),
         *("--stop", "budget", "--out", str(folder), "--json"),
     )
     assert ran.exit_code in (0, 1, 3), ran.output
