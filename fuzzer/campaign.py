@@ -554,16 +554,13 @@ async def _shrink_each(
         if minima.explain(episode):
             continue
         if not episode.supported or budget <= 0 or evaluator.limits.stopped:
-            yield episode, None
+            # What neighbours told of it is shown, where there is nothing left to shrink it with.
+            reduced = _shrinker(episode, rules, 0).result() if episode.called else None
+            if reduced is not None:
+                minima.add(episode, reduced)
+            yield episode, reduced
             continue
-        known = _known_of(episode, evaluator.store)
-        shrinker = Shrinker(
-            ShrinkConfig(threshold=rules.threshold, alpha=rules.alpha, budget=budget),
-            [step.key for step in episode.plan.steps],
-            known.failed,
-            known.replays,
-            known.called,
-        )
+        shrinker = _shrinker(_known_of(episode, evaluator.store), rules, budget)
         calls = _ShrinkCalls(shrinker, episode, evaluator.distribution, episode.number)
         phase = f"shrink:{episode.number}"
         await evaluator.drive(calls, phase, _counting(progress, budget, "shrink"))
@@ -579,6 +576,16 @@ def _called_to_shrink(store: RunStore) -> int:
     return sum(sum(store.counts(phase).values()) for phase in phases)
 
 
+def _shrinker(episode: Episode, rules: Rules, budget: int) -> Shrinker:
+    return Shrinker(
+        ShrinkConfig(threshold=rules.threshold, alpha=rules.alpha, budget=budget),
+        [step.key for step in episode.plan.steps],
+        episode.failed,
+        episode.replays,
+        episode.called,
+    )
+
+
 class _Known(Frozen):
     """What a shrink begins with."""
 
@@ -587,14 +594,14 @@ class _Known(Frozen):
     called: tuple[Called, ...] = ()
 
 
-def _known_of(episode: Episode, store: RunStore) -> _Known:
-    """What was known of a finding when its shrink began: with more since, it would go elsewhere."""
+def _known_of(episode: Episode, store: RunStore) -> Episode:
+    """A finding as it was known when its shrink began: with more since, it would go elsewhere."""
     key = f"shrink:{episode.number}"
     if (before := store.get(key)) is not None:
-        return _Known.model_validate(before)
+        return episode.model_copy(update=dict(_Known.model_validate(before)))
     known = _Known(failed=episode.failed, replays=episode.replays, called=episode.called)
     store.put(key, known.model_dump(mode="json"))
-    return known
+    return episode
 
 
 class Minima:

@@ -22,6 +22,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import Field
 
 from fuzzer.errors import ConfigurationError
+from fuzzer.evidence import confidence_sequence
 from fuzzer.paired import Estimate, Unit, fixed, mcnemar, stopped
 from fuzzer.proposal import D_STRATA
 from fuzzer.records import Finding, Record, Report
@@ -76,6 +77,8 @@ class Group(Record):
     p_worse: float | None = None  # mid p of the sign-flip test; None: none at a fixed number
     p_better: float | None = None
     exact: bool | None = None  # every flip was enumerated
+    at_most_a: float | None = None  # where nothing failed: the limit of the rate, valid at any stop
+    at_most_b: float | None = None
 
 
 class WorstCase(Record):
@@ -164,7 +167,8 @@ def compare(
 ) -> Comparison:
     """Compare two ended runs in their directories, `run_a` the baseline.
 
-    `no_worse`: the upper limit of the difference on D is below `margin`. `worse`: the lower limit
+    `no_worse`: the upper limit of the difference on D is below `margin`, also were every answer
+    that could not be judged held against B. `worse`: the lower limit
     is above 0. Where both are so, the rise is real and within the margin: `no_worse`, with a note.
 
     Raises:
@@ -462,6 +466,8 @@ def _group(
         p_worse=tested.worse_mid if tested else None,
         p_better=tested.better_mid if tested else None,
         exact=tested.exact if tested else None,
+        at_most_a=None if rates[0] else confidence_sequence(n, 0, alpha)[1],
+        at_most_b=None if rates[1] else confidence_sequence(n, 0, alpha)[1],
     )
 
 
@@ -490,8 +496,11 @@ def _compared(a: _Run, b: _Run, margin: float, alpha: float) -> Comparison:
         )
     method, why = _method(a, b)
     found = _estimate(pairs, method, alpha, each=False)
+    lost_any = paired.unusable_a + paired.unusable_b
+    worst = _worst_case(paired, method, alpha) if lost_any else None
     verdict: Verdict = "undetermined"
-    if found.upper < margin:
+    # An answer that could not be judged is no pass: the gate must not profit from it.
+    if found.upper < margin and (worst is None or worst.upper < margin):
         verdict = "no_worse"
     elif found.worse:
         verdict = "worse"
@@ -501,7 +510,6 @@ def _compared(a: _Run, b: _Run, margin: float, alpha: float) -> Comparison:
     whole = method == "fixed" or all(len(run.canonical) == run.wanted for run in (a, b))
     of_seeds: Method = "fixed" if whole else "stopped"
     newly, passing = _changes(pairs)
-    lost_any = paired.unusable_a + paired.unusable_b
     return Comparison(
         verdict=verdict,
         exit_code=EXIT_CODES[verdict],
@@ -516,7 +524,7 @@ def _compared(a: _Run, b: _Run, margin: float, alpha: float) -> Comparison:
         random_seed=int(a.claim.get("random_seed", 0)),
         seeds=seeds,
         mutated=_group(pairs, method, alpha),
-        worst=_worst_case(paired, method, alpha) if lost_any else None,
+        worst=worst,
         lost=Lost(
             only_a=max(0, len(a.draws) - len(b.draws)),
             only_b=max(0, len(b.draws) - len(a.draws)),
@@ -614,6 +622,11 @@ def _notes(
     a: _Run, b: _Run, paired: _Paired, found: Estimate, margin: float, verdict: Verdict
 ) -> tuple[str, ...]:
     notes = []
+    if found.upper < margin and verdict != "no_worse":
+        notes.append(
+            f"Answers that could not be judged ({paired.unusable_a} in A, {paired.unusable_b} in "
+            "B) keep it from being no worse: all of them could speak against B."
+        )
     if found.worse and verdict == "no_worse":
         notes.append(f"B does fail more often than A, by less than the margin of {margin:g}.")
     if a.epochs != b.epochs:

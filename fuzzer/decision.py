@@ -19,6 +19,7 @@ Phase = Literal["probe", "search", "localise", "flag", "more", "done"]
 EpisodeState = Literal["open", "supported", "refuted", "spent", "explained"]
 
 _CONSTANTS = {
+    "policy": 2,
     "grid": (evidence.GRID_SIZE, evidence.GRID_STEP),
     "weights": (
         evidence.EXPLORE_WEIGHT,
@@ -80,6 +81,7 @@ class Rules(Frozen):
         evidence.CANONICAL_WEIGHT,
     )
     two_sample_prior: float = evidence.TWO_SAMPLE_PRIOR
+    policy: int = 2  # what is proposed: 1 replayed 30 times in all, and made no neighbours
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

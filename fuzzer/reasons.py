@@ -49,8 +49,8 @@ def inconclusive_reason(accounts: Accounts, open_episodes: int, *, misled: bool 
     if accounts.held is not None:
         missing = max(0, rules.canonical_n - accounts.all_canonical.n)
         return (
-            f"the mean over D is low enough, but {missing} canonical calls are missing "
-            f"and {open_episodes} failing variants were still being replayed"
+            f"the mean over D is low enough, but {_counted(missing, 'canonical call')} missing "
+            f"and {_counted(open_episodes, 'failing variant')} not yet replayed to the end"
         )
     clean = log_below(rules.holds_rate, holds.trials, holds.failures - content)
     if content and clean >= accounts.log_needed_holds:
@@ -137,6 +137,10 @@ def notes(
             f"Teaching to the test cannot be decided: only {far_share:.0%} of D lies at "
             "distance 4 or more."
         )
+
+
+def _counted(n: int, thing: str) -> str:
+    return f"1 {thing} is" if n == 1 else f"{n} {thing}s are"
 
 
 def _failures(n: int) -> str:

@@ -114,6 +114,11 @@ def ended(store: RunStore) -> Report:
             f"the run in {shown!r} has not ended; continue it with `holdfast sweep … --out {shown} "
             "--resume`"
         )
+    if found.rules.get("policy") != Rules.model_fields["policy"].default:
+        raise StoreError(
+            f"the run in {str(store.directory)!r} was steered by another version, which chose its "
+            "calls otherwise; conclude it with the version that made it"
+        )
     return found
 
 

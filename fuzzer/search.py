@@ -625,6 +625,8 @@ class Search:
         )
         if self._misled:
             return cause
+        if not self.accounts.seen.brittle.explore.trials:
+            return cause  # nothing was tried, so there is no rate to go by
         if sufficient is None:
             return f"{cause}; at the rates seen no budget would decide"
-        return f"{cause}; about {sufficient} calls would decide at the rates seen"
+        return f"{cause}; about {sufficient:,} calls would decide at the rates seen"

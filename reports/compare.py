@@ -135,8 +135,17 @@ def _largest(groups: "Iterable[Group]") -> "list[Group]":
 def _row(table: Table, name: str, group: "Group") -> None:
     between = f"{points(group.difference)} {_between(group.lower, group.upper)}"
     table.add_row(
-        Text(name), f"{group.pairs:,}", percent(group.rate_a), percent(group.rate_b), between
+        Text(name),
+        f"{group.pairs:,}",
+        _rate(group.rate_a, group.at_most_a),
+        _rate(group.rate_b, group.at_most_b),
+        between,
     )
+
+
+def _rate(rate: float, at_most: float | None) -> str:
+    """A rate; a zero with its limit."""
+    return percent(rate) if at_most is None else f"0, <={percent(at_most)}"
 
 
 def _method(found: "Comparison") -> str:

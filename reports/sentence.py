@@ -268,6 +268,8 @@ def _inconclusive(report: Report) -> str:
     text = f"Inconclusive: {_ended(reason)} So far {_counted(report.mutated, report)} over D, and "
     text += f"{_counted(report.canonical, report)} on {_seeds(report)} {_is(report)}."
     if report.sufficient_budget:
+        if "would decide" in reason:
+            return f"{text} Continue with a larger --budget and --resume."
         text += (
             f" At these rates a budget of about {report.sufficient_budget:,} calls would decide; "
             "continue with --resume."

@@ -584,3 +584,17 @@ def test_the_benchmark_prints_its_tables(monkeypatch):
     assert [title.split()[0] for title in titles] == ["False", "Found", "'No"]
     assert len(told) == (2 + 12) + (2 + 12) + (2 + 16)
     assert max(map(len, told)) <= 90
+
+
+def test_answers_that_are_lost_do_not_make_a_release_pass(tmp_path):
+    write(tmp_path / "a", once(*[S] * 600))
+    write(tmp_path / "b", once(*[S] * 510, *[U] * 90))
+    found = compare(tmp_path / "a", tmp_path / "b")
+    assert found.mutated.upper < found.margin  # by what is left alone it would
+    assert found.worst is not None
+    assert found.worst.upper > found.margin
+    assert (found.verdict, found.exit_code) == ("undetermined", 3)
+    assert any("keep it from being no worse" in note for note in found.notes)
+    assert found.mutated.at_most_b is not None
+    assert 0 < found.mutated.at_most_b < 0.02
+    assert "0, <=" in text(found)
