@@ -20,12 +20,12 @@ THRESHOLD, CALLS = 0.01, 3000
 
 def rows(quick: bool) -> Iterator[str]:
     """Both tables."""
-    count = 40 if quick else 2000
+    count = 15 if quick else 2000
     yield from _brittle(count)
     yield ""
     yield from _false_holds(count)
     yield ""
-    yield from _holds(40 if quick else 1000)
+    yield from _holds(20 if quick else 1000)
 
 
 def _brittle(count: int) -> Iterator[str]:

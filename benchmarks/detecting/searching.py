@@ -47,8 +47,8 @@ HEADER = (
 
 
 def rows(quick: bool) -> Iterator[str]:
-    """The table; quick: 40 replicates a row, the rivals on half of the rows."""
-    replicates, cap = (40, 4000) if quick else (400, 20_000)
+    """The table; the rivals have a quarter of the replicates."""
+    replicates, cap = (16, 2000) if quick else (400, 20_000)
     yield f"Calls to a brittle verdict, median / 90% point; {replicates} replicates, cap {cap:,}"
     yield HEADER
     for label, outline in (("24", two_dozen()), ("all", whole())):
