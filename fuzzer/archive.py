@@ -4,8 +4,8 @@ Each supported finding is first *reduced*: subsets of its plan are called, by th
 `fuzzer.shrink`, until the steps that matter are known well enough to steer by (nothing is claimed
 of them here; a certificate takes fresh calls). From then on draws are made *apart* from it: plans
 without those transforms, whose failures have another cause. Where these have brought nothing for a
-while, what is known is tried once on a seed of every other behaviour. A failing variant that holds
-a known minimum on the same behaviour is no news: the archive has one place for the two together.
+while, what is known is tried once on a seed of every other behaviour: the archive has one place for
+a minimum and a behaviour together. A failing variant that holds a known minimum is no news.
 
 The idea is that of MAP-Elites (Mouret and Clune 2015, arXiv:1504.04909): keep one example of each
 kind, and look near what is there for kinds that are not. Rows made here are chosen by outcomes, so
@@ -85,12 +85,21 @@ class Archive:
             self._next()
 
     def knows(self, seed: str, plan: Any) -> bool:
-        """Whether a variant holds a minimum that is known for its behaviour."""
+        """Whether a variant holds a minimum that is known, on whatever seed.
+
+        That a seed fails by itself explains its own behaviour only.
+        """
+        return any(self._source.holds(plan, smaller) for smaller in self.known) or (
+            self._has(seed, ())
+        )
+
+    def _has(self, seed: str, steps: tuple[Any, ...]) -> bool:
+        """Whether the place of these steps on a seed's behaviour is taken."""
         kind = self._source.behaviour(seed)
         return any(
-            self._source.holds(plan, known.plan)
-            for known in self.minima
-            if self._source.behaviour(known.seed) == kind
+            tuple(self._source.parts(one.plan)) == steps
+            for one in self.minima
+            if self._source.behaviour(one.seed) == kind
         )
 
     def absorb(self, outcome: Outcome) -> None:
@@ -162,7 +171,7 @@ class Archive:
         """Calls that try a minimum on one seed of every other behaviour."""
         draws: list[Draw] = []
         for other in self._source.seeds:
-            if self.knows(other, known.plan):
+            if self._has(other, tuple(self._source.parts(known.plan))):
                 continue
             if (draw := self._source.transfer(known.plan, other)) is not None:
                 self.minima.append(Minimum(other, known.plan))  # its place is taken
