@@ -212,6 +212,7 @@ async def asweep(
         shrinks: list[summary.Shrunk] = []
         nothing_to_draw = ""
         twin_seeds: tuple[str, ...] = ()
+        asyncio.get_running_loop().run_in_executor(None, _import_early)
         try:
             with _ending_on_signals(limits) if graceful else nullcontext(), _collecting_seldom():
                 await evaluator.drive(search, "sweep", _counting(progress, budget))
@@ -341,6 +342,12 @@ def _prepare(subject: Subject, store: RunStore, connections: int, batch: bool) -
                 f"{subject.name!r} has no batches; --batch needs anthropic/MODEL"
             )
         use(store)
+
+
+def _import_early() -> None:
+    """What a report needs and is slow to import: while calls are made, not when somebody waits."""
+    import numpy  # noqa: F401
+    import scipy.special  # noqa: F401
 
 
 @contextmanager
