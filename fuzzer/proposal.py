@@ -3,6 +3,7 @@
 A plan is opaque here: any hashable value. With its seed it names a variant.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
@@ -77,16 +78,16 @@ class Outcome:
         return self.stands and (self.confirmed or self.reviewed == "harmful")
 
 
-class InTurn:
+class InTurn(ABC):
     """Something to drive whose calls are settled before the first: one for each index, in turn."""
 
     def __init__(self, calls: int) -> None:
         self._calls = calls
         self._asked = self._told = 0
 
+    @abstractmethod
     def proposal(self, index: int) -> Proposal:
         """The call of an index, from 0; asked for once, in order."""
-        raise NotImplementedError
 
     @property
     def done(self) -> bool:
