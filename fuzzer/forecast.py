@@ -21,6 +21,7 @@ from fuzzer.exposure import Ground, choose_ground, kept_in_words
 from fuzzer.graph import Catalogue
 from fuzzer.judge_bill import JudgeBill, judge_bill
 from fuzzer.judges import Held, Judge
+from fuzzer.likeness import BYTES_PER_TOKEN, about_tokens
 from fuzzer.power import (
     WISH_REPLICATES,
     Detection,
@@ -52,7 +53,6 @@ from fuzzer.transcript import Usage
 from fuzzer.transform import Transform
 from fuzzer.variant import Request
 
-BYTES_PER_TOKEN = 3.0  # of UTF-8: English runs at 3 to 4, and an estimate had better be too high
 ANSWER_TOKENS = 100  # what the environment answers to one generation
 AT_ONCE = 5  # requests being counted by the provider at one time
 
@@ -330,8 +330,8 @@ async def _asked(count: Counter, requests: list[Request]) -> list[int]:
 
 
 def estimate(request: Request) -> int:
-    """About the tokens of a request: one for every `BYTES_PER_TOKEN` bytes of it."""
-    return math.ceil(len(request.text.encode("utf-8", "replace")) / BYTES_PER_TOKEN)
+    """About the tokens of a request: see `fuzzer.likeness.about_tokens`."""
+    return about_tokens(request.text)
 
 
 def _sizes(counts: Sequence[int]) -> Sizes:

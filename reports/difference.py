@@ -1,0 +1,744 @@
+"""What a variant's request says otherwise than its seed's, word by word, for a person to read.
+
+Part by part: paragraphs of the prompt by their ids, the items of the inbox by id, number, subject
+or likeness, tools by role. What is left out whole is one line, what is replaced everywhere (a
+renamed person) is told once, long unchanged runs are folded. How the inbox and the calls are
+written down is a fact beside it: a diff of two notations would show nothing else.
+
+A `Difference` is a value; `rich_lines`, `text` and `fragment` show it. Texts of a scenario are
+hostile: the value holds them as they are, and each rendering makes them plain and escapes them.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from difflib import SequenceMatcher
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from fuzzer.likeness import about_tokens, changed_share
+from fuzzer.records import Record
+from fuzzer.scenario import Channel, Medium, Scenario, Tool
+from fuzzer.tools import fingerprint, native_tools
+from reports.text import line, plain, plural
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+    from rich.text import Text
+
+    from fuzzer.variant import Variant
+
+CONTEXT = 8  # unchanged words shown on either side of a change
+FOLDED = 2 * CONTEXT + 6  # words of an unchanged run from which on its middle is folded
+EVERYWHERE = 3  # times from which on a replacement is told once, for all its places
+PHRASE = 6  # words at most of a replacement that is told so
+ALIKE = 0.5  # share of words changed up to which two texts are taken for the same one
+ISLAND = 2  # unchanged words between two changes that only break up what is read as one
+
+Kind = Literal["same", "deleted", "inserted"]
+Section = Literal["prompt", "inbox", "tools"]
+Change = Literal["same", "changed", "left out", "added"]
+
+
+class Run(Record):
+    """Words in a row that were kept, deleted or inserted; `text` has the white space before each.
+
+    Joined, the runs that are not deleted are the new text, byte for byte but for white space at its
+    end; those that are not inserted hold the words of the old one.
+    """
+
+    kind: Kind
+    text: str
+    words: int
+
+
+class Part(Record):
+    """A paragraph, an item of the inbox or a tool, before and after."""
+
+    section: Section
+    name: str  # as a line shows it: "mail “Q3 figures” from Dana Reyes"
+    change: Change
+    runs: tuple[Run, ...]
+    words: int  # of the old text; of an added part, of the new one
+    notes: tuple[str, ...] = ()  # "moved from place 3 to 7", "other line breaks"
+    told: bool = False  # all its changes are among those replaced throughout
+
+
+class Replacement(Record):
+    """The same words replaced by the same words, again and again."""
+
+    old: str
+    new: str
+    times: int
+
+
+class Fact(Record):
+    """Something about the whole request that is not a word of it."""
+
+    name: str
+    before: str
+    after: str
+
+
+class Difference(Record):
+    """What a request says otherwise than its seed's; tokens are estimates (`about_tokens`)."""
+
+    parts: tuple[Part, ...]
+    facts: tuple[Fact, ...]
+    replaced: tuple[Replacement, ...]  # most often first
+    tokens_before: int
+    tokens_after: int
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything is told that differs."""
+        return bool(self.facts) or any(p.change != "same" or p.notes for p in self.parts)
+
+    @property
+    def left_out(self) -> tuple[Part, ...]:
+        """What stands in the seed and no more in the variant."""
+        return tuple(part for part in self.parts if part.change == "left out")
+
+
+# ----------------------------------------------------------------------------------------- words
+
+# A word lies between white space; where a script writes none, every sign is one.
+_SIGN = "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff01-\uff60"
+_WORD = re.compile(rf"\s*(?:[{_SIGN}]|[^\s{_SIGN}]+)")
+
+
+def words(text: str) -> list[str]:
+    r"""The words of a text, each with the white space before it.
+
+    >>> words("Dear Ann,\n\nsee you.")
+    ['Dear', ' Ann,', '\\n\\nsee', ' you.']
+    """
+    return _WORD.findall(text)
+
+
+def runs(old: str, new: str) -> tuple[Run, ...]:
+    """The words of two texts as runs in reading order, a deletion before what stands in its place.
+
+    A longest matching block after another (Ratcliff and Metzener 1988, as `difflib` has it, with
+    its guess about common words off: "the" is no junk here). What the texts begin and end with
+    alike is left out of the search.
+
+    >>> [(run.kind, run.text) for run in runs("at six today", "at nine today")]
+    [('same', 'at'), ('deleted', ' six'), ('inserted', ' nine'), ('same', ' today')]
+    """
+    was, now = words(old), words(new)
+    a, b = [word.strip() for word in was], [word.strip() for word in now]
+    head = _alike(a, b)
+    tail = _alike(a[head:][::-1], b[head:][::-1])
+    mine, theirs = a[head : len(a) - tail], b[head : len(b) - tail]
+    found: list[tuple[Kind, list[str]]] = [("same", now[:head])]
+    breaks = ["\n" in word[: len(word) - len(word.lstrip())] for word in was[head:]]
+    for tag, i1, i2, j1, j2 in _blocks(mine, theirs, breaks):
+        if tag == "equal":
+            found.append(("same", now[head + j1 : head + j2]))
+        else:
+            found.append(("deleted", was[head + i1 : head + i2]))
+            found.append(("inserted", now[head + j1 : head + j2]))
+    found.append(("same", now[len(now) - tail :]))
+    return tuple(
+        Run.of(kind=kind, text="".join(said), words=len(said)) for kind, said in found if said
+    )
+
+
+def _alike(a: Sequence[str], b: Sequence[str]) -> int:
+    """How many words two texts begin with alike."""
+    for number, (one, other) in enumerate(zip(a, b, strict=False)):
+        if one != other:
+            return number
+    return min(len(a), len(b))
+
+
+def _blocks(
+    a: list[str], b: list[str], breaks: Sequence[bool]
+) -> list[tuple[str, int, int, int, int]]:
+    """Edits as `difflib` lists them, with islands of a word or two joined to the changes around.
+
+    `breaks` says before which words of `a` a line ends: what begins a line is no island.
+    """
+    codes = SequenceMatcher(None, a, b, autojunk=False).get_opcodes()
+    joined: list[tuple[str, int, int, int, int]] = []
+    for number, (tag, i1, i2, j1, j2) in enumerate(codes):
+        inside = 0 < number < len(codes) - 1
+        island = tag == "equal" and inside and i2 - i1 <= ISLAND and not any(breaks[i1 : i2 + 1])
+        if island and min(_size(codes[number - 1]), _size(codes[number + 1])) > 2 * ISLAND:
+            tag = "replace"
+        if joined and tag != "equal" and joined[-1][0] != "equal":
+            _, left, _, below, _ = joined.pop()
+            joined.append(("replace", left, i2, below, j2))
+        else:
+            joined.append((tag, i1, i2, j1, j2))
+    return joined
+
+
+def _size(code: tuple[str, int, int, int, int]) -> int:
+    _, i1, i2, j1, j2 = code
+    return i2 - i1 + j2 - j1
+
+
+# ----------------------------------------------------------------------------------------- parts
+
+
+class _Unit(NamedTuple):
+    """One text of a request; `keys` say which it is, the surest first."""
+
+    section: Section
+    name: str
+    keys: tuple[str, ...]
+    text: str
+    place: str = ""  # where it stands, if not where its section does
+
+
+_ITEM: dict[Medium, str] = {
+    "mail": "mail",
+    "chat": "message",
+    "tickets": "ticket",
+    "files": "file",
+    "code": "change",
+}
+_CALLS: dict[Channel, str] = {
+    "native": "native tool calls",
+    "xml": "XML in the text",
+    "json": "JSON in the text",
+    "markup": "tags in the text",
+}
+_USER = "the user's turn"
+
+
+def compare(seed: "Variant", minimal: "Variant") -> Difference:
+    """What the request of `minimal` says otherwise than that of `seed`.
+
+    Both are rendered for it, if they are not yet; raises `SeedError` as rendering does.
+    """
+    before, after = _units(seed), _units(minimal)
+    parts = [
+        part
+        for section in ("prompt", "inbox", "tools")
+        for part in _section(
+            [unit for unit in before if unit.section == section],
+            [unit for unit in after if unit.section == section],
+        )
+    ]
+    renamed = _renamed(seed.scenario, minimal.scenario)
+    replaced, known = _replaced(parts, renamed)
+    parts = [
+        part.model_copy(update={"told": True}) if _only(part, renamed, known) else part
+        for part in parts
+    ]
+    found = Difference(
+        parts=tuple(parts),
+        facts=_facts(seed, minimal),
+        replaced=replaced,
+        tokens_before=about_tokens(seed.request.text),
+        tokens_after=about_tokens(minimal.request.text),
+    )
+    if found.changed or seed.request.text == minimal.request.text:
+        return found
+    return found.model_copy(update={"facts": (_UNSEEN,)})
+
+
+_UNSEEN = Fact(name="written down otherwise", before="the same words", after="the same words")
+
+
+def _facts(seed: "Variant", minimal: "Variant") -> tuple[Fact, ...]:
+    one, other = seed.scenario, minimal.scenario
+    told = [
+        ("inbox written as", one.format, other.format),
+        ("calls written as", _CALLS[one.channel], _CALLS[other.channel]),
+        ("told over", _turns(seed), _turns(minimal)),
+    ]
+    return tuple(Fact(name=n, before=b, after=a) for n, b, a in told if b != a)
+
+
+def _turns(variant: "Variant") -> str:
+    said = sum(message["role"] == "user" for message in variant.request.messages)
+    return plural(said, "turn of the user").replace("turn of the users", "turns of the user")
+
+
+def _units(variant: "Variant") -> list[_Unit]:
+    scenario = variant.scenario
+    return [*_paragraphs(variant), *_items(variant), *map(_tool, scenario.tools)]
+
+
+def _paragraphs(variant: "Variant") -> Iterator[_Unit]:
+    scenario = variant.scenario
+    offered = fingerprint(scenario.tools, scenario.channel)
+    for block in scenario.system:
+        if block.tells in ("", offered):
+            said = variant.slots.fill(block.text)
+            opening = " ".join(said[:400].split()[:6])
+            place = _USER if block.place == "user" else ""
+            yield _Unit("prompt", f"paragraph “{line(opening, 50)}…”", (block.id,), said, place)
+
+
+def _items(variant: "Variant") -> Iterator[_Unit]:
+    scenario = variant.scenario
+    for message, mail in zip(scenario.inbox, variant.world.inbox, strict=True):
+        shown = mail if scenario.style.numbers else mail._replace(id="")
+        heads = "\n".join(f"{name}: {value}" for name, value in shown.headers(scenario.medium))
+        sender = mail.sender.partition(" <")[0]
+        name = f"{_ITEM[scenario.medium]} “{line(mail.subject, 60)}” from {line(sender, 40)}"
+        keys = (f"id:{message.id}", f"number:{mail.id}", f"subject:{mail.subject}")
+        yield _Unit("inbox", name, keys, f"{heads}\n\n{mail.body}")
+
+
+def _tool(tool: Tool) -> _Unit:
+    """A tool in our own words, alike in every channel: name, description, a line a parameter."""
+    (shown,) = native_tools((tool,))
+    said = "\n".join([tool.name, tool.description, *_properties(shown["input_schema"], "")])
+    keys = (f"{tool.role}:{tool.name}", f"role:{tool.role}")
+    return _Unit("tools", f"tool {line(tool.name, 50)}", keys, said)
+
+
+def _properties(schema: dict[str, Any], path: str) -> Iterator[str]:
+    required = schema.get("required", ())
+    if other := _others(schema):
+        yield f"{path or 'its input'}: {other}"
+    for name, node in schema.get("properties", {}).items():
+        where = f"{path}.{name}" if path else name
+        need = "required" if name in required else "optional"
+        kind = node.get("type", "any")
+        shown = kind if isinstance(kind, str) else " or ".join(map(str, kind))
+        inner = "properties" in node
+        rest = "" if inner else _others(node)
+        yield " ".join(filter(None, [f"{where} ({shown}, {need})", node.get("description"), rest]))
+        if inner:
+            yield from _properties(node, where)
+
+
+def _others(schema: dict[str, Any]) -> str:
+    """What else a schema says: ``enum: a, b``, ``additionalProperties: False``."""
+    known = ("type", "properties", "required", "description")
+    return "; ".join(
+        f"{key}: {', '.join(map(str, value)) if isinstance(value, list) else value}"
+        for key, value in schema.items()
+        if key not in known
+    )
+
+
+# -------------------------------------------------------------------------------------- matching
+
+
+def _section(before: list[_Unit], after: list[_Unit]) -> list[Part]:
+    """The parts of one section in the old order; what is new stands behind what precedes it."""
+    partner = _matched(before, after)
+    back = {j: i for i, j in partner.items()}
+    stayed = _in_order([partner[i] for i in sorted(partner)])
+    placed: list[tuple[tuple[int, int], Part]] = []
+    for i, unit in enumerate(before):
+        j = partner.get(i)
+        if j is None:
+            placed.append(((i, -1), _whole(unit, "left out")))
+        else:
+            moved = (i + 1, j + 1) if j not in stayed else None
+            placed.append(((i, -1), _both(unit, after[j], moved)))
+    last = -1
+    for j, unit in enumerate(after):
+        if j in back:
+            last = back[j]
+        else:
+            placed.append(((last, j), _whole(unit, "added")))
+    return [part for _, part in sorted(placed, key=lambda item: item[0])]
+
+
+def _matched(before: Sequence[_Unit], after: Sequence[_Unit]) -> dict[int, int]:
+    """Which new unit each old one has become: by its keys, the surest first, then by likeness."""
+    found: dict[int, int] = {}
+    free = dict(enumerate(after))
+    for level in range(max((len(unit.keys) for unit in (*before, *after)), default=0)):
+        held: dict[str, list[int]] = {}
+        for j, unit in free.items():
+            held.setdefault(unit.keys[level], []).append(j)
+        left = Counter(unit.keys[level] for i, unit in enumerate(before) if i not in found)
+        for i, unit in enumerate(before):
+            key = unit.keys[level]
+            # Of several that share a key (tools of role "unrelated"), likeness decides.
+            if i not in found and left[key] == 1 and len(held.get(key, ())) == 1:
+                found[i] = held[key][0]
+                del free[found[i]]
+    pairs = sorted(
+        (changed_share(unit.text, other.text), i, j)
+        for i, unit in enumerate(before)
+        if i not in found
+        for j, other in free.items()
+    )
+    for share, i, j in pairs:
+        if share <= ALIKE and i not in found and j in free:
+            found[i] = j
+            del free[j]
+    return found
+
+
+def _in_order(numbers: Sequence[int]) -> set[int]:
+    """A longest rising subsequence: what need not have moved."""
+    best: list[tuple[int, int]] = []  # (length that ends here, where the one before stands)
+    for k, number in enumerate(numbers):
+        before = [(best[m][0], m) for m in range(k) if numbers[m] < number]
+        length, at = max(before, default=(0, -1))
+        best.append((length + 1, at))
+    at = max(range(len(best)), key=lambda k: best[k][0], default=-1)
+    kept = set()
+    while at >= 0:
+        kept.add(numbers[at])
+        at = best[at][1]
+    return kept
+
+
+def _whole(unit: _Unit, change: Literal["left out", "added"]) -> Part:
+    kind: Kind = "deleted" if change == "left out" else "inserted"
+    n = len(words(unit.text))
+    run = Run(kind=kind, text=unit.text.rstrip(), words=n)
+    notes = (f"in {unit.place}",) if unit.place and change == "added" else ()
+    return Part(
+        section=unit.section,
+        name=unit.name,
+        change=change,
+        runs=(run,) if n else (),
+        words=n,
+        notes=notes,
+    )
+
+
+def _both(old: _Unit, new: _Unit, moved: tuple[int, int] | None) -> Part:
+    found = runs(old.text, new.text)
+    same = all(run.kind == "same" for run in found)
+    notes = []
+    if old.place != new.place:
+        notes.append(
+            f"moved from {old.place or 'the system prompt'} to {new.place or 'the system prompt'}"
+        )
+    elif moved:
+        notes.append(f"moved from place {moved[0]} to {moved[1]}")
+    if same and old.text.strip() != new.text.strip():
+        notes.append("other line breaks or spaces")
+    return Part(
+        section=old.section,
+        name=old.name,
+        change="same" if same else "changed",
+        runs=found,
+        words=sum(run.words for run in found if run.kind != "inserted"),
+        notes=tuple(notes),
+    )
+
+
+# ---------------------------------------------------------------------------------- replacements
+
+_BARE = re.compile(r"^[\s<(\[\"'“”‘’]+|(?:['’]s)?[\s.,;:!?>)\]\"'“”‘’]+$|['’]s$")
+_Pair = tuple[str, str]
+
+
+def _renamed(one: Scenario, other: Scenario) -> dict[_Pair, _Pair]:
+    """What a rename of the cast makes of what, each with the full names it belongs to."""
+    found: dict[_Pair, _Pair] = {}
+    people = {person.role: person for person in other.cast}
+    organisations = {organisation.role: organisation for organisation in other.organisation}
+    for old in one.cast:
+        new = people.get(old.role)
+        if new is None:
+            continue
+        addresses = (one.email(old.role), other.email(new.role))
+        names = (old.name, new.name)
+        for spoken in (
+            *(names, (old.first, new.first), (old.last, new.last), addresses),
+            *((old.nick or old.first, new.nick or new.first), (old.title, new.title)),
+            *((old.first[:1], new.first[:1]), (old.last[:1], new.last[:1])),  # "R." signs, too
+            (f"{names[0]} <{addresses[0]}>", f"{names[1]} <{addresses[1]}>"),
+        ):
+            _own(found, spoken, names if names[0] != names[1] else addresses)
+    for firm in one.organisation:
+        if (now := organisations.get(firm.role)) is not None:
+            whole = (firm.name, now.name)
+            for spoken in (whole, (firm.called, now.called), (firm.domain, now.domain)):
+                _own(found, spoken, whole)
+    return found
+
+
+def _own(found: dict[_Pair, _Pair], spoken: _Pair, whole: _Pair) -> None:
+    for pair in _zipped(*spoken):
+        if pair[0] != pair[1]:
+            found.setdefault(pair, whole)
+
+
+def _zipped(old: str, new: str) -> list[_Pair]:
+    """What is replaced by what: word for word where there are as many, else the phrase.
+
+    Of several people in a row, each by the one in the same place.
+    """
+    listed, instead = old.split(";"), new.split(";")
+    if len(listed) == len(instead) > 1:
+        return [p for pair in zip(listed, instead, strict=True) for p in _zipped(*pair)]
+    one, other = words(old), words(new)
+    if len(one) != len(other):
+        return [(_bare(old), _bare(new))]
+    return [(_bare(was), _bare(now)) for was, now in zip(one, other, strict=True)]
+
+
+def _bare(word: str) -> str:
+    return " ".join(_BARE.sub("", word).split())
+
+
+def _replaced(
+    parts: Iterable[Part], renamed: dict[_Pair, _Pair]
+) -> tuple[tuple[Replacement, ...], set[_Pair]]:
+    """What is replaced throughout, most often first, and the pairs that this accounts for.
+
+    A rename is, however often it shows; anything else from `EVERYWHERE` times on.
+    """
+    counted: Counter[_Pair] = Counter()
+    owners: dict[_Pair, set[_Pair]] = {}
+    for change in (change for part in parts for change in _changes(part, renamed)[0]):
+        pairs = [pair for pair in change if pair[0] != pair[1]]
+        for pair in pairs:
+            owners.setdefault(renamed.get(pair, pair), set()).add(pair)
+        counted.update({renamed.get(pair, pair) for pair in pairs})
+    names = set(renamed.values())
+    kept = [(p, n) for p, n in counted.most_common() if n >= EVERYWHERE or p in names]
+    told = tuple(Replacement(old=old, new=new, times=n) for (old, new), n in kept)
+    return told, {pair for owner, _ in kept for pair in owners[owner]}
+
+
+def _only(part: Part, renamed: Container[_Pair], known: set[_Pair]) -> bool:
+    """Whether a part has no change but these."""
+    changes, whole = _changes(part, renamed)
+    pairs = {pair for change in changes for pair in change if pair[0] != pair[1]}
+    return whole and bool(pairs) and pairs <= known
+
+
+def _changes(part: Part, renamed: Container[_Pair]) -> tuple[list[list[_Pair]], bool]:
+    """What phrases are replaced by, and whether that is all that has changed.
+
+    A long phrase is one only where everything in it is renamed.
+    """
+    found: list[list[_Pair]] = []
+    whole = part.change == "changed"
+    gone: Run | None = None  # deleted, and nothing in its place yet
+    for run in part.runs if whole else ():
+        if run.kind == "inserted" and gone is not None:
+            pairs = _zipped(gone.text, run.text)
+            short = max(gone.words, run.words) <= PHRASE
+            short = short or all(one == other or (one, other) in renamed for one, other in pairs)
+            if short:
+                found.append(pairs)
+            whole = whole and short
+            gone = None
+            continue
+        whole = whole and gone is None and run.kind != "inserted"
+        gone = run if run.kind == "deleted" else None
+    return found, whole and gone is None
+
+
+# ------------------------------------------------------------------------------------- rendering
+
+
+class _Fold(NamedTuple):
+    """The middle of an unchanged run, not shown."""
+
+    text: str
+    words: int
+
+
+def _pieces(part: Part) -> Iterator[Run | _Fold]:
+    """The runs of a part, the middle of long unchanged ones folded."""
+    for number, run in enumerate(part.runs):
+        before = 0 if number == 0 else CONTEXT  # what follows a change
+        after = 0 if number == len(part.runs) - 1 else CONTEXT
+        if run.kind != "same" or run.words < FOLDED - (2 * CONTEXT - before - after):
+            yield run
+            continue
+        each = words(run.text)
+        middle = each[before : len(each) - after]
+        if before:
+            yield Run.of(kind="same", text="".join(each[:before]), words=before)
+        yield _Fold("".join(middle), len(middle))
+        if after:
+            yield Run.of(kind="same", text="".join(each[len(each) - after :]), words=after)
+
+
+_HEADINGS: dict[Section, str] = {"prompt": "Prompt", "inbox": "Inbox", "tools": "Tools"}
+_MARKS: dict[Kind, tuple[str, str]] = {
+    "same": ("", ""),
+    "deleted": ("[-", "-]"),
+    "inserted": ("{+", "+}"),
+}
+_STYLES: dict[Kind, str] = {"same": "", "deleted": "red strike", "inserted": "green"}
+
+
+def sizes(difference: Difference) -> str:
+    """How long the request was and is, in a phrase.
+
+    >>> sizes(Difference(parts=(), facts=(), replaced=(), tokens_before=4150, tokens_after=870))
+    'about 4,150 tokens before, about 870 after (21%)'
+    """
+    before, after = difference.tokens_before, difference.tokens_after
+    share = f" ({after / before:.0%})" if before else ""
+    return f"about {before:,} tokens before, about {after:,} after{share}"
+
+
+def _head(part: Part) -> str:
+    """What a part is and what became of it, on one line."""
+    size = f"({plural(part.words, 'word')})"
+    notes = f"; {', '.join(part.notes)}" if part.notes else ""
+    if part.change in ("left out", "added"):
+        return f"{part.change}: {part.name} {size}{notes}"
+    if part.told:
+        return f"{part.name}: only what is replaced throughout{notes}"
+    if part.change == "same":
+        return f"{part.name}: {', '.join(part.notes)}" if part.notes else part.name
+    return f"{part.name}{notes}"
+
+
+def _summed(said: str, parts: Sequence[Part]) -> str:
+    """A line for parts of a section that need not be read."""
+    return f"{said}: {len(parts):,}, together {plural(sum(part.words for part in parts), 'word')}"
+
+
+def rich_lines(difference: Difference, width: int = 80) -> "list[Text]":
+    """The difference as lines of so many columns, coloured, with marks that need no colour."""
+    import io
+
+    from rich.text import Text
+
+    from reports.screen import console
+
+    out = console(io.StringIO(), width=width)
+    lines: list[Text] = []
+    for block, indent in _blocks_of(difference):
+        for shown in block.wrap(out, width - indent, tab_size=4):
+            shown.rstrip()
+            lines.append(Text(" " * indent).append_text(shown) if shown.plain else Text())
+    return lines
+
+
+def text(difference: Difference, width: int = 80) -> str:
+    """The same without colour, for a file: ``[-deleted-]``, ``{+inserted+}``."""
+    return "\n".join(shown.plain for shown in rich_lines(difference, width)) + "\n"
+
+
+def _blocks_of(difference: Difference) -> "Iterator[tuple[Text, int]]":
+    """Each block with its indent, in reading order."""
+    from rich.text import Text
+
+    yield Text(f"Length: {sizes(difference)}."), 0
+    for fact in difference.facts:
+        yield _replacing(f"{fact.name}: ", fact.before, fact.after), 0
+    if difference.replaced:
+        yield Text("Replaced throughout:", style="bold"), 0
+    for one in difference.replaced:
+        yield _replacing("", one.old, one.new).append(f" {plural(one.times, 'time')}"), 2
+    for section, heading in _HEADINGS.items():
+        parts = [part for part in difference.parts if part.section == section]
+        still = [part for part in parts if part.change == "same" and not part.notes]
+        if len(still) == len(parts):
+            if parts:
+                yield Text(), 0
+                yield Text(f"{heading}: unchanged, {len(parts):,} in all"), 0
+            continue
+        yield Text(), 0
+        yield Text(heading, style="bold underline"), 0
+        told = [part for part in parts if part.told and not part.notes]
+        for part in parts:
+            if part not in still and part not in told:
+                yield from _part(part)
+        for said, these in (("only what is replaced throughout", told), ("unchanged", still)):
+            if these:
+                yield Text(_summed(said, these), style="dim"), 0
+
+
+def _replacing(before: str, old: str, new: str) -> "Text":
+    from rich.text import Text
+
+    shown = Text(before)
+    shown.append(f"[-{line(old)}-]", style=_STYLES["deleted"])
+    return shown.append(" ").append(f"{{+{line(new)}+}}", style=_STYLES["inserted"])
+
+
+def _part(part: Part) -> "Iterator[tuple[Text, int]]":
+    from rich.text import Text
+
+    style = _STYLES["deleted"].split()[0] if part.change == "left out" else "bold"
+    yield Text(_head(part), style=style), 0
+    if part.told or part.change in ("left out", "same"):
+        return
+    shown = Text()
+    for space, said, piece in _spaced(part):
+        if isinstance(piece, _Fold):
+            shown.append(space).append(_folded(piece), style="dim")
+        else:
+            opened, closed = _MARKS[piece.kind]
+            shown.append(space).append(f"{opened}{said}{closed}", style=_STYLES[piece.kind])
+    yield shown, 2
+
+
+def _folded(piece: _Fold) -> str:
+    return f"… {plural(piece.words, 'word')} unchanged …"
+
+
+def _spaced(part: Part, *, fold: bool = True) -> Iterator[tuple[str, str, Run | _Fold]]:
+    """Each piece with the white space before it and its words: a mark stands at the first word.
+
+    What is inserted stands beside what it replaces, not a paragraph below.
+    """
+    before: Kind | None = None
+    for piece in _pieces(part) if fold else part.runs:
+        shown = plain(piece.text)
+        said = shown.lstrip()
+        space = shown[: len(shown) - len(said)]
+        kind: Kind = piece.kind if isinstance(piece, Run) else "same"
+        if before is None:
+            space = ""
+        elif (before, kind) == ("deleted", "inserted"):
+            space = " "
+        yield space, said, piece
+        before = kind
+
+
+# ------------------------------------------------------------------------------------------ HTML
+
+
+def fragment(difference: Difference) -> "Markup":
+    """The difference as escaped HTML: ``<del>``, ``<ins>``, folds as ``<details>``; no style."""
+    from markupsafe import Markup
+
+    put: Callable[[str], Markup] = Markup
+    shown = [put("<p>Length: {}.</p>").format(sizes(difference))]
+    both = put("{}<del>{}</del> <ins>{}</ins>{}")
+    told = [(f"{fact.name}: ", fact.before, fact.after, "") for fact in difference.facts]
+    told += [("", one.old, one.new, f" {plural(one.times, 'time')}") for one in difference.replaced]
+    if told:
+        rows = (both.format(a, line(old), line(new), z) for a, old, new, z in told)
+        shown.append(
+            put("<ul>{}</ul>").format(put("").join(put("<li>{}</li>").format(r) for r in rows))
+        )
+    for section, heading in _HEADINGS.items():
+        parts = [part for part in difference.parts if part.section == section]
+        if parts:
+            shown.append(put("<h2>{}</h2>").format(heading))
+        shown += [_html_part(part, put) for part in parts]
+    return put("\n").join(shown)
+
+
+def _html_part(part: Part, put: "Callable[[str], Markup]") -> "Markup":
+    folded = part.change in ("same", "left out") or part.told
+    inner = put("").join(_html_piece(*piece, put) for piece in _spaced(part, fold=not folded))
+    if folded:
+        same = " (unchanged)" if part.change == "same" and not part.notes else ""
+        return put(
+            '<details class="{}"><summary>{}{}</summary><div class="said">{}</div></details>'
+        ).format(part.change.replace(" ", "-"), _head(part), same, inner)
+    return put('<section class="{}"><h3>{}</h3><div class="said">{}</div></section>').format(
+        part.change, _head(part), inner
+    )
+
+
+def _html_piece(
+    space: str, said: str, piece: Run | _Fold, put: "Callable[[str], Markup]"
+) -> "Markup":
+    if isinstance(piece, _Fold):
+        return put('<details class="fold"><summary>{}</summary>{}</details>').format(
+            _folded(piece), said
+        )
+    tag = {"deleted": "del", "inserted": "ins"}.get(piece.kind)
+    return put(f"{{}}<{tag}>{{}}</{tag}>" if tag else "{}{}").format(space, said)
