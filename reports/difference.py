@@ -5,30 +5,26 @@ or likeness, tools by role. What is left out whole is one line, what is replaced
 renamed person) is told once, long unchanged runs are folded. How the inbox and the calls are
 written down is a fact beside it: a diff of two notations would show nothing else.
 
-A `Difference` is a value; `rich_lines`, `text` and `fragment` show it. Texts of a scenario are
-hostile: the value holds them as they are, and each rendering makes them plain and escapes them.
+A `Difference` is a value, shown by `reports.difference_views`. It holds texts as they are, and they
+are hostile until they are shown there.
 """
 
 import re
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from difflib import SequenceMatcher
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from fuzzer.likeness import about_tokens, changed_share
 from fuzzer.records import Record
 from fuzzer.scenario import Channel, Medium, Scenario, Tool
 from fuzzer.tools import fingerprint, native_tools
-from reports.text import line, plain, plural
+from reports.text import line, plural
 
 if TYPE_CHECKING:
-    from markupsafe import Markup
-    from rich.text import Text
-
     from fuzzer.variant import Variant
 
-CONTEXT = 8  # unchanged words shown on either side of a change
-FOLDED = 2 * CONTEXT + 6  # words of an unchanged run from which on its middle is folded
 EVERYWHERE = 3  # times from which on a replacement is told once, for all its places
 PHRASE = 6  # words at most of a replacement that is told so
 ALIKE = 0.5  # share of words changed up to which two texts are taken for the same one
@@ -49,6 +45,7 @@ class Run(Record):
     kind: Kind
     text: str
     words: int
+    told: bool = False  # a change that is among those replaced throughout
 
 
 class Part(Record):
@@ -224,10 +221,7 @@ def compare(seed: "Variant", minimal: "Variant") -> Difference:
     ]
     renamed = _renamed(seed.scenario, minimal.scenario)
     replaced, known = _replaced(parts, renamed)
-    parts = [
-        part.model_copy(update={"told": True}) if _only(part, renamed, known) else part
-        for part in parts
-    ]
+    parts = [_marked(part, renamed, known) for part in parts]
     found = Difference(
         parts=tuple(parts),
         facts=_facts(seed, minimal),
@@ -470,10 +464,16 @@ def _zipped(old: str, new: str) -> list[_Pair]:
     listed, instead = old.split(";"), new.split(";")
     if len(listed) == len(instead) > 1:
         return [p for pair in zip(listed, instead, strict=True) for p in _zipped(*pair)]
-    one, other = words(old), words(new)
+    one, other = old.split(), new.split()
     if len(one) != len(other):
-        return [(_bare(old), _bare(new))]
-    return [(_bare(was), _bare(now)) for was, now in zip(one, other, strict=True)]
+        one, other = [" ".join(one)], [" ".join(other)]
+    return [_pair(was, now) for was, now in zip(one, other, strict=True)]
+
+
+def _pair(was: str, now: str) -> _Pair:
+    """Both without the marks around them, if these are the same."""
+    bare = (_bare(was), _bare(now))
+    return bare if bare[0] and was.replace(bare[0], bare[1], 1) == now else (was, now)
 
 
 def _bare(word: str) -> str:
@@ -489,8 +489,7 @@ def _replaced(
     """
     counted: Counter[_Pair] = Counter()
     owners: dict[_Pair, set[_Pair]] = {}
-    for change in (change for part in parts for change in _changes(part, renamed)[0]):
-        pairs = [pair for pair in change if pair[0] != pair[1]]
+    for pairs in (pairs for part in parts for pairs in _changes(part, renamed).values()):
         for pair in pairs:
             owners.setdefault(renamed.get(pair, pair), set()).add(pair)
         counted.update({renamed.get(pair, pair) for pair in pairs})
@@ -500,245 +499,31 @@ def _replaced(
     return told, {pair for owner, _ in kept for pair in owners[owner]}
 
 
-def _only(part: Part, renamed: Container[_Pair], known: set[_Pair]) -> bool:
-    """Whether a part has no change but these."""
-    changes, whole = _changes(part, renamed)
-    pairs = {pair for change in changes for pair in change if pair[0] != pair[1]}
-    return whole and bool(pairs) and pairs <= known
-
-
-def _changes(part: Part, renamed: Container[_Pair]) -> tuple[list[list[_Pair]], bool]:
-    """What phrases are replaced by, and whether that is all that has changed.
+def _changes(part: Part, renamed: Container[_Pair]) -> dict[int, set[_Pair]]:
+    """What phrases are replaced by in a part, by the place of the deletion among its runs.
 
     A long phrase is one only where everything in it is renamed.
     """
-    found: list[list[_Pair]] = []
-    whole = part.change == "changed"
-    gone: Run | None = None  # deleted, and nothing in its place yet
-    for run in part.runs if whole else ():
-        if run.kind == "inserted" and gone is not None:
-            pairs = _zipped(gone.text, run.text)
-            short = max(gone.words, run.words) <= PHRASE
-            short = short or all(one == other or (one, other) in renamed for one, other in pairs)
-            if short:
-                found.append(pairs)
-            whole = whole and short
-            gone = None
-            continue
-        whole = whole and gone is None and run.kind != "inserted"
-        gone = run if run.kind == "deleted" else None
-    return found, whole and gone is None
+    found = {}
+    for at, (old, new) in enumerate(pairwise(part.runs)):
+        if (old.kind, new.kind) == ("deleted", "inserted"):
+            pairs = {pair for pair in _zipped(old.text, new.text) if pair[0] != pair[1]}
+            if max(old.words, new.words) <= PHRASE or all(pair in renamed for pair in pairs):
+                found[at] = pairs
+    return found
 
 
-# ------------------------------------------------------------------------------------- rendering
-
-
-class _Fold(NamedTuple):
-    """The middle of an unchanged run, not shown."""
-
-    text: str
-    words: int
-
-
-def _pieces(part: Part) -> Iterator[Run | _Fold]:
-    """The runs of a part, the middle of long unchanged ones folded."""
-    for number, run in enumerate(part.runs):
-        before = 0 if number == 0 else CONTEXT  # what follows a change
-        after = 0 if number == len(part.runs) - 1 else CONTEXT
-        if run.kind != "same" or run.words < FOLDED - (2 * CONTEXT - before - after):
-            yield run
-            continue
-        each = words(run.text)
-        middle = each[before : len(each) - after]
-        if before:
-            yield Run.of(kind="same", text="".join(each[:before]), words=before)
-        yield _Fold("".join(middle), len(middle))
-        if after:
-            yield Run.of(kind="same", text="".join(each[len(each) - after :]), words=after)
-
-
-_HEADINGS: dict[Section, str] = {"prompt": "Prompt", "inbox": "Inbox", "tools": "Tools"}
-_MARKS: dict[Kind, tuple[str, str]] = {
-    "same": ("", ""),
-    "deleted": ("[-", "-]"),
-    "inserted": ("{+", "+}"),
-}
-_STYLES: dict[Kind, str] = {"same": "", "deleted": "red strike", "inserted": "green"}
-
-
-def sizes(difference: Difference) -> str:
-    """How long the request was and is, in a phrase.
-
-    >>> sizes(Difference(parts=(), facts=(), replaced=(), tokens_before=4150, tokens_after=870))
-    'about 4,150 tokens before, about 870 after (21%)'
-    """
-    before, after = difference.tokens_before, difference.tokens_after
-    share = f" ({after / before:.0%})" if before else ""
-    return f"about {before:,} tokens before, about {after:,} after{share}"
-
-
-def _head(part: Part) -> str:
-    """What a part is and what became of it, on one line."""
-    size = f"({plural(part.words, 'word')})"
-    notes = f"; {', '.join(part.notes)}" if part.notes else ""
-    if part.change in ("left out", "added"):
-        return f"{part.change}: {part.name} {size}{notes}"
-    if part.told:
-        return f"{part.name}: only what is replaced throughout{notes}"
-    if part.change == "same":
-        return f"{part.name}: {', '.join(part.notes)}" if part.notes else part.name
-    return f"{part.name}{notes}"
-
-
-def _summed(said: str, parts: Sequence[Part]) -> str:
-    """A line for parts of a section that need not be read."""
-    return f"{said}: {len(parts):,}, together {plural(sum(part.words for part in parts), 'word')}"
-
-
-def rich_lines(difference: Difference, width: int = 80) -> "list[Text]":
-    """The difference as lines of so many columns, coloured, with marks that need no colour."""
-    import io
-
-    from rich.text import Text
-
-    from reports.screen import console
-
-    out = console(io.StringIO(), width=width)
-    lines: list[Text] = []
-    for block, indent in _blocks_of(difference):
-        for shown in block.wrap(out, width - indent, tab_size=4):
-            shown.rstrip()
-            lines.append(Text(" " * indent).append_text(shown) if shown.plain else Text())
-    return lines
-
-
-def text(difference: Difference, width: int = 80) -> str:
-    """The same without colour, for a file: ``[-deleted-]``, ``{+inserted+}``."""
-    return "\n".join(shown.plain for shown in rich_lines(difference, width)) + "\n"
-
-
-def _blocks_of(difference: Difference) -> "Iterator[tuple[Text, int]]":
-    """Each block with its indent, in reading order."""
-    from rich.text import Text
-
-    yield Text(f"Length: {sizes(difference)}."), 0
-    for fact in difference.facts:
-        yield _replacing(f"{fact.name}: ", fact.before, fact.after), 0
-    if difference.replaced:
-        yield Text("Replaced throughout:", style="bold"), 0
-    for one in difference.replaced:
-        yield _replacing("", one.old, one.new).append(f" {plural(one.times, 'time')}"), 2
-    for section, heading in _HEADINGS.items():
-        parts = [part for part in difference.parts if part.section == section]
-        still = [part for part in parts if part.change == "same" and not part.notes]
-        if len(still) == len(parts):
-            if parts:
-                yield Text(), 0
-                yield Text(f"{heading}: unchanged, {len(parts):,} in all"), 0
-            continue
-        yield Text(), 0
-        yield Text(heading, style="bold underline"), 0
-        told = [part for part in parts if part.told and not part.notes]
-        for part in parts:
-            if part not in still and part not in told:
-                yield from _part(part)
-        for said, these in (("only what is replaced throughout", told), ("unchanged", still)):
-            if these:
-                yield Text(_summed(said, these), style="dim"), 0
-
-
-def _replacing(before: str, old: str, new: str) -> "Text":
-    from rich.text import Text
-
-    shown = Text(before)
-    shown.append(f"[-{line(old)}-]", style=_STYLES["deleted"])
-    return shown.append(" ").append(f"{{+{line(new)}+}}", style=_STYLES["inserted"])
-
-
-def _part(part: Part) -> "Iterator[tuple[Text, int]]":
-    from rich.text import Text
-
-    style = _STYLES["deleted"].split()[0] if part.change == "left out" else "bold"
-    yield Text(_head(part), style=style), 0
-    if part.told or part.change in ("left out", "same"):
-        return
-    shown = Text()
-    for space, said, piece in _spaced(part):
-        if isinstance(piece, _Fold):
-            shown.append(space).append(_folded(piece), style="dim")
-        else:
-            opened, closed = _MARKS[piece.kind]
-            shown.append(space).append(f"{opened}{said}{closed}", style=_STYLES[piece.kind])
-    yield shown, 2
-
-
-def _folded(piece: _Fold) -> str:
-    return f"… {plural(piece.words, 'word')} unchanged …"
-
-
-def _spaced(part: Part, *, fold: bool = True) -> Iterator[tuple[str, str, Run | _Fold]]:
-    """Each piece with the white space before it and its words: a mark stands at the first word.
-
-    What is inserted stands beside what it replaces, not a paragraph below.
-    """
-    before: Kind | None = None
-    for piece in _pieces(part) if fold else part.runs:
-        shown = plain(piece.text)
-        said = shown.lstrip()
-        space = shown[: len(shown) - len(said)]
-        kind: Kind = piece.kind if isinstance(piece, Run) else "same"
-        if before is None:
-            space = ""
-        elif (before, kind) == ("deleted", "inserted"):
-            space = " "
-        yield space, said, piece
-        before = kind
-
-
-# ------------------------------------------------------------------------------------------ HTML
-
-
-def fragment(difference: Difference) -> "Markup":
-    """The difference as escaped HTML: ``<del>``, ``<ins>``, folds as ``<details>``; no style."""
-    from markupsafe import Markup
-
-    put: Callable[[str], Markup] = Markup
-    shown = [put("<p>Length: {}.</p>").format(sizes(difference))]
-    both = put("{}<del>{}</del> <ins>{}</ins>{}")
-    told = [(f"{fact.name}: ", fact.before, fact.after, "") for fact in difference.facts]
-    told += [("", one.old, one.new, f" {plural(one.times, 'time')}") for one in difference.replaced]
-    if told:
-        rows = (both.format(a, line(old), line(new), z) for a, old, new, z in told)
-        shown.append(
-            put("<ul>{}</ul>").format(put("").join(put("<li>{}</li>").format(r) for r in rows))
-        )
-    for section, heading in _HEADINGS.items():
-        parts = [part for part in difference.parts if part.section == section]
-        if parts:
-            shown.append(put("<h2>{}</h2>").format(heading))
-        shown += [_html_part(part, put) for part in parts]
-    return put("\n").join(shown)
-
-
-def _html_part(part: Part, put: "Callable[[str], Markup]") -> "Markup":
-    folded = part.change in ("same", "left out") or part.told
-    inner = put("").join(_html_piece(*piece, put) for piece in _spaced(part, fold=not folded))
-    if folded:
-        same = " (unchanged)" if part.change == "same" and not part.notes else ""
-        return put(
-            '<details class="{}"><summary>{}{}</summary><div class="said">{}</div></details>'
-        ).format(part.change.replace(" ", "-"), _head(part), same, inner)
-    return put('<section class="{}"><h3>{}</h3><div class="said">{}</div></section>').format(
-        part.change, _head(part), inner
+def _marked(part: Part, renamed: Container[_Pair], known: set[_Pair]) -> Part:
+    """The part with those of its changes marked that are told already."""
+    told: set[int] = set()
+    for at, pairs in _changes(part, renamed).items():
+        if pairs and pairs <= known:
+            told |= {at, at + 1}
+    if not told:
+        return part
+    marked = tuple(
+        run.model_copy(update={"told": True}) if at in told else run
+        for at, run in enumerate(part.runs)
     )
-
-
-def _html_piece(
-    space: str, said: str, piece: Run | _Fold, put: "Callable[[str], Markup]"
-) -> "Markup":
-    if isinstance(piece, _Fold):
-        return put('<details class="fold"><summary>{}</summary>{}</details>').format(
-            _folded(piece), said
-        )
-    tag = {"deleted": "del", "inserted": "ins"}.get(piece.kind)
-    return put(f"{{}}<{tag}>{{}}</{tag}>" if tag else "{}{}").format(space, said)
+    whole = all(run.told or run.kind == "same" for run in marked)
+    return part.model_copy(update={"runs": marked, "told": whole})

@@ -15,11 +15,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, TextIO
 
 import orjson
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from rich.console import RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
 
+from fuzzer.errors import StoreError
 from fuzzer.records import Finding, Knockout, Rate, Record
 from fuzzer.transform import Plan, Step
 from reports import put_file
-from reports.difference import Difference, Part, fragment, rich_lines, sizes, text
+from reports.difference import Difference, Part
+from reports.difference_views import fragment, rich_lines, sizes, text
+from reports.screen import as_text, put
 from reports.text import (
     at_most,
     interval,
@@ -32,10 +40,6 @@ from reports.text import (
 )
 
 if TYPE_CHECKING:
-    from jinja2 import Template
-    from rich.console import RenderableType
-    from rich.table import Table
-
     from fuzzer.variant import Variant
 
 FOLDER = "minimal"  # of a run, with a folder for each finding
@@ -275,24 +279,18 @@ class Shown(NamedTuple):
 
 def final(found: Iterable[Shown], *, stream: TextIO | None = None) -> None:
     """Print the screen of `holdfast shrink`."""
-    from reports.screen import put
-
     shown = tuple(found)
     put(lambda width: screen(shown, width), stream)
 
 
 def final_text(found: Iterable[Shown], width: int = 80) -> str:
     """The same as plain text."""
-    from reports.screen import as_text
-
     shown = tuple(found)
     return as_text(lambda columns: screen(shown, columns), width)
 
 
-def screen(found: Sequence[Shown], width: int) -> "list[RenderableType]":
+def screen(found: Sequence[Shown], width: int) -> list[RenderableType]:
     """The blocks of the screen, a finding after the other."""
-    from rich.text import Text
-
     if not found:
         return [Text("No finding is supported: there is nothing to shrink.")]
     blocks: list[RenderableType] = []
@@ -301,9 +299,7 @@ def screen(found: Sequence[Shown], width: int) -> "list[RenderableType]":
     return blocks
 
 
-def _finding(shown: Shown, width: int) -> "list[RenderableType]":
-    from rich.padding import Padding
-    from rich.text import Text
+def _finding(shown: Shown, width: int) -> list[RenderableType]:
 
     view, difference, where = shown
     head = Text(headline(view))
@@ -338,18 +334,13 @@ def _other(steps: Sequence[Step]) -> str:
     return f"So does {' + '.join(call_of(step, 30) for step in steps[:4])}, on its own."
 
 
-def _command(label: str, command: str) -> "RenderableType":
+def _command(label: str, command: str) -> RenderableType:
     """A command on one line, however long: wrapped, it could not be pasted."""
-    from rich.text import Text
-
     return Text(f"{label}{command}", no_wrap=True)
 
 
-def _table(view: MinimalView) -> "Table":
+def _table(view: MinimalView) -> Table:
     """The smallest change, each knock-out, the seed as it is, the reduced text: calls and rates."""
-    from rich.table import Table
-    from rich.text import Text
-
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("what was asked", overflow="ellipsis", no_wrap=True, max_width=30)
     table.add_column(f"harmful [{_level(view.alpha)}]", overflow="fold")
@@ -385,9 +376,7 @@ def _rated(rate: Rate, alpha: float) -> tuple[str, str]:
     return proportion(rate.n, rate.harmful, rate.ci, alpha), lost
 
 
-def _excerpt(difference: Difference, where: Path | None, width: int) -> "list[RenderableType]":
-    from rich.padding import Padding
-    from rich.text import Text
+def _excerpt(difference: Difference, where: Path | None, width: int) -> list[RenderableType]:
 
     lines = rich_lines(difference, width - 2)[1:]  # its length has been said
     while lines and not lines[0].plain:
@@ -445,9 +434,7 @@ def difference_page(view: MinimalView, difference: Difference) -> str:
 
 
 @lru_cache(maxsize=1)
-def _template() -> "Template":
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
+def _template() -> Template:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -490,8 +477,6 @@ def write(
     What lies there under the same names is replaced. Returns the folder; raises `StoreError` where
     nothing can be written.
     """
-    from fuzzer.errors import StoreError
-
     where = folder(run, view)
     try:
         where.mkdir(parents=True, exist_ok=True)
