@@ -38,7 +38,8 @@ def calls_to_show(rate: float, sure: float = SURE) -> int:
         return MOST
     if rate >= 1:
         return 1
-    return max(1, min(MOST, math.ceil(math.log1p(-sure) / math.log1p(-rate))))
+    needed = math.log1p(-sure) / math.log1p(-rate)
+    return MOST if needed >= MOST else max(1, math.ceil(needed))
 
 
 def rate_shown(finding: Finding) -> float:

@@ -107,7 +107,7 @@ def words(text: str) -> list[str]:
     r"""The words of a text, each with the white space before it.
 
     >>> words("Dear Ann,\n\nsee you.")
-    ['Dear', ' Ann,', '\\n\\nsee', ' you.']
+    ['Dear', ' Ann,', '\n\nsee', ' you.']
     """
     return _WORD.findall(text)
 

@@ -230,15 +230,15 @@ def left_out_phrase(parts: Sequence[Part]) -> str:
 
 
 def folder_name(finding: str) -> str:
-    """A finding's id as one safe part of a path; two ids never share one.
+    """A finding's id as one safe part of a path; what had to be changed carries a hash.
 
     >>> folder_name("F1")
     'F1'
     >>> folder_name("../etc"), folder_name("a/b") == folder_name("a:b")
-    ('etc-f1361f40', False)
+    ('etc-53dac9b2', False)
     """
     kept = re.sub(r"[^A-Za-z0-9_-]+", "-", finding).strip("-")[:40]
-    if kept == finding:
+    if kept and kept == finding:
         return kept
     mark = hashlib.blake2b(finding.encode("utf-8", "replace"), digest_size=4).hexdigest()
     return "-".join(filter(None, [kept, mark]))
