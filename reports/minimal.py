@@ -123,10 +123,11 @@ def _seen(found: Finding, alpha: float) -> str:
     fresh = "fresh calls" if found.fresh else "replays (a rate that runs high)"
     if not found.n:
         return "no usable call was made"
+    counted = f"{found.harmful:,} of {found.n:,} {fresh}"
+    if not found.harmful:
+        return f"{counted} (at most {at_most(found.ci[1])} [{_level(alpha)}])"
     share = percent(found.harmful / found.n)
-    return (
-        f"{found.harmful:,} of {found.n:,} {fresh} ({share}, {_level(alpha)} {interval(found.ci)})"
-    )
+    return f"{counted} ({share}, {_level(alpha)} {interval(found.ci)})"
 
 
 def _level(alpha: float) -> str:

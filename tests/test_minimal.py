@@ -268,9 +268,9 @@ def test_colour_is_only_where_it_is_wanted(monkeypatch):
     stream = Terminal()
     final([Shown(view(), difference(view()))], stream=stream)
     assert "\x1b[" in stream.getvalue()
-    stream = io.StringIO()
-    final([Shown(view(), difference(view()))], stream=stream)
-    assert "\x1b" not in stream.getvalue()
+    file = io.StringIO()
+    final([Shown(view(), difference(view()))], stream=file)
+    assert "\x1b" not in file.getvalue()
 
 
 def test_the_show_command_shows_the_very_scenario(tmp_path, capsys):
