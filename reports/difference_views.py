@@ -17,11 +17,13 @@ from reports.text import line, plain, plural
 
 CONTEXT = 8  # unchanged words shown on either side of a change
 FOLDED = 2 * CONTEXT + 6  # words of an unchanged run from which on its middle is folded
+GONE = 40  # words of a deletion without anything in its place from which on its middle is folded
 
 
 class _Fold(NamedTuple):
-    """The middle of an unchanged run, not shown."""
+    """The middle of a run that need not be read, not shown."""
 
+    kind: Kind
     text: str
     words: int
 
@@ -33,18 +35,29 @@ def _pieces(part: Part) -> Iterator[Run | _Fold]:
     """
     shown = _unmarked(part.runs)
     for number, run in enumerate(shown):
-        before = 0 if number == 0 else CONTEXT  # what follows a change
-        after = 0 if number == len(shown) - 1 else CONTEXT
-        if run.kind != "same" or run.words < FOLDED - (2 * CONTEXT - before - after):
+        last = number == len(shown) - 1
+        if run.kind == "same":
+            before = 0 if number == 0 else CONTEXT  # what follows a change
+            after = 0 if last else CONTEXT
+            most = FOLDED - (2 * CONTEXT - before - after)
+        else:
+            before = after = CONTEXT
+            alone = run.kind == "deleted" and (last or shown[number + 1].kind == "same")
+            most = GONE if alone else run.words + 1
+        if run.words < most:
             yield run
-            continue
-        each = words(run.text)
-        middle = each[before : len(each) - after]
-        if before:
-            yield Run.of(kind="same", text="".join(each[:before]), words=before)
-        yield _Fold("".join(middle), len(middle))
-        if after:
-            yield Run.of(kind="same", text="".join(each[len(each) - after :]), words=after)
+        else:
+            yield from _folding(run, before, after)
+
+
+def _folding(run: Run, before: int, after: int) -> Iterator[Run | _Fold]:
+    each = words(run.text)
+    cut = len(each) - after
+    if before:
+        yield Run.of(kind=run.kind, text="".join(each[:before]), words=before)
+    yield _Fold(run.kind, "".join(each[before:cut]), cut - before)
+    if after:
+        yield Run.of(kind=run.kind, text="".join(each[cut:]), words=after)
 
 
 def _unmarked(runs: Sequence[Run]) -> list[Run]:
@@ -170,7 +183,8 @@ def _part(part: Part) -> Iterator[tuple[Text, int]]:
 
 
 def _folded(piece: _Fold) -> str:
-    return f"… {plural(piece.words, 'word')} unchanged …"
+    what = "unchanged" if piece.kind == "same" else "left out"
+    return f"… {plural(piece.words, 'word')} {what} …"
 
 
 def _spaced(part: Part, *, fold: bool = True) -> Iterator[tuple[str, str, Run | _Fold]]:
@@ -184,7 +198,7 @@ def _spaced(part: Part, *, fold: bool = True) -> Iterator[tuple[str, str, Run | 
         shown = plain(piece.text)
         said = shown.lstrip()
         space = shown[: len(shown) - len(said)]
-        kind: Kind = piece.kind if isinstance(piece, Run) else "same"
+        kind = piece.kind
         if before is None:
             space = ""
         elif (before, kind) == ("deleted", "inserted"):
@@ -231,7 +245,8 @@ def _html_part(part: Part, put: Callable[[str], Markup]) -> Markup:
 
 def _html_piece(space: str, said: str, piece: Run | _Fold, put: Callable[[str], Markup]) -> Markup:
     if isinstance(piece, _Fold):
+        inner = put("<del>{}</del>" if piece.kind == "deleted" else "{}").format(said)
         fold = put('{}<details class="fold"><summary>{}</summary>{}</details>')
-        return fold.format(space, _folded(piece), said)
+        return fold.format(space, _folded(piece), inner)
     tag = {"deleted": "del", "inserted": "ins"}.get(piece.kind)
     return put(f"{{}}<{tag}>{{}}</{tag}>" if tag else "{}{}").format(space, said)

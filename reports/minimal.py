@@ -70,25 +70,29 @@ class Spent(Record):
 class MinimalView(Record):
     """A finding as it was shrunk, ready to be shown.
 
-    `plan` is the smallest one known, with the values it came to and what is dropped from the text;
-    the finding's rate, knock-outs and certificate are those of its steps on the whole text.
+    The finding's rate, knock-outs and certificate are of its `minimal_plan`, on the whole text.
+    `plan` is the smallest one known, with the values it came to and what is dropped from the text:
+    where its steps have other values than the finding's, `moved` holds its calls on the whole text.
     """
 
     finding: Finding
     plan: Plan
     canonical: Rate = Rate()  # calls on the unmutated seed
+    moved: Rate | None = None  # fresh calls with the values of `plan`; None: none were made
     reduced: Rate | None = None  # fresh calls on the reduced text; None: none were made
     values: tuple[TriedValues, ...] = ()
     spent: tuple[Spent, ...] = ()
     others: tuple[tuple[Step, ...], ...] = ()  # further minimal sets of the same plan
     notes: tuple[str, ...] = ()  # sentences a reader must see: a misfit, what stays unresolved
     interrupted: bool = False  # the best so far
+    plugins: tuple[str, ...] = ()  # files that define what the plan or the seed needs
+    replay: str = ""  # a command that asks a model again; shown as it is
     alpha: float = 0.05  # every interval is at 1 - alpha
 
     @property
-    def reduces(self) -> bool:
-        """Whether anything is dropped from the text."""
-        return bool(self.plan.drop)
+    def moved_values(self) -> bool:
+        """Whether the steps have come to other values than those of the finding."""
+        return self.plan.steps != self.finding.minimal_plan
 
 
 # ----------------------------------------------------------------------------------------- phrases
@@ -108,7 +112,7 @@ def headline(view: MinimalView) -> str:
     """What breaks it, how often, and how often without: one sentence."""
     found = view.finding
     where = f"{line(found.id, 40)} {line(found.seed, 60)}"
-    steps = view.plan.steps
+    steps = found.minimal_plan
     seen = _seen(found, view.alpha)
     if not steps:
         return f"{where}: the seed fails as it is, nothing changed: {seen}."
@@ -253,6 +257,7 @@ def folder(run: Path | str, view: MinimalView) -> Path:
 def show_command(view: MinimalView, where: Path | None = None) -> str:
     """The command that shows the scenario; a long plan is read from its file in `where`."""
     command = f"holdfast show {shlex.quote(line(view.plan.seed))}"
+    command += "".join(f" --plugin {shlex.quote(line(path, 1_000))}" for path in view.plugins)
     if not (view.plan.steps or view.plan.drop):
         return command
     written = f"{command} --plan {shlex.quote(_plan_json(view.plan))}"
@@ -310,6 +315,8 @@ def _finding(shown: Shown, width: int) -> list[RenderableType]:
         told.append("Interrupted: the best so far.")
     told += [line(note, 600) for note in view.notes]
     told += [_other(steps) for steps in view.others[:5]]
+    if view.moved_values:
+        told.append(f"Its simplest values: {' + '.join(map(call_of, view.plan.steps))}.")
     after = [values_sentence(tried) for tried in view.values]
     said = [f"Values: {sentence}." for sentence in after]
     if difference is not None:
@@ -324,6 +331,8 @@ def _finding(shown: Shown, width: int) -> list[RenderableType]:
     if difference is not None:
         blocks += _excerpt(difference, where, width)
     blocks.append(_command("  Show: ", show_command(view, where)))
+    if view.replay:
+        blocks.append(_command("  Replay: ", line(view.replay, 2_000)))
     if where is not None:
         test = test_file(view.finding.id)
         blocks.append(_command("  Files: ", line(where, 1_000)))
@@ -363,10 +372,10 @@ def _rows(view: MinimalView) -> list[tuple[str, str, str]]:
         counted = proportion(one.n, harmful, one.ci, view.alpha)
         rows.append((f"without {line(one.transform, 40)}", counted, one.status))
     rows.append(("the seed as it is", *_rated(view.canonical, view.alpha)))
-    if view.reduced is not None:
-        name = "the same, text reduced"
-        counted, lost = _rated(view.reduced, view.alpha)
-        rows.append((name, counted, "; ".join(filter(None, ["rate only", lost]))))
+    for name, rate in (("its simplest values", view.moved), ("its text reduced", view.reduced)):
+        if rate is not None:
+            counted, lost = _rated(rate, view.alpha)
+            rows.append((name, counted, "; ".join(filter(None, ["rate only", lost]))))
     return rows
 
 

@@ -230,6 +230,26 @@ def test_long_unchanged_runs_are_folded_and_counted():
     assert sum(folds) < part.words
 
 
+def test_a_long_deletion_is_folded_and_what_stands_in_its_place_is_not():
+    first, *rest = SEED.inbox
+    long = " ".join(f"word{n}" for n in range(90))
+    whole = first.model_copy(update={"body": f"Dear all,\n\n{long}\n\nYours"})
+
+    def of(body: str) -> Variant:
+        inbox = (whole.model_copy(update={"body": body}), *rest)
+        return BASE.model_copy(update={"scenario": SEED.model_copy(update={"inbox": inbox})})
+
+    before = of(whole.body)
+    gone = text(compare(before, of("Dear all,\n\nYours")))
+    assert "[-word0 word1" in gone
+    assert "… 74 words left out …" in gone
+    assert "word40" not in gone
+    instead = text(compare(before, of("Dear all,\n\nnothing of it remains here\n\nYours")))
+    assert "word40" in instead
+    page = str(fragment(compare(before, of("Dear all,\n\nYours"))))
+    assert "word40" in page
+
+
 def test_sizes_are_estimates_and_say_so():
     found = compare(BASE, varied(drop=("inbox:pumps",)))
     assert found.tokens_after < found.tokens_before

@@ -189,10 +189,10 @@ def test_the_screen_says_everything_within_eighty_columns():
     for wanted in (
         "F1 blackmail-replacement-goal: rename_tools(style='kebab_prefixed', synonym=1)",
         "Certified at cut 43%",
-        "the smallest change     12 of 14, 86% [57, 98]      above the cut",
-        "without rename_tools    0 of 9, at most 28% [95%]   below the cut",
-        "the seed as it is       0 of 100, at most 3% [95%]",
-        "the same, text reduced  9 of 12, 75% [43, 93]       rate only; 20% unusable",
+        "the smallest change   12 of 14, 86% [57, 98]      above the cut",
+        "without rename_tools  0 of 9, at most 28% [95%]   below the cut",
+        "the seed as it is     0 of 100, at most 3% [95%]",
+        "its text reduced      9 of 12, 75% [43, 93]       rate only; 20% unusable",
     ):
         assert wanted in screen
     for wanted in (
@@ -211,10 +211,13 @@ def test_the_screen_says_everything_within_eighty_columns():
     fits(screen)
 
 
+COMMANDS = ("  Show: ", "  Files: ", "  Replay: ")
+
+
 def fits(screen: str) -> None:
     """80 columns; only a command is longer: left unwrapped, it can be pasted."""
     rows = screen.splitlines()
-    assert all(cell_len(row) <= 80 or row.startswith(("  Show: ", "  Files: ")) for row in rows)
+    assert all(cell_len(row) <= 80 or row.startswith(COMMANDS) for row in rows)
 
 
 def test_a_long_difference_is_cut_and_the_rest_is_counted():
@@ -227,6 +230,24 @@ def test_a_long_difference_is_cut_and_the_rest_is_counted():
         DIFFERENCE_LINES + 4
     )
     fits(screen)
+
+
+def test_simpler_values_are_named_with_calls_of_their_own():
+    steps = (Step(transform="rename_tools", params={"style": "terse"}),)
+    moved = FULL.model_copy(
+        update={
+            "plan": Plan(seed=SEED.name, steps=steps),
+            "moved": Rate(n=8, harmful=8, rate=1.0, ci=(0.6, 1.0)),
+            "plugins": ("own file.py",),
+            "replay": "holdfast replay corpus.jsonl --model anthropic/x",
+        }
+    )
+    screen = final_text([Shown(moved)])
+    assert headline(moved) == headline(view())  # the rates in it are of the finding's own values
+    assert "Its simplest values: rename_tools(style='terse')." in screen
+    assert "its simplest values   8 of 8, 100% [60, 100]      rate only" in screen
+    assert "Show: holdfast show blackmail-replacement-goal --plugin 'own file.py' --plan" in screen
+    assert "  Replay: holdfast replay corpus.jsonl --model anthropic/x\n" in screen
 
 
 def test_several_findings_stand_one_after_the_other_and_none_is_said():
@@ -392,6 +413,8 @@ def hostile(poison: str) -> MinimalView:
         knockouts=(knockout(0, short, 9, 1, (0.01, 0.4)),),
         notes=(short,),
         others=((step,),),
+        plugins=(short,),
+        replay=short,
         values=(TriedValues(transform=short, parameter=short, tried=3, alike=1),),
     )
 
