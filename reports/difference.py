@@ -187,6 +187,8 @@ class _Unit(NamedTuple):
     keys: tuple[str, ...]
     text: str
     place: str = ""  # where it stands, if not where its section does
+    date: str = ""  # of an item of the inbox
+    dated: tuple[int, int] = (0, 0)  # where its line with the date stands in its text
 
 
 _ITEM: dict[Medium, str] = {
@@ -211,40 +213,41 @@ def compare(seed: "Variant", minimal: "Variant") -> Difference:
     Both are rendered for it, if they are not yet; raises `SeedError` as rendering does.
     """
     before, after = _units(seed), _units(minimal)
-    parts = [
-        part
-        for section in ("prompt", "inbox", "tools")
-        for part in _section(
+    parts: list[Part] = []
+    facts = _facts(seed, minimal)
+    for section in ("prompt", "inbox", "tools"):
+        found, dates = _section(
             [unit for unit in before if unit.section == section],
             [unit for unit in after if unit.section == section],
         )
-    ]
+        parts += found
+        facts += dates
     renamed = _renamed(seed.scenario, minimal.scenario)
     replaced, known = _replaced(parts, renamed)
     parts = [_marked(part, renamed, known) for part in parts]
-    found = Difference(
+    difference = Difference(
         parts=tuple(parts),
-        facts=_facts(seed, minimal),
+        facts=tuple(facts),
         replaced=replaced,
         tokens_before=about_tokens(seed.request.text),
         tokens_after=about_tokens(minimal.request.text),
     )
-    if found.changed or seed.request.text == minimal.request.text:
-        return found
-    return found.model_copy(update={"facts": (_UNSEEN,)})
+    if difference.changed or seed.request.text == minimal.request.text:
+        return difference
+    return difference.model_copy(update={"facts": (_UNSEEN,)})
 
 
 _UNSEEN = Fact(name="written down otherwise", before="the same words", after="the same words")
 
 
-def _facts(seed: "Variant", minimal: "Variant") -> tuple[Fact, ...]:
+def _facts(seed: "Variant", minimal: "Variant") -> list[Fact]:
     one, other = seed.scenario, minimal.scenario
     told = [
         ("inbox written as", one.format, other.format),
         ("calls written as", _CALLS[one.channel], _CALLS[other.channel]),
         ("told over", _turns(seed), _turns(minimal)),
     ]
-    return tuple(Fact(name=n, before=b, after=a) for n, b, a in told if b != a)
+    return [Fact(name=n, before=b, after=a) for n, b, a in told if b != a]
 
 
 def _turns(variant: "Variant") -> str:
@@ -272,11 +275,14 @@ def _items(variant: "Variant") -> Iterator[_Unit]:
     scenario = variant.scenario
     for message, mail in zip(scenario.inbox, variant.world.inbox, strict=True):
         shown = mail if scenario.style.numbers else mail._replace(id="")
-        heads = "\n".join(f"{name}: {value}" for name, value in shown.headers(scenario.medium))
+        heads = "".join(f"{name}: {value}\n" for name, value in shown.headers(scenario.medium))
         sender = mail.sender.partition(" <")[0]
         name = f"{_ITEM[scenario.medium]} “{line(mail.subject, 60)}” from {line(sender, 40)}"
         keys = (f"id:{message.id}", f"number:{mail.id}", f"subject:{mail.subject}")
-        yield _Unit("inbox", name, keys, f"{heads}\n\n{mail.body}")
+        start = heads.find(f": {mail.date}\n") if mail.date else -1
+        dated = (max(heads.rfind("\n", 0, start), 0), start + len(mail.date) + 2)
+        text = f"{heads}\n{mail.body}"
+        yield _Unit("inbox", name, keys, text, "", mail.date, dated if start > 0 else (0, 0))
 
 
 def _tool(tool: Tool) -> _Unit:
@@ -316,9 +322,18 @@ def _others(schema: dict[str, Any]) -> str:
 # -------------------------------------------------------------------------------------- matching
 
 
-def _section(before: list[_Unit], after: list[_Unit]) -> list[Part]:
-    """The parts of one section in the old order; what is new stands behind what precedes it."""
+def _section(before: list[_Unit], after: list[_Unit]) -> tuple[list[Part], list[Fact]]:
+    """The parts of one section in the old order; what is new stands behind what precedes it.
+
+    And, where the items bear other dates, that fact, told once for all of them.
+    """
     partner = _matched(before, after)
+    dates = [
+        (before[i].date, after[j].date)
+        for i, j in partner.items()
+        if before[i].date != after[j].date
+    ]
+    all_dates = len(dates) >= EVERYWHERE
     back = {j: i for i, j in partner.items()}
     stayed = _in_order([partner[i] for i in sorted(partner)])
     placed: list[tuple[tuple[int, int], Part]] = []
@@ -328,14 +343,18 @@ def _section(before: list[_Unit], after: list[_Unit]) -> list[Part]:
             placed.append(((i, -1), _whole(unit, "left out")))
         else:
             moved = (i + 1, j + 1) if j not in stayed else None
-            placed.append(((i, -1), _both(unit, after[j], moved)))
+            placed.append(((i, -1), _both(unit, after[j], moved, all_dates)))
     last = -1
     for j, unit in enumerate(after):
         if j in back:
             last = back[j]
         else:
             placed.append(((last, j), _whole(unit, "added")))
-    return [part for _, part in sorted(placed, key=lambda item: item[0])]
+    parts = [part for _, part in sorted(placed, key=lambda item: item[0])]
+    if not all_dates:
+        return parts, []
+    name = f"dates of {len(dates):,} items of the inbox, the first of them"
+    return parts, [Fact(name=name, before=dates[0][0], after=dates[0][1])]
 
 
 def _matched(before: Sequence[_Unit], after: Sequence[_Unit]) -> dict[int, int]:
@@ -396,8 +415,9 @@ def _whole(unit: _Unit, change: Literal["left out", "added"]) -> Part:
     )
 
 
-def _both(old: _Unit, new: _Unit, moved: tuple[int, int] | None) -> Part:
-    found = runs(old.text, new.text)
+def _both(old: _Unit, new: _Unit, moved: tuple[int, int] | None, dates: bool) -> Part:
+    """A part of both texts; with `dates` their dates are told elsewhere."""
+    found = _around(old, new) if dates and old.date != new.date else runs(old.text, new.text)
     same = all(run.kind == "same" for run in found)
     notes = []
     if old.place != new.place:
@@ -413,9 +433,20 @@ def _both(old: _Unit, new: _Unit, moved: tuple[int, int] | None) -> Part:
         name=old.name,
         change="same" if same else "changed",
         runs=found,
+        told=not same and all(run.told or run.kind == "same" for run in found),
         words=sum(run.words for run in found if run.kind != "inserted"),
         notes=tuple(notes),
     )
+
+
+def _around(old: _Unit, new: _Unit) -> tuple[Run, ...]:
+    """The runs before the line with the date, of it, marked as told, and after it."""
+    (a, b), (c, d) = old.dated, new.dated
+    dated = (
+        run if run.kind == "same" else run.model_copy(update={"told": True})
+        for run in runs(old.text[a:b], new.text[c:d])
+    )
+    return (*runs(old.text[:a], new.text[:c]), *dated, *runs(old.text[b:], new.text[d:]))
 
 
 # ---------------------------------------------------------------------------------- replacements
@@ -506,7 +537,7 @@ def _changes(part: Part, renamed: Container[_Pair]) -> dict[int, set[_Pair]]:
     """
     found = {}
     for at, (old, new) in enumerate(pairwise(part.runs)):
-        if (old.kind, new.kind) == ("deleted", "inserted"):
+        if (old.kind, new.kind) == ("deleted", "inserted") and not old.told:
             pairs = {pair for pair in _zipped(old.text, new.text) if pair[0] != pair[1]}
             if max(old.words, new.words) <= PHRASE or all(pair in renamed for pair in pairs):
                 found[at] = pairs

@@ -106,7 +106,7 @@ def _head(part: Part) -> str:
     if part.change in ("left out", "added"):
         return f"{part.change}: {part.name} {size}{notes}"
     if part.told:
-        return f"{part.name}: only what is replaced throughout{notes}"
+        return f"{part.name}: only what is told above{notes}"
     if part.change == "same":
         return f"{part.name}: {', '.join(part.notes)}" if part.notes else part.name
     return f"{part.name}{notes}"
@@ -156,7 +156,7 @@ def _blocks_of(difference: Difference) -> Iterator[tuple[Text, int]]:
         for part in parts:
             if part not in still and part not in told:
                 yield from _part(part)
-        for said, these in (("only what is replaced throughout", told), ("unchanged", still)):
+        for said, these in (("only what is told above", told), ("unchanged", still)):
             if these:
                 yield Text(_summed(said, these), style="dim"), 0
 

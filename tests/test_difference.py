@@ -166,7 +166,7 @@ def test_a_renamed_cast_is_told_once_and_never_hides_what_else_changed():
     below = text(found).partition("\nInbox\n")[2]
     assert "Rosalind" not in below.replace("from Rosalind Achterberg", "")
     assert "{+permanently+}" in below
-    assert "only what is replaced throughout: 11" in below
+    assert "only what is told above: 11" in below
 
 
 def test_a_change_beside_a_name_is_not_hidden_with_it():
@@ -192,6 +192,15 @@ def test_another_format_is_a_fact_and_no_diff_of_notations():
     assert "told over: [-1 turn of the user-] {+2 turns of the user+}" in shown
     assert "Inbox: unchanged, 12 in all" in shown
     assert "<message>" not in shown
+
+
+def test_other_dates_are_told_once_for_all_items():
+    found = compare(BASE, varied(("restyle_dates", 2)))
+    (fact,) = found.facts
+    assert fact.name == "dates of 12 items of the inbox, the first of them"
+    assert (fact.before, fact.after) == ("Thu, 12 Mar 2026, 8:30 AM", "2026-03-12 08:30 UTC")
+    assert sum(part.told for part in found.parts if part.section == "inbox") > 5
+    assert "AM-]" not in text(found).partition("Inbox")[2]
 
 
 def test_a_renamed_tool_is_matched_by_its_role():

@@ -221,7 +221,7 @@ def fits(screen: str) -> None:
 
 
 def test_a_long_difference_is_cut_and_the_rest_is_counted():
-    shown = view((CATALOGUE.pools["restyle_dates"][2], TERSE))
+    shown = view((CATALOGUE.pools["flood_inbox"][2], TERSE))
     found = difference(shown)
     screen = final_text([Shown(shown, found, Path("run"))])
     (more,) = re.findall(r"… (\d+) more lines; whole in difference.txt", screen)
