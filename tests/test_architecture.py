@@ -80,6 +80,7 @@ ORDER = (
     "fuzzer.decision",
     "fuzzer.accounts",
     "fuzzer.reasons",
+    "fuzzer.certificate",
     "fuzzer.shrink",
     "fuzzer.archive",
     "fuzzer.search",
