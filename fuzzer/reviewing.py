@@ -14,15 +14,7 @@ from pydantic import ValidationError
 
 from fuzzer import registry, summary
 from fuzzer.calibration import Calibration
-from fuzzer.campaign import (
-    CALIBRATION,
-    ENDING,
-    Ending,
-    Minima,
-    by_turns,
-    in_order,
-    publish,
-)
+from fuzzer.campaign import CALIBRATION, ENDING, Ending, publish
 from fuzzer.decision import Decision, Rules
 from fuzzer.distribution import Distribution
 from fuzzer.errors import ConfigurationError, StoreError
@@ -31,6 +23,7 @@ from fuzzer.exposure import swept_of
 from fuzzer.graph import Catalogue
 from fuzzer.holding import TRUST, Trust, without
 from fuzzer.jury import noted
+from fuzzer.minima import Minima, Shrunk, by_turns, in_order
 from fuzzer.outline import OfPlans
 from fuzzer.people import with_review
 from fuzzer.proposal import D_STRATA, Draw, Proposal
@@ -268,14 +261,13 @@ def _same(proposal: Proposal, row: StoredRow, stored: StoredOutcome) -> bool:
     return asked == (row.seed, row.plan, row.stratum, row.account, stored.epoch)
 
 
-def _shrunk(decision: Decision, end: Ending) -> list[summary.Shrunk]:
+def _shrunk(decision: Decision, end: Ending) -> list[Shrunk]:
     """The findings with the shrinks that were made; one that a minimum explains is left out."""
     minima, found = Minima(), []
     for episode in by_turns(decision, end.shrinks.__contains__):
         if minima.explain(episode):
             continue
-        result = end.shrinks.get(episode.number) if episode.supported else None
-        if result is not None:
-            minima.add(episode, result)
-        found.append((episode, result))
+        shrunk = Shrunk(episode, end.shrinks.get(episode.number) if episode.supported else None)
+        minima.add(shrunk)
+        found.append(shrunk)
     return in_order(found)

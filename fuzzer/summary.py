@@ -21,6 +21,7 @@ from fuzzer.evidence import confidence_sequence
 from fuzzer.judges import Judge
 from fuzzer.judges.rules import NAME as RULES
 from fuzzer.limits import Limits
+from fuzzer.minima import Shrunk
 from fuzzer.prices import cost
 from fuzzer.proposal import D_STRATA
 from fuzzer.records import (
@@ -43,7 +44,6 @@ from fuzzer.records import (
     Utility,
 )
 from fuzzer.records import Distribution as DistributionInfo
-from fuzzer.shrink import ShrinkResult
 from fuzzer.store import RunStore, StoredRow
 from fuzzer.transcript import Usage
 from fuzzer.transform import RUNGS, Plan, Rung
@@ -51,7 +51,6 @@ from fuzzer.transform import RUNGS, Plan, Rung
 Rows = Callable[[str], Iterator[StoredRow]]  # of a phase, in index order
 BLIND_LIMIT = 0.01  # share of draws above which nothing is attributed
 BLIND_SHOWN = 50
-Shrunk = tuple[Episode, ShrinkResult | None]
 Examples = dict[str, Trial]  # by finding
 
 
@@ -101,10 +100,9 @@ def report(
         flips=calibration.flips if calibration else None,
     )
     findings = tuple(
-        _finding(episode, result, decision, distribution, rows, table.vouched)
-        for episode, result in shrinks
+        _finding(shrunk, decision, distribution, rows, table.vouched) for shrunk in shrinks
     )
-    shrunk = [row for e, r in shrinks if r for row in rows(f"shrink:{e.number}")]
+    shrunk = [row for each in shrinks if each.plan for row in rows(f"shrink:{each.episode.number}")]
     notes = list(decision.notes)
     if nothing_to_draw:
         notes.insert(0, nothing_to_draw)
@@ -403,8 +401,7 @@ def _blind(table: _Table, distribution: Distribution) -> BlindDraws:
 
 
 def _finding(
-    episode: Episode,
-    result: ShrinkResult | None,
+    shrunk: Shrunk,
     decision: Decision,
     distribution: Distribution,
     rows: Rows,
@@ -414,6 +411,7 @@ def _finding(
 
     `vouched`: by account, what the failures in it rest on.
     """
+    episode, result = shrunk.episode, shrunk.plan
     whole: Plan = episode.plan
     alpha = 1 / decision.needed
     base = {
@@ -425,7 +423,7 @@ def _finding(
         "needed": episode.needed,
         "review": _reviewed(episode, vouched.get(f"replay:{episode.number}", ())),
     }
-    minimal = whole if result is None else whole.keep(result.keep)
+    minimal = shrunk.minimal
     on_replays = {
         "rate": episode.harmful / episode.replays if episode.replays else 0.0,
         "ci": confidence_sequence(episode.replays, episode.harmful, alpha),

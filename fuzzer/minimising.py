@@ -1,0 +1,207 @@
+"""Shrinks of findings, driven: from an episode's failing plan to what of it is needed.
+
+Each level of a shrink is an ask-and-tell object with a phase of its own in the store, so that a run
+can be interrupted anywhere and gone on with, by the same budget or a larger one. All findings have
+their plans shrunk before the next level begins with the first.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol, TypeVar
+
+from fuzzer.decision import Called, Decision, Episode, Rules
+from fuzzer.distribution import Distribution
+from fuzzer.evaluate import Evaluator, Told
+from fuzzer.minima import Minima, Shrunk, by_turns
+from fuzzer.proposal import Outcome, Proposal
+from fuzzer.scenario import Frozen
+from fuzzer.shrink import ShrinkConfig, Shrinker
+from fuzzer.store import RunStore
+from fuzzer.transform import Plan
+
+PHASE = "shrink:"  # and the number of the episode: its plan
+EPOCHS = 10_000  # a shrink's calls start at its number times this: where no search has been
+Counting = Callable[[int], Told]  # what is told of each call, given how many there may be
+
+
+class _Asked(Protocol):
+    """One call that a level asks for."""
+
+    index: int
+    purpose: str
+    epoch: int
+
+
+class _Level(Protocol):
+    """One level of a shrink."""
+
+    @property
+    def done(self) -> bool: ...
+
+    def ask(self, n: int) -> Sequence[Any]: ...
+
+    def tell(self, index: int, outcome: Any) -> None: ...
+
+    def result(self) -> Any: ...
+
+
+_Result = TypeVar("_Result")
+
+
+class _Calls:
+    """A level as something to drive: what it asks for as proposals."""
+
+    def __init__(
+        self,
+        level: _Level,
+        plan_of: Callable[[Any], Plan],
+        episode: Episode,
+        distribution: Distribution,
+        first_epoch: int,
+    ) -> None:
+        self._level = level
+        self._plan_of = plan_of
+        self._seed = episode.seed
+        self._distribution = distribution
+        self._first_epoch = first_epoch
+
+    @property
+    def done(self) -> bool:
+        return self._level.done
+
+    def ask(self, n: int) -> list[Proposal]:
+        proposals: list[Proposal] = []
+        # What is blind is answered at once: nothing to call must not look like nothing to ask.
+        while not proposals and (wanted := self._level.ask(n)):
+            for asked in wanted:
+                plan = self._plan_of(asked)
+                if not self._distribution.possible(self._seed, plan):
+                    self._level.tell(asked.index, "blind")
+                    continue
+                proposals.append(self._proposal(asked, plan))
+        return proposals
+
+    def _proposal(self, asked: _Asked, plan: Plan) -> Proposal:
+        return Proposal(
+            index=asked.index,
+            seed=self._seed,
+            plan=plan,
+            stratum="shrink",
+            account=f"shrink:{asked.purpose}",
+            epoch=self._first_epoch + asked.epoch,
+            distance=self._distribution.variant(self._seed, plan).distance,
+        )
+
+    def tell(self, index: int, outcome: Outcome) -> None:
+        self._level.tell(index, outcome.value)
+
+
+class Minimiser:
+    """Shrinks the findings of one run, all within one budget of calls.
+
+    What an earlier process paid for is kept, whatever is allowed now: a resume that names a smaller
+    budget, or forgets to name one, would take certificates back. `only` are numbers of episodes:
+    with the others nothing new is tried.
+    """
+
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        rules: Rules,
+        budget: int,
+        counting: Counting,
+        only: Iterable[int] | None = None,
+    ) -> None:
+        self._evaluator = evaluator
+        self._store = evaluator.store
+        self._rules = rules
+        self._left = max(0, budget - called_to_shrink(self._store))
+        self._told = counting(budget)
+        self._only = None if only is None else frozenset(only)
+
+    async def shrink(self, decision: Decision) -> list[Shrunk]:
+        """Each finding with its shrink; one that an earlier minimum explains is left out.
+
+        What nobody has confirmed is listed and not shrunk. What an earlier process shrank goes
+        first: a person may have confirmed another since, and must not take its calls.
+        """
+        minima, found = Minima(), []
+        begun = self._store.phases()
+        for episode in by_turns(decision, lambda number: f"{PHASE}{number}" in begun):
+            if minima.explain(episode):
+                continue
+            shrunk = await self._plan(episode)
+            minima.add(shrunk)
+            found.append(shrunk)
+        return found
+
+    async def _plan(self, episode: Episode) -> Shrunk:
+        phase = f"{PHASE}{episode.number}"
+        allowed = self._allowed(episode, phase)
+        if not episode.supported or not allowed:
+            # What neighbours told of it is shown, where there is nothing left to shrink it with.
+            reduced = _shrinker(episode, self._rules, 0).result() if episode.called else None
+            return Shrunk(episode, reduced)
+        shrinker = _shrinker(known_of(episode, self._store), self._rules, allowed)
+        plan: Plan = episode.plan
+        await self._drive(
+            shrinker, lambda asked: plan.keep(asked.keep), episode, phase, EPOCHS * episode.number
+        )
+        return Shrunk(episode, shrinker.result())
+
+    def _allowed(self, episode: Episode, phase: str) -> int:
+        """The calls a phase may make in all: those it has made, and what is left."""
+        made = _made(self._store, phase)
+        if self._only is not None and episode.number not in self._only:
+            return made
+        # With nothing more to launch, what was begun is told as interrupted and the rest as it is.
+        return made + self._left if made or not self._evaluator.limits.stopped else 0
+
+    async def _drive(
+        self,
+        level: _Level,
+        plan_of: Callable[[Any], Plan],
+        episode: Episode,
+        phase: str,
+        first_epoch: int,
+    ) -> None:
+        before = _made(self._store, phase)
+        calls = _Calls(level, plan_of, episode, self._evaluator.distribution, first_epoch)
+        await self._evaluator.drive(calls, phase, self._told)
+        self._left = max(0, self._left - (_made(self._store, phase) - before))
+
+
+def called_to_shrink(store: RunStore) -> int:
+    """The calls that all shrinks of a run have made so far."""
+    return sum(_made(store, phase) for phase in store.phases() if phase.startswith(PHASE))
+
+
+def _made(store: RunStore, phase: str) -> int:
+    return sum(store.counts(phase).values())
+
+
+def _shrinker(episode: Episode, rules: Rules, budget: int) -> Shrinker:
+    return Shrinker(
+        ShrinkConfig(threshold=rules.threshold, alpha=rules.alpha, budget=budget),
+        [step.key for step in episode.plan.steps],
+        episode.failed,
+        episode.replays,
+        episode.called,
+    )
+
+
+class _Known(Frozen):
+    """What a shrink begins with."""
+
+    failed: int
+    replays: int
+    called: tuple[Called, ...] = ()
+
+
+def known_of(episode: Episode, store: RunStore) -> Episode:
+    """A finding as it was known when its shrink began: with more since, it would go elsewhere."""
+    key = f"{PHASE}{episode.number}"
+    if (before := store.get(key)) is not None:
+        return episode.model_copy(update=dict(_Known.model_validate(before)))
+    known = _Known(failed=episode.failed, replays=episode.replays, called=episode.called)
+    store.put(key, known.model_dump(mode="json"))
+    return episode
