@@ -215,10 +215,10 @@ async def asweep(
         twin_seeds: tuple[str, ...] = ()
         asyncio.get_running_loop().run_in_executor(None, _import_early)
         try:
-            with _ending_on_signals(limits) if graceful else nullcontext(), _collecting_seldom():
-                await evaluator.drive(search, "sweep", _counting(progress, budget))
+            with ending_on_signals(limits) if graceful else nullcontext(), _collecting_seldom():
+                await evaluator.drive(search, "sweep", counting(progress, budget))
                 minimiser = Minimiser(
-                    evaluator, rules, shrink_budget, lambda n: _counting(progress, n, "shrink")
+                    evaluator, rules, shrink_budget, lambda n: counting(progress, n, "shrink")
                 )
                 shrinks = await minimiser.shrink(search.result())
                 twin_seeds = await _call_twins(evaluator, twins, progress)
@@ -233,11 +233,7 @@ async def asweep(
             store.mark_after_stop(last)
         search.end()
         shrinks = in_order(shrinks)
-        ending = Ending(
-            nothing_to_draw=nothing_to_draw,
-            early=limits.reason,
-            shrinks={each.episode.number: each.plan for each in shrinks if each.plan},
-        )
+        ending = Ending(nothing_to_draw=nothing_to_draw, early=limits.reason).with_shrinks(shrinks)
         store.put(ENDING, ending.model_dump(mode="json"))
         report = summary.report(
             decision=search.result(),
@@ -370,7 +366,7 @@ _SELDOM = 21_000  # objects made and not yet freed before it looks; Python's own
 
 
 @contextmanager
-def _ending_on_signals(limits: Limits) -> Iterator[None]:
+def ending_on_signals(limits: Limits) -> Iterator[None]:
     """The first SIGINT or SIGTERM ends the run as a limit does; a second one kills as ever."""
     loop = asyncio.get_running_loop()
     caught = (signal.SIGINT, signal.SIGTERM)
@@ -397,6 +393,11 @@ class Ending(Frozen):
     nothing_to_draw: str = ""
     early: str = ""  # why it stopped before its budget
     shrinks: dict[int, ShrinkResult] = Field(default_factory=dict)  # by episode
+
+    def with_shrinks(self, shrinks: Iterable[Shrunk]) -> "Ending":
+        """The same end, with these shrinks."""
+        found = {each.episode.number: each.plan for each in shrinks if each.plan}
+        return self.model_copy(update={"shrinks": found})
 
 
 ENDING = "ending"  # its key in the store
@@ -469,7 +470,7 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in names}
 
 
-def _counting(progress: Progress | None, total: int, phase: str = "") -> Any:
+def counting(progress: Progress | None, total: int, phase: str = "") -> Any:
     """Counts what is told, and shows it."""
     counts = {"done": 0, "n": 0, "harmful": 0, "unusable": 0}
 
@@ -495,5 +496,5 @@ async def _call_twins(
     distribution = swept.of_seeds(found)
     check_seeds(distribution)
     asking = TwinCalls(distribution, calls)
-    await evaluator.on(distribution).drive(asking, TWINS, _counting(progress, calls, "twins"))
+    await evaluator.on(distribution).drive(asking, TWINS, counting(progress, calls, "twins"))
     return distribution.seeds
