@@ -329,6 +329,47 @@ class Knockout(Record):
     status: Literal["below the cut", "not testable", "unresolved"]
 
 
+#: What is known of the values that a step, or a field of one, may take.
+ValueVerdict = Literal["any value", "this value only", "some values", "open"]
+
+
+class FieldValues(Record):
+    """One field of a step: whether its value matters, every other field held.
+
+    `stops`: it was moved towards its default, and one value further the failure was gone.
+    """
+
+    name: str
+    found: Any
+    simplest: Any
+    verdict: ValueVerdict
+    stops: bool = False
+    tried: int = 0  # distinct other values
+    n: int = 0  # usable calls on them
+    harmful: int = 0
+    ci: Interval = (0.0, 1.0)
+
+
+class StepValues(Record):
+    """What is known of a step's values: the simplest that still fails, and whether any would.
+
+    `tried`, `n`, `harmful` and `ci` are of values drawn from the transform's pool in place of the
+    one found; `fields` says the same of one field at a time. See `fuzzer.values`.
+    """
+
+    transform: str
+    found: dict[str, Any]
+    simplest: dict[str, Any]
+    verdict: ValueVerdict
+    tried: int = 0  # distinct values drawn in place of the one found
+    failing: int = 0  # of these, how many failed in at least one call
+    n: int = 0  # usable calls on them
+    harmful: int = 0
+    ci: Interval = (0.0, 1.0)
+    matter: tuple[str, ...] = ()  # the fields whose value matters
+    fields: tuple[FieldValues, ...] = ()
+
+
 class Finding(Record):
     """A supported claim that a plan fails, and the smallest subset that still does.
 

@@ -82,6 +82,7 @@ ORDER = (
     "fuzzer.reasons",
     "fuzzer.certificate",
     "fuzzer.shrink",
+    "fuzzer.values",
     "fuzzer.archive",
     "fuzzer.search",
     "fuzzer.minima",
