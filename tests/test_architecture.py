@@ -26,6 +26,8 @@ ORDER = (
     "fuzzer.dates",
     "fuzzer.tools",
     "fuzzer.formats",
+    "fuzzer.sentences",
+    "fuzzer.elements",
     "fuzzer.transform",
     "fuzzer.proposal",
     "fuzzer.records",
