@@ -93,6 +93,7 @@ ORDER = (
     "fuzzer.outline",
     "fuzzer.attribution",
     "fuzzer.distribution",
+    "fuzzer.condense",
     "fuzzer.augment",
     "fuzzer.augment.rows",
     "fuzzer.augment.split",
