@@ -17,8 +17,9 @@ from pydantic import Field
 from fuzzer import registry, summary
 from fuzzer.augment.split import Split
 from fuzzer.calibration import Calibration
+from fuzzer.condense import CondenseResult
 from fuzzer.contrast import with_contrast
-from fuzzer.decision import Rules, index_lag
+from fuzzer.decision import Episode, Rules, index_lag
 from fuzzer.deployment import QUERIES, check_queries, with_deployment
 from fuzzer.distribution import VERSION as DISTRIBUTION_VERSION
 from fuzzer.distribution import Distribution, NothingToDraw
@@ -59,6 +60,7 @@ from fuzzer.subjects import Remembering, Subject
 from fuzzer.transform import Transform
 from fuzzer.twins import PHASE as TWINS
 from fuzzer.twins import TwinCalls, twins_of, with_twins
+from fuzzer.values import ValueResult
 
 MAX_CONNECTIONS = 10
 Progress = Callable[[Status], None]
@@ -393,11 +395,26 @@ class Ending(Frozen):
     nothing_to_draw: str = ""
     early: str = ""  # why it stopped before its budget
     shrinks: dict[int, ShrinkResult] = Field(default_factory=dict)  # by episode
+    values: dict[int, ValueResult] = Field(default_factory=dict)
+    texts: dict[int, CondenseResult] = Field(default_factory=dict)
 
     def with_shrinks(self, shrinks: Iterable[Shrunk]) -> "Ending":
         """The same end, with these shrinks."""
-        found = {each.episode.number: each.plan for each in shrinks if each.plan}
-        return self.model_copy(update={"shrinks": found})
+        by_number = {each.episode.number: each for each in shrinks}
+        return self.model_copy(
+            update={
+                "shrinks": {n: each.plan for n, each in by_number.items() if each.plan},
+                "values": {n: each.values for n, each in by_number.items() if each.values},
+                "texts": {n: each.text for n, each in by_number.items() if each.text},
+            }
+        )
+
+    def shrunk(self, episode: Episode) -> Shrunk:
+        """What a finding's shrink had come to."""
+        number = episode.number
+        return Shrunk(
+            episode, self.shrinks.get(number), self.values.get(number), self.texts.get(number)
+        )
 
 
 ENDING = "ending"  # its key in the store

@@ -318,7 +318,7 @@ def _shrunk(decision: Decision, end: Ending) -> list[Shrunk]:
     for episode in by_turns(decision, end.shrinks.__contains__):
         if minima.explain(episode):
             continue
-        shrunk = Shrunk(episode, end.shrinks.get(episode.number) if episode.supported else None)
+        shrunk = end.shrunk(episode) if episode.supported else Shrunk(episode)
         minima.add(shrunk)
         found.append(shrunk)
     return in_order(found)

@@ -138,6 +138,7 @@ ORDER = (
     "fuzzer.augment.dealing",
     "fuzzer.evaluate",
     "fuzzer.minimising",
+    "fuzzer.findings",
     "fuzzer.summary",
     "fuzzer.twins",
     "fuzzer.holding",
