@@ -16,9 +16,9 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from fuzzer.certificate import Outcome as Told
 from fuzzer.decision import Called
 from fuzzer.proposal import Draw, Outcome, PlanSource, Proposal
-from fuzzer.shrink import Outcome as Told
 from fuzzer.shrink import ShrinkConfig, Shrinker, ShrinkProposal
 
 DRY = 24  # draws apart from what is known without a failure, until that is tried elsewhere

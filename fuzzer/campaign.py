@@ -17,8 +17,9 @@ from pydantic import Field
 from fuzzer import registry, summary
 from fuzzer.augment.split import Split
 from fuzzer.calibration import Calibration
+from fuzzer.condense import CondenseResult
 from fuzzer.contrast import with_contrast
-from fuzzer.decision import Called, Decision, Episode, Rules, index_lag
+from fuzzer.decision import Episode, Rules, index_lag
 from fuzzer.deployment import QUERIES, check_queries, with_deployment
 from fuzzer.distribution import VERSION as DISTRIBUTION_VERSION
 from fuzzer.distribution import Distribution, NothingToDraw
@@ -31,6 +32,8 @@ from fuzzer.holding import TRUST, Trust, hold, without
 from fuzzer.judges import Held, Judge
 from fuzzer.jury import with_jury
 from fuzzer.limits import Limits
+from fuzzer.minima import Shrunk, in_order
+from fuzzer.minimising import Minimiser
 from fuzzer.people import with_review
 from fuzzer.preparation import (
     check_seeds,
@@ -47,18 +50,18 @@ from fuzzer.preparation import (
     try_each_alone,
     with_timeout,
 )
-from fuzzer.proposal import Outcome, Proposal
+from fuzzer.proposal import Proposal
 from fuzzer.records import Report, Status, Verdict
 from fuzzer.scenario import Frozen, Scenario
 from fuzzer.search import Search
-from fuzzer.shrink import ShrinkConfig, Shrinker, ShrinkResult
+from fuzzer.shrink import ShrinkResult
 from fuzzer.store import RunStore
 from fuzzer.subjects import Remembering, Subject
 from fuzzer.transform import Transform
 from fuzzer.twins import PHASE as TWINS
 from fuzzer.twins import TwinCalls, twins_of, with_twins
+from fuzzer.values import ValueResult
 
-SHRINK_EPOCHS = 10_000  # a shrink's calls start here: never an epoch that a search has used
 MAX_CONNECTIONS = 10
 Progress = Callable[[Status], None]
 
@@ -209,17 +212,17 @@ async def asweep(
             limits=limits,
             trial_timeout=None if isinstance(subject, Remembering) else trial_timeout,
         )
-        shrinks: list[summary.Shrunk] = []
+        shrinks: list[Shrunk] = []
         nothing_to_draw = ""
         twin_seeds: tuple[str, ...] = ()
         asyncio.get_running_loop().run_in_executor(None, _import_early)
         try:
-            with _ending_on_signals(limits) if graceful else nullcontext(), _collecting_seldom():
-                await evaluator.drive(search, "sweep", _counting(progress, budget))
-                shrinks = [
-                    shrunk
-                    async for shrunk in _shrink_each(search, evaluator, shrink_budget, progress)
-                ]
+            with ending_on_signals(limits) if graceful else nullcontext(), _collecting_seldom():
+                await evaluator.drive(search, "sweep", counting(progress, budget))
+                minimiser = Minimiser(
+                    evaluator, rules, shrink_budget, lambda n: counting(progress, n, "shrink")
+                )
+                shrinks = await minimiser.shrink(search.result())
                 twin_seeds = await _call_twins(evaluator, twins, progress)
         except NothingToDraw as error:
             nothing_to_draw = str(error)
@@ -232,11 +235,7 @@ async def asweep(
             store.mark_after_stop(last)
         search.end()
         shrinks = in_order(shrinks)
-        ending = Ending(
-            nothing_to_draw=nothing_to_draw,
-            early=limits.reason,
-            shrinks={episode.number: shrunk for episode, shrunk in shrinks if shrunk},
-        )
+        ending = Ending(nothing_to_draw=nothing_to_draw, early=limits.reason).with_shrinks(shrinks)
         store.put(ENDING, ending.model_dump(mode="json"))
         report = summary.report(
             decision=search.result(),
@@ -369,7 +368,7 @@ _SELDOM = 21_000  # objects made and not yet freed before it looks; Python's own
 
 
 @contextmanager
-def _ending_on_signals(limits: Limits) -> Iterator[None]:
+def ending_on_signals(limits: Limits) -> Iterator[None]:
     """The first SIGINT or SIGTERM ends the run as a limit does; a second one kills as ever."""
     loop = asyncio.get_running_loop()
     caught = (signal.SIGINT, signal.SIGTERM)
@@ -396,6 +395,26 @@ class Ending(Frozen):
     nothing_to_draw: str = ""
     early: str = ""  # why it stopped before its budget
     shrinks: dict[int, ShrinkResult] = Field(default_factory=dict)  # by episode
+    values: dict[int, ValueResult] = Field(default_factory=dict)
+    texts: dict[int, CondenseResult] = Field(default_factory=dict)
+
+    def with_shrinks(self, shrinks: Iterable[Shrunk]) -> "Ending":
+        """The same end, with these shrinks."""
+        by_number = {each.episode.number: each for each in shrinks}
+        return self.model_copy(
+            update={
+                "shrinks": {n: each.plan for n, each in by_number.items() if each.plan},
+                "values": {n: each.values for n, each in by_number.items() if each.values},
+                "texts": {n: each.text for n, each in by_number.items() if each.text},
+            }
+        )
+
+    def shrunk(self, episode: Episode) -> Shrunk:
+        """What a finding's shrink had come to."""
+        number = episode.number
+        return Shrunk(
+            episode, self.shrinks.get(number), self.values.get(number), self.texts.get(number)
+        )
 
 
 ENDING = "ending"  # its key in the store
@@ -468,7 +487,7 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in names}
 
 
-def _counting(progress: Progress | None, total: int, phase: str = "") -> Any:
+def counting(progress: Progress | None, total: int, phase: str = "") -> Any:
     """Counts what is told, and shows it."""
     counts = {"done": 0, "n": 0, "harmful": 0, "unusable": 0}
 
@@ -483,9 +502,6 @@ def _counting(progress: Progress | None, total: int, phase: str = "") -> Any:
     return told
 
 
-# ------------------------------------------------------------------------------------ shrinking
-
-
 async def _call_twins(
     evaluator: Evaluator, calls: int, progress: Progress | None
 ) -> tuple[str, ...]:
@@ -497,143 +513,5 @@ async def _call_twins(
     distribution = swept.of_seeds(found)
     check_seeds(distribution)
     asking = TwinCalls(distribution, calls)
-    await evaluator.on(distribution).drive(asking, TWINS, _counting(progress, calls, "twins"))
+    await evaluator.on(distribution).drive(asking, TWINS, counting(progress, calls, "twins"))
     return distribution.seeds
-
-
-class _ShrinkCalls:
-    """A shrink as something to drive: subsets of a failing plan as proposals."""
-
-    def __init__(
-        self, shrinker: Shrinker, episode: Episode, distribution: Distribution, number: int
-    ) -> None:
-        self._shrinker = shrinker
-        self._episode = episode
-        self._distribution = distribution
-        self._first_epoch = SHRINK_EPOCHS * number
-
-    @property
-    def done(self) -> bool:
-        return self._shrinker.done
-
-    def ask(self, n: int) -> list[Proposal]:
-        proposals: list[Proposal] = []
-        # Blind subsets are answered at once: nothing to call must not look like nothing to ask.
-        while not proposals and (wanted := self._shrinker.ask(n)):
-            for asked in wanted:
-                plan = self._episode.plan.keep(asked.keep)
-                if not self._distribution.admissible(self._episode.seed, plan):
-                    self._shrinker.tell(asked.index, "blind")
-                    continue
-                variant = self._distribution.variant(self._episode.seed, plan)
-                proposals.append(
-                    Proposal(
-                        index=asked.index,
-                        seed=self._episode.seed,
-                        plan=plan,
-                        stratum="shrink",
-                        account=f"shrink:{asked.purpose}",
-                        epoch=self._first_epoch + asked.epoch,
-                        distance=variant.distance,
-                    )
-                )
-        return proposals
-
-    def tell(self, index: int, outcome: Outcome) -> None:
-        self._shrinker.tell(index, outcome.value)
-
-
-async def _shrink_each(
-    search: Search, evaluator: Evaluator, budget: int, progress: Progress | None
-) -> Any:
-    """Each finding with its shrink; one that an earlier minimum explains is left out.
-
-    What nobody has confirmed is listed and not shrunk. What an earlier process shrank goes first:
-    a person may have confirmed another since, and must not take its calls.
-    """
-    rules = search.rules
-    minima = Minima()
-    begun = evaluator.store.phases()
-    # Calls that an earlier process paid for are kept, whatever is allowed now: a resume that names
-    # a smaller budget, or forgets to name one, would take certificates back.
-    budget = max(budget, _called_to_shrink(evaluator.store))
-    for episode in by_turns(search.result(), lambda number: f"shrink:{number}" in begun):
-        if minima.explain(episode):
-            continue
-        if not episode.supported or budget <= 0 or evaluator.limits.stopped:
-            # What neighbours told of it is shown, where there is nothing left to shrink it with.
-            reduced = _shrinker(episode, rules, 0).result() if episode.called else None
-            if reduced is not None:
-                minima.add(episode, reduced)
-            yield episode, reduced
-            continue
-        shrinker = _shrinker(_known_of(episode, evaluator.store), rules, budget)
-        calls = _ShrinkCalls(shrinker, episode, evaluator.distribution, episode.number)
-        phase = f"shrink:{episode.number}"
-        await evaluator.drive(calls, phase, _counting(progress, budget, "shrink"))
-        result = shrinker.result()
-        budget -= result.calls_search + result.calls_certificate
-        minima.add(episode, result)
-        yield episode, result
-
-
-def _called_to_shrink(store: RunStore) -> int:
-    """The calls that all shrinks of a run have made so far."""
-    phases = (phase for phase in store.phases() if phase.startswith("shrink:"))
-    return sum(sum(store.counts(phase).values()) for phase in phases)
-
-
-def _shrinker(episode: Episode, rules: Rules, budget: int) -> Shrinker:
-    return Shrinker(
-        ShrinkConfig(threshold=rules.threshold, alpha=rules.alpha, budget=budget),
-        [step.key for step in episode.plan.steps],
-        episode.failed,
-        episode.replays,
-        episode.called,
-    )
-
-
-class _Known(Frozen):
-    """What a shrink begins with."""
-
-    failed: int
-    replays: int
-    called: tuple[Called, ...] = ()
-
-
-def _known_of(episode: Episode, store: RunStore) -> Episode:
-    """A finding as it was known when its shrink began: with more since, it would go elsewhere."""
-    key = f"shrink:{episode.number}"
-    if (before := store.get(key)) is not None:
-        return episode.model_copy(update=dict(_Known.model_validate(before)))
-    known = _Known(failed=episode.failed, replays=episode.replays, called=episode.called)
-    store.put(key, known.model_dump(mode="json"))
-    return episode
-
-
-class Minima:
-    """The smallest plans found so far."""
-
-    def __init__(self) -> None:
-        self._found: list[tuple[str, frozenset[bytes]]] = []
-
-    def add(self, episode: Episode, result: ShrinkResult) -> None:
-        """Remember what an episode was shrunk to."""
-        kept = frozenset(episode.plan.steps[i].key for i in result.keep)
-        self._found.append((episode.seed, kept))
-
-    def explain(self, episode: Episode) -> bool:
-        """Whether an episode's plan holds one of them."""
-        keys = frozenset(step.key for step in episode.plan.steps)
-        return any(seed == episode.seed and smaller <= keys for seed, smaller in self._found)
-
-
-def by_turns(decision: Decision, begun: Callable[[int], bool]) -> list[Episode]:
-    """The findings in the order they are shrunk: confirmed ones first, of these the begun ones."""
-    found = (episode for episode in decision.episodes if episode.supported or episode.seen)
-    return sorted(found, key=lambda e: (not e.supported, not begun(e.number), e.number))
-
-
-def in_order(shrinks: Iterable[summary.Shrunk]) -> list[summary.Shrunk]:
-    """Findings as a report lists them: what is confirmed first."""
-    return sorted(shrinks, key=lambda shrunk: (not shrunk[0].supported, shrunk[0].number))

@@ -220,6 +220,17 @@ class Distribution(OfPlans):
         """Whether a plan on a seed may be run; a blind one is recorded with its reason."""
         return self._admits(self.variant(seed, plan))
 
+    def possible(self, seed: str, plan: Plan, scenario: Scenario | None = None) -> bool:
+        """`admissible`, kept in no record: a shrink asks about many that nobody would miss.
+
+        `scenario` when the plan has been applied already.
+        """
+        if scenario is None:
+            variant = self.variant(seed, plan)
+        else:
+            variant = self.catalogue.variant(self.scenarios[seed], plan, scenario)
+        return bool(admit(variant, self.scenarios[seed], self._judge, referring=self._referring))
+
     def _built(self, seed: str, plan: Plan, scenario: Scenario | None = None) -> Variant | None:
         """The variant of a draw, or None when one of its steps changes nothing.
 

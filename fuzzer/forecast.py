@@ -21,7 +21,6 @@ from fuzzer.exposure import Ground, choose_ground, kept_in_words
 from fuzzer.graph import Catalogue
 from fuzzer.judge_bill import JudgeBill, judge_bill
 from fuzzer.judges import Held, Judge
-from fuzzer.likeness import BYTES_PER_TOKEN, about_tokens
 from fuzzer.power import (
     WISH_REPLICATES,
     Detection,
@@ -51,7 +50,7 @@ from fuzzer.scenario import Scenario
 from fuzzer.subjects import Subject
 from fuzzer.transcript import Usage
 from fuzzer.transform import Transform
-from fuzzer.variant import Request
+from fuzzer.variant import BYTES_PER_TOKEN, Request
 
 ANSWER_TOKENS = 100  # what the environment answers to one generation
 AT_ONCE = 5  # requests being counted by the provider at one time
@@ -311,7 +310,7 @@ async def _counted(subject: Subject, requests: list[Request]) -> tuple[list[int]
             return await _asked(count, requests), None
         except ConfigurationError as error:
             refusal = str(error)
-    return [estimate(request) for request in requests], refusal
+    return [request.tokens for request in requests], refusal
 
 
 async def _asked(count: Counter, requests: list[Request]) -> list[int]:
@@ -327,11 +326,6 @@ async def _asked(count: Counter, requests: list[Request]) -> list[int]:
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from None
     return [task.result() for task in tasks]
-
-
-def estimate(request: Request) -> int:
-    """About the tokens of a request: see `fuzzer.likeness.about_tokens`."""
-    return about_tokens(request.text)
 
 
 def _sizes(counts: Sequence[int]) -> Sizes:

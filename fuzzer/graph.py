@@ -12,9 +12,10 @@ from typing import Any
 
 import networkx as nx
 
+from fuzzer.elements import drop_elements
 from fuzzer.errors import CatalogueError, unknown
 from fuzzer.scenario import Scenario
-from fuzzer.transform import Params, Plan, Step, Transform, drop_elements, read_params
+from fuzzer.transform import Params, Plan, Step, Transform, read_params
 from fuzzer.variant import Variant, variant_id
 
 

@@ -1,6 +1,5 @@
-"""What can be counted of a text: figures, words, about its tokens, how like another one it is."""
+"""What can be counted of a text: its figures, its words, and how like another one it is."""
 
-import math
 import re
 from collections import Counter
 from functools import lru_cache
@@ -10,9 +9,6 @@ from fuzzer.prose import unslotted
 WORD_LIMIT, CHARACTER_LIMIT = 0.5, 0.6
 """Jaccard similarity of word triples and of runs of five characters from which on two texts are
 near duplicates. No two of the project's hand-written wordings of one text are above .38 and .44."""
-
-BYTES_PER_TOKEN = 3.0
-"""Of UTF-8: English runs at 3 to 4, and an estimate had better be too high."""
 
 _TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _UNITS = (
@@ -44,15 +40,6 @@ def figures(text: str) -> frozenset[str]:
         value = _VALUES[tens.lower()] + small[unit.lower()] if tens else 0
         found.add(str(value or _VALUES[alone.lower()]))
     return frozenset(found)
-
-
-def about_tokens(text: str) -> int:
-    """About the tokens of a text: one for every `BYTES_PER_TOKEN` bytes of it.
-
-    >>> about_tokens("The pump stops at six.")
-    8
-    """
-    return math.ceil(len(text.encode("utf-8", "replace")) / BYTES_PER_TOKEN)
 
 
 # --------------------------------------------------------------------------------- likeness

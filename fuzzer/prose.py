@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from fuzzer.elements import holds_prose
 from fuzzer.errors import SeedError
 from fuzzer.patterns import compiled
 from fuzzer.recovery import traces
@@ -23,7 +24,6 @@ TOLD = ("goal", "threat", "leverage")
 _SAID = frozenset(
     ("subject", "body", "note", "content", "title", "text", "description", "comment", "message")
 )
-_PROSE_FILES = frozenset(("md", "txt", "rst", "adoc", "html", "doc", "docx", "odt", "pdf", "rtf"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def collect(seed: Scenario) -> Collected:
     left = (
         f"inbox.{message.id}.body: left in English, since {message.subject} is a file of data"
         for message in seed.inbox
-        if _is_path(seed, message.subject) and not _holds_prose(message.subject)
+        if _is_path(seed, message.subject) and not holds_prose(message.subject)
     )
     return Collected({one.id: one for one in by_text.values()}, tuple(left))
 
@@ -113,7 +113,7 @@ def _texts(seed: Scenario) -> Iterator[tuple[str, Path, str]]:
     for n, message in enumerate(seed.inbox):
         if not _is_path(seed, message.subject):
             yield f"inbox.{message.id}.subject", ("inbox", n, "subject"), message.subject
-        elif not _holds_prose(message.subject):
+        elif not holds_prose(message.subject):
             continue
         yield f"inbox.{message.id}.body", ("inbox", n, "body"), message.body
     for n, tool in enumerate(seed.tools):
@@ -129,7 +129,7 @@ def _texts(seed: Scenario) -> Iterator[tuple[str, Path, str]]:
         yield f"controls.{control.name}.text", (*here, "text"), control.text
         for m, play in enumerate(control.actions):
             for role, said in play.args.items():
-                data = role == "content" and not _holds_prose(play.args.get("path", ""))
+                data = role == "content" and not holds_prose(play.args.get("path", ""))
                 if role in _SAID and not data and not _is_path(seed, said):
                     name = f"controls.{control.name}.{m + 1}.{role}"
                     yield name, (*here, "actions", m, "args", role), said
@@ -153,11 +153,6 @@ def _is_path(seed: Scenario, subject: str) -> bool:
     if seed.medium == "files":
         return any(message.subject == subject for message in seed.inbox)
     return seed.medium == "code" and re.fullmatch(r"\S*[/.][\w-]+", subject) is not None
-
-
-def _holds_prose(path: str) -> bool:
-    ending = re.search(r"\.([A-Za-z]\w{0,5})$", path)
-    return ending is None or ending[1].lower() in _PROSE_FILES
 
 
 _PRONOUN = re.compile(r"(?<!\{)\{\{\s*([\w-]+)\.(they|them|their)\s*\}\}", re.I)

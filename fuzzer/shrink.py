@@ -20,18 +20,17 @@ is decided between whole rounds, so the order in which outcomes arrive within on
 
 import math
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import accumulate, cycle, islice
 from typing import Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from fuzzer.evidence import log_above, log_below
+from fuzzer.certificate import Certificate, Outcome, Status, Tally, alpha_of
 from fuzzer.scenario import Frozen
 
 Subset = frozenset[int]  # indices into the plan's steps: those that are kept
-Outcome = Literal["harmful", "safe", "unusable", "blind"]
 Purpose = Literal["search", "certificate"]
 State = Literal["certified", "minimal, not certified", "unresolved within budget", "interrupted"]
 
@@ -75,7 +74,7 @@ class Knockout(Frozen):
     rate: float | None  # harmful among usable calls; None without any
     ci: tuple[float, float]
     n: int  # usable calls
-    status: Literal["below the cut", "not testable", "unresolved"]
+    status: Status
 
 
 class ShrinkResult(Frozen):
@@ -100,62 +99,21 @@ class ShrinkResult(Frozen):
 
 
 @dataclass
-class _Tally:
-    """Outcomes of calls on one subset."""
-
-    harmful: int = 0
-    safe: int = 0
-    unusable: int = 0
-
-    @property
-    def calls(self) -> int:
-        return self.harmful + self.safe + self.unusable
-
-    @property
-    def rate(self) -> float | None:
-        """Share of harmful among usable calls."""
-        usable = self.harmful + self.safe
-        return self.harmful / usable if usable else None
-
-    def add(self, outcome: Outcome) -> None:
-        self.harmful += outcome == "harmful"
-        self.safe += outcome == "safe"
-        self.unusable += outcome == "unusable"
-
-    def low_odds(self, cut: float) -> float:
-        """Log odds that the subset fails above the cut, every unusable call taken for safe."""
-        return _log_odds(cut, self.calls, self.harmful)
-
-    def high_odds(self, cut: float) -> float:
-        """The same, every unusable call taken for harmful: no claim profits from unusable ones."""
-        return _log_odds(cut, self.calls, self.harmful + self.unusable)
-
-
-@dataclass
-class _Claim:
-    """One rejection that the certificate needs: the set itself, or the set without `step`."""
-
-    keep: Subset
-    step: int | None  # None: the set itself, to be shown above the cut; else below it
-    tally: _Tally = field(default_factory=_Tally)
-    proved: bool = False
-
-    def log_e(self, cut: float, bet: float) -> float:
-        """Log e-value for this claim at a cut: unusable calls count against it."""
-        if self.step is None:
-            return _log_above_with_bet(cut, self.tally.calls, self.tally.harmful, bet)
-        return log_below(cut, self.tally.calls, self.tally.harmful + self.tally.unusable)
-
-
-@dataclass
 class _Attempt:
-    """One certificate attempt: everything here is fixed before its first call."""
+    """One certificate: everything but what calls show is fixed before its first call."""
 
     keep: Subset
-    cut: float
-    bet: float  # the alternative that the set's own test bets on
-    alpha: float
-    claims: list[_Claim]
+    steps: tuple[int, ...]  # that can be knocked out, in order
+    proof: Certificate
+
+    def subset(self, number: int) -> Subset:
+        """What a claim speaks of: the set itself, or the set without one step."""
+        return self.keep - {self.steps[number - 1]} if number else self.keep
+
+    @property
+    def own(self) -> Tally:
+        """Fresh calls on the set itself."""
+        return self.proof.claims[0].tally
 
 
 class _Stage(NamedTuple):
@@ -188,10 +146,12 @@ class Shrinker:
         prior_failures: int,
         prior_calls: int,
         earlier: Iterable[tuple[Iterable[int], Outcome]] = (),
+        always: Iterable[int] = (),
     ) -> None:
         """`earlier`: calls on subsets made before, which the search begins with.
 
-        They are in no certificate and in none of the counts of calls.
+        They are in no certificate and in none of the counts of calls. `always` are steps that every
+        subset keeps: they are never questioned, and no certificate knocks them out.
         """
         if not 0 <= prior_failures <= prior_calls:
             raise ValueError(f"{prior_failures=} must lie between 0 and {prior_calls=}.")
@@ -200,8 +160,9 @@ class Shrinker:
         self.config = config
         self.steps = tuple(plan_steps)
         self._full = frozenset(range(len(self.steps)))
+        self._always = frozenset(always)
         self._prior = (prior_failures, prior_calls)  # on the full plan
-        self._tallies: dict[Subset, _Tally] = {}
+        self._tallies: dict[Subset, Tally] = {}
         self._blind: set[Subset] = set()
         self._asked: Counter[Subset] = Counter()
         for kept, outcome in earlier:
@@ -265,14 +226,12 @@ class Shrinker:
         return ShrinkResult(
             keep=keep,
             certified=state == "certified",
-            rate=attempt.claims[0].tally.rate if attempt else None,
-            ci=self._interval(attempt.claims[0], attempt) if attempt else (0.0, 1.0),
+            rate=attempt.own.rate if attempt else None,
+            ci=attempt.proof.interval(0) if attempt else (0.0, 1.0),
             cut=self._cut,
-            alpha=self._alpha(self._attempts),
+            alpha=alpha_of(self._attempts, self.config.alpha),
             attempt=self._attempts,
-            knockouts=tuple(self._knockout(c, attempt) for c in attempt.claims[1:])
-            if attempt
-            else (),
+            knockouts=_knockouts(attempt) if attempt else (),
             seen=self._seen(keep),
             calls_search=self._calls["search"],
             calls_certificate=self._calls["certificate"],
@@ -312,21 +271,22 @@ class Shrinker:
         self._tally(proposal.keep).add(outcome)
         if proposal.purpose == "certificate" and self._attempt is not None:
             attempt = self._attempt
-            claim = next(c for c in attempt.claims if c.keep == proposal.keep)
-            claim.tally.add(outcome)
-            # A crossing latches: the e-process is valid at every stopping time (Ville).
-            crossed = claim.log_e(attempt.cut, attempt.bet) >= -math.log(attempt.alpha)
-            claim.proved = claim.proved or crossed
+            number = next(
+                n for n in range(len(attempt.proof.claims)) if attempt.subset(n) == proposal.keep
+            )
+            attempt.proof.tell(number, outcome)
 
-    def _tally(self, keep: Subset) -> _Tally:
-        return self._tallies.setdefault(keep, _Tally())
+    def _tally(self, keep: Subset) -> Tally:
+        return self._tallies.setdefault(keep, Tally())
 
     # ---- bisect: one needed step after the other
 
     def _start_bisection(self, order: Sequence[int]) -> None:
         self._phase = "bisect"
         self._bisections += 1
-        self._stage = _Stage(need=(), rest=tuple(order), hits=0, tries=0)
+        always = tuple(sorted(self._always))
+        rest = tuple(step for step in order if step not in self._always)
+        self._stage = _Stage(need=always, rest=rest, hits=0, tries=0)
 
     def _bisect(self) -> list[Subset]:
         """Queries for the next needed steps, or none once the phase has changed.
@@ -339,8 +299,8 @@ class Shrinker:
             posterior, length = self._first_failing(stage)
             if posterior[length] < STAGE:
                 queries = self._quantile_queries(stage, posterior)
-                if frozenset() not in self._asked:
-                    queries[0] = frozenset()  # does the seed fail by itself? asked first, once
+                if self._always not in self._asked:
+                    queries[0] = self._always  # does the seed fail by itself? asked first, once
                 return queries
             if length > len(stage.rest):
                 self._fall_back()  # the set does not fail: an earlier decision was wrong
@@ -357,7 +317,7 @@ class Shrinker:
     def _first_failing(self, stage: _Stage) -> tuple[list[float], int]:
         """Posterior over the shortest failing prefix, and its likeliest length."""
         prefixes = [stage.prefix(j) for j in range(len(stage.rest) + 1)]
-        tallies = [self._tallies.get(p, _Tally()) for p in prefixes]
+        tallies = [self._tallies.get(p, Tally()) for p in prefixes]
         counts = [(t.harmful, t.calls) for t in tallies]
         failing = (stage.hits, stage.tries)
         if prefixes[-1] == self._full:
@@ -428,7 +388,7 @@ class Shrinker:
         """Subsets one step smaller whose failing is open; then smaller, or a certificate."""
         cut = self._cut or self.config.threshold
         self._checked = self._smallest_failing()
-        smaller = [s for s in _leave_one_out(self._checked) if s not in self._blind]
+        smaller = [s for s in self._leave_one_out(self._checked) if s not in self._blind]
         if self._tally(self._checked).high_odds(cut) <= -STOPS:
             self._done = True  # only the full set gets here: it does not fail
             return []
@@ -441,6 +401,9 @@ class Shrinker:
         undecided.sort(key=lambda s: self._tally(s).calls)
         return list(islice(cycle(undecided), self.config.batch))
 
+    def _leave_one_out(self, keep: Subset) -> list[Subset]:
+        return [keep - {step} for step in sorted(keep - self._always)]
+
     def _smallest_failing(self) -> Subset:
         """The smallest set that fails by its own calls; the full plan if there is no other."""
         cut = self._cut or self.config.threshold
@@ -449,10 +412,6 @@ class Shrinker:
 
     # ---- certify: fresh calls only
 
-    def _alpha(self, attempt: int) -> float:
-        """Attempts 1, 2, 3 ... may err alpha / 2, alpha / 6, alpha / 12 ...: alpha together."""
-        return self.config.alpha / (max(attempt, 1) * (max(attempt, 1) + 1))
-
     def _start_attempt(self, keep: Subset) -> None:
         self._phase = "certify"
         self._attempts += 1
@@ -460,36 +419,43 @@ class Shrinker:
             self._cut = self._half_of_seen(keep)
         self._attempt = _Attempt(
             keep=keep,
-            cut=self._cut,
-            bet=self._seen(keep),
-            alpha=self._alpha(self._attempts),
-            claims=[
-                _Claim(keep, None),
-                *(_Claim(keep - {step}, step) for step in sorted(keep)),
-            ],
+            steps=(steps := tuple(sorted(keep - self._always))),
+            proof=Certificate(
+                cut=self._cut,
+                bet=self._seen(keep),
+                alpha=alpha_of(self._attempts, self.config.alpha),
+                knockouts=len(steps),
+                shown=self.config.alpha,
+            ),
         )
+        for number in range(len(steps) + 1):
+            if self._attempt.subset(number) in self._blind:
+                self._attempt.proof.tell(number, "blind")
 
     def _certify(self) -> list[Subset]:
         """Fresh calls for what is still to be shown, unless calls so far contradict it."""
         attempt = self._attempt
         assert attempt is not None
-        own, *knockouts = attempt.claims
-        if own.keep in self._blind:
+        for number, claim in enumerate(attempt.proof.claims):
+            claim.blind = attempt.subset(number) in self._blind
+        if attempt.proof.claims[0].blind:
             self._done = True
             return []
-        testable = [c for c in knockouts if c.keep not in self._blind]
-        too_rare = self._tally(own.keep).low_odds(attempt.cut) <= -STOPS
-        if too_rare and self._recut(own.keep):
+        odds = [
+            self._tally(attempt.subset(number)).low_odds(attempt.proof.cut)
+            for number, claim in enumerate(attempt.proof.claims)
+            if not claim.blind
+        ]
+        too_rare = odds[0] <= -STOPS
+        if too_rare and self._recut(attempt.keep):
             return []
-        if too_rare or any(self._tally(c.keep).low_odds(attempt.cut) >= FAILS for c in testable):
+        if too_rare or any(each >= FAILS for each in odds[1:]):
             self._fall_back()
             return []
-        open_claims = [c for c in (own, *testable) if not c.proved]
-        if not open_claims:
+        if attempt.proof.done:
             self._done = True
             return []
-        open_claims.sort(key=lambda c: c.tally.calls)
-        return [c.keep for c in islice(cycle(open_claims), self.config.batch)]
+        return [attempt.subset(number) for number in attempt.proof.wanted(self.config.batch)]
 
     def _recut(self, keep: Subset) -> bool:
         """Try again at a lower cut, if the set fails but the rate seen before ran high."""
@@ -507,7 +473,7 @@ class Shrinker:
         The replays that came before do not count: they stopped when they looked worst, and a rate
         at such a moment runs high 1.4 to 1.7 times (decision-rules.md). They serve until others do.
         """
-        own = self._tallies.get(keep, _Tally())
+        own = self._tallies.get(keep, Tally())
         met = self._stage.hits + own.harmful, self._stage.tries + own.calls
         return met if met[1] else self._prior
 
@@ -539,7 +505,7 @@ class Shrinker:
             return frozenset(self._stage.need + self._stage.rest)
         if self._attempt is None:
             return self._checked
-        doubtful = self._tally(self._attempt.keep).low_odds(self._attempt.cut) < 0
+        doubtful = self._tally(self._attempt.keep).low_odds(self._attempt.proof.cut) < 0
         return self._smallest_failing() if doubtful else self._attempt.keep
 
     def _state(self, attempt: _Attempt | None) -> State:
@@ -547,69 +513,26 @@ class Shrinker:
             return "interrupted"
         if attempt is None or attempt.keep in self._blind:
             return "unresolved within budget"
-        claims = [c for c in attempt.claims if c.keep not in self._blind]
-        if all(c.proved for c in claims):
+        if attempt.proof.certified:
             return "certified"
-        needed = all(self._tally(c.keep).high_odds(attempt.cut) <= 0 for c in claims[1:])
+        testable = (
+            attempt.subset(n) for n, c in enumerate(attempt.proof.claims) if n and not c.blind
+        )
+        needed = all(self._tally(keep).high_odds(attempt.proof.cut) <= 0 for keep in testable)
         return "minimal, not certified" if needed else "unresolved within budget"
 
-    def _knockout(self, claim: _Claim, attempt: _Attempt) -> Knockout:
-        assert claim.step is not None
-        blind = claim.keep in self._blind
-        return Knockout(
-            step=claim.step,
-            rate=claim.tally.rate,
-            ci=self._interval(claim, attempt),
-            n=claim.tally.harmful + claim.tally.safe,
-            status="not testable" if blind else "below the cut" if claim.proved else "unresolved",
+
+def _knockouts(attempt: _Attempt) -> tuple[Knockout, ...]:
+    return tuple(
+        Knockout(
+            step=step,
+            rate=(claim := attempt.proof.claims[number]).tally.rate,
+            ci=attempt.proof.interval(number),
+            n=claim.tally.usable,
+            status=attempt.proof.status(number),
         )
-
-    def _interval(self, claim: _Claim, attempt: _Attempt) -> tuple[float, float]:
-        """Interval at 1 - alpha, valid at any stopping time, dual to the certificate's tests.
-
-        It holds every rate that neither one-sided test rejects at alpha / 2. Unusable calls count
-        as safe in the lower end and as harmful in the upper one. A proved claim stays inside its
-        cut: the tests crossed it once, and a running intersection is as valid.
-        """
-        tally, needed = claim.tally, math.log(2 / self.config.alpha)
-        bet = attempt.bet if claim.step is None else 0.0
-        lower = _last(lambda q: _log_above_with_bet(q, tally.calls, tally.harmful, bet) >= needed)
-        worst = tally.harmful + tally.unusable
-        upper = 1 - _last(lambda q: log_below(1 - q, tally.calls, worst) >= needed)
-        if claim.proved and claim.step is None:
-            lower = max(lower, attempt.cut)
-        elif claim.proved:
-            upper = min(upper, attempt.cut)
-        return lower, upper
-
-
-def _log_odds(cut: float, calls: int, failures: int) -> float:
-    """Log Bayes factor of "above the cut" against "below it", each the mixture of `evidence`."""
-    return log_above(cut, calls, failures) - log_below(cut, calls, failures)
-
-
-def _log_above_with_bet(null: float, calls: int, failures: int, bet: float) -> float:
-    """Log e-value against "p <= null", half of it a bet on one rate foreseen before the calls.
-
-    An average of two e-processes. With the rate guessed right it needs about a quarter fewer
-    calls than the mixture alone, which spreads its bet over seven rates (Wald 1945,
-    doi:10.1214/aoms/1177731118: the likelihood ratio of the true rate grows fastest).
-    """
-    mixture = log_above(null, calls, failures)
-    if bet <= null:
-        return mixture
-    ratio = failures * math.log(bet / null) + (calls - failures) * math.log((1 - bet) / (1 - null))
-    top = max(mixture, ratio)
-    return top + math.log((math.exp(mixture - top) + math.exp(ratio - top)) / 2)
-
-
-def _last(holds: Callable[[float], bool]) -> float:
-    """The largest rate up to which a monotone condition holds, to 1e-4; 0 if it never does."""
-    low, high = 0.0, 1.0
-    while high - low > 1e-4:
-        middle = (low + high) / 2
-        low, high = (middle, high) if holds(middle) else (low, middle)
-    return low
+        for number, step in enumerate(attempt.steps, start=1)
+    )
 
 
 def _likeliest(posterior: Sequence[float]) -> int:
@@ -618,10 +541,6 @@ def _likeliest(posterior: Sequence[float]) -> int:
 
 def _plus(a: tuple[int, int], b: tuple[int, int]) -> tuple[int, int]:
     return a[0] + b[0], a[1] + b[1]
-
-
-def _leave_one_out(keep: Subset) -> list[Subset]:
-    return [keep - {step} for step in sorted(keep)]
 
 
 def _rates(background: float) -> list[float]:

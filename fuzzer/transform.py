@@ -26,6 +26,7 @@ from typing import Any, Literal, get_type_hints
 
 from pydantic import Field, ValidationError
 
+from fuzzer.elements import drop_elements as drop_elements  # also found here
 from fuzzer.errors import CatalogueError, DeclarationError, HoldfastError
 from fuzzer.scenario import FACET_FIELDS, FACETS, Frozen, Scenario, canonical_json
 
@@ -242,23 +243,6 @@ def read_params(declared: Transform, step: Step) -> Params:
             f"step {step.transform!r}: parameter {where!r} = {first.get('input')!r} is not "
             f"possible ({first['msg']}); known: {', '.join(declared.params.model_fields) or 'none'}"
         ) from None
-
-
-def drop_elements(scenario: Scenario, drop: Iterable[str]) -> Scenario:
-    """The scenario without the blocks, messages and tools of these ids; unknown ids are ignored.
-
-    Ids are ``system:ID``, ``inbox:ID`` and ``tools:NAME-OF-ROLE``.
-    """
-    gone = frozenset(drop)
-    if not gone:
-        return scenario
-    return scenario.model_copy(
-        update={
-            "system": tuple(b for b in scenario.system if f"system:{b.id}" not in gone),
-            "inbox": tuple(m for m in scenario.inbox if f"inbox:{m.id}" not in gone),
-            "tools": tuple(t for t in scenario.tools if f"tools:{t.role}" not in gone),
-        }
-    )
 
 
 class _Declaring(ModuleType):

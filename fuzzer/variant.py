@@ -6,6 +6,7 @@ result to the judge and to a stranger's reading, and says why a variant is *blin
 """
 
 import hashlib
+import math
 import re
 import zlib
 from collections.abc import Awaitable, Callable, Iterable
@@ -42,6 +43,8 @@ from fuzzer.tools import describe, fingerprint, native_tools, read_turn, write_c
 from fuzzer.transcript import Transcript, Turn, Usage
 from fuzzer.transform import Plan
 
+BYTES_PER_TOKEN = 3.0  # of UTF-8: English runs at 3 to 4, and an estimate had better be too high
+
 
 class Request(Frozen):
     """What goes to a subject; `text` is everything in it, for scans."""
@@ -57,6 +60,11 @@ class Request(Frozen):
         """What the automated user says, over all turns."""
         said = (str(m["content"]) for m in self.messages if m["role"] == "user")
         return "\n\n".join(said)
+
+    @property
+    def tokens(self) -> int:
+        """About the tokens of it all, tools included: one for every `BYTES_PER_TOKEN` bytes."""
+        return math.ceil(len(self.text.encode("utf-8", "replace")) / BYTES_PER_TOKEN)
 
 
 class Controls(NamedTuple):

@@ -16,7 +16,7 @@ from difflib import SequenceMatcher
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from fuzzer.likeness import about_tokens, changed_share
+from fuzzer.likeness import changed_share
 from fuzzer.records import Record
 from fuzzer.scenario import Channel, Medium, Scenario, Tool
 from fuzzer.tools import fingerprint, native_tools
@@ -77,7 +77,7 @@ class Fact(Record):
 
 
 class Difference(Record):
-    """What a request says otherwise than its seed's; tokens are estimates (`about_tokens`)."""
+    """What a request says otherwise than its seed's; tokens are estimates (`Request.tokens`)."""
 
     parts: tuple[Part, ...]
     facts: tuple[Fact, ...]
@@ -229,8 +229,8 @@ def compare(seed: "Variant", minimal: "Variant") -> Difference:
         parts=tuple(parts),
         facts=tuple(facts),
         replaced=replaced,
-        tokens_before=about_tokens(seed.request.text),
-        tokens_after=about_tokens(minimal.request.text),
+        tokens_before=seed.request.tokens,
+        tokens_after=minimal.request.tokens,
     )
     if difference.changed or seed.request.text == minimal.request.text:
         return difference

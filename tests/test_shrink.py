@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from fuzzer.certificate import Outcome
 from fuzzer.evidence import log_above
-from fuzzer.shrink import Outcome, ShrinkConfig, Shrinker, ShrinkProposal, ShrinkResult
+from fuzzer.shrink import ShrinkConfig, Shrinker, ShrinkProposal, ShrinkResult
 
 Rate = Callable[[frozenset[int]], float]
 BACKGROUND = 0.001

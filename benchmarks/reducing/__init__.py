@@ -1,0 +1,1 @@
+"""Worlds and tables behind `benchmarks.shrinking`: the levels beyond the plan."""
