@@ -8,7 +8,6 @@ import hashlib
 import json
 import re
 import shlex
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TextIO
@@ -30,7 +29,7 @@ from fuzzer.records import (
     StepValues,
 )
 from fuzzer.transform import Plan, Step
-from reports.difference import Difference, Part
+from reports.difference import Difference
 from reports.difference_views import rich_lines, sizes
 from reports.screen import as_text, put
 from reports.text import (
@@ -163,16 +162,16 @@ def _together(view: MinimalView) -> str:
 
 def values_sentence(values: StepValues, alpha: float = 0.05) -> str:
     """Whether it is this value or any, as far as calls on others tell."""
-    counted = f"{proportion(values.n, values.harmful, values.ci, alpha)}" if values.n else ""
-    on = f"{plural(values.tried, 'other value')} drawn"
     said = {
-        "any value": f"any value will do: on {on}, {counted}",
-        "this value only": f"this value only: on {on}, {counted}",
-        "some values": f"some values: of {on}, {values.failing:,} failed at least once ({counted})",
-        "open": f"open whether another value does it: on {on}, {counted}"
-        if values.n
-        else "no other value was tried",
+        "any value": "any value will do",
+        "this value only": "this value only",
+        "some values": "some values",
+        "open": "open whether another value does it" if values.n else "no other value was tried",
     }[values.verdict]
+    if values.n:
+        counted = proportion(values.n, values.harmful, values.ci, alpha)
+        again = f" ({values.failing:,} of these at least once)" if values.failing else ""
+        said += f": on {plural(values.tried, 'other value')} drawn{again}, {counted}"
     matter = ", ".join(line(name, 40) for name in values.matter)
     fields = "; ".join(_field(one) for one in values.fields if one.verdict != "open")
     return "; ".join(
@@ -243,19 +242,6 @@ def spent_sentence(spent: Mapping[str, Spent]) -> str:
     )
     total = sum(one.search + one.certificate for one in spent.values())
     return ": ".join(filter(None, [plural(total, "call"), "; ".join(each)]))
-
-
-_NOUNS = {"prompt": "paragraph", "inbox": "item of the inbox", "tools": "tool"}
-
-
-def left_out_phrase(parts: Sequence[Part]) -> str:
-    """What was left out whole, counted."""
-    counted = Counter(part.section for part in parts)
-    named = (
-        plural(n, _NOUNS[section]).replace("item of the inboxs", "items of the inbox")
-        for section, n in counted.items()
-    )
-    return ", ".join(named)
 
 
 # ---------------------------------------------------------------------------------------- commands
@@ -356,8 +342,6 @@ def _finding(shown: Shown, width: int) -> list[RenderableType]:
     if found.text is not None:
         said.append(f"Text: {text_sentence(found.text)}.")
     if difference is not None:
-        dropped = left_out_phrase(difference.left_out)
-        said.append(f"Left out whole: {dropped}." if dropped else "")
         said.append("" if found.text else f"Text: {sizes(difference)}.")
     if found.spent:
         said.append(f"Spent: {spent_sentence(found.spent)}.")
@@ -366,14 +350,16 @@ def _finding(shown: Shown, width: int) -> list[RenderableType]:
     blocks.append(Padding(_table(view), (0, 0, 0, 2)))
     blocks += [Padding(Text(sentence), (0, 0, 0, 2)) for sentence in said if sentence]
     if difference is not None:
-        blocks += _excerpt(difference, where, width)
+        blocks += _excerpt(difference, width)
     blocks.append(_command("  Show: ", show_command(view, where)))
     if view.replay:
         blocks.append(_command("  Replay: ", line(view.replay, 2_000)))
     if where is not None:
         test = test_file(view.finding.id)
         blocks.append(_command("  Files: ", line(where, 1_000)))
-        blocks.append(Text(f"    request.txt to paste, {test} to run, difference.html to read"))
+        blocks.append(
+            Text(f"    request.txt to paste, {test} to run, difference.html to read it all")
+        )
     return blocks
 
 
@@ -422,14 +408,13 @@ def _beside(name: str, seed: Beside, alpha: float) -> tuple[str, str, str]:
     return name, proportion(seed.n, seed.harmful, seed.ci, alpha), seed.status
 
 
-def _excerpt(difference: Difference, where: Path | None, width: int) -> list[RenderableType]:
-    lines = rich_lines(difference, width - 2)[1:]  # its length has been said
+def _excerpt(difference: Difference, width: int) -> list[RenderableType]:
+    lines = rich_lines(difference, width - 2, brief=True)[1:]  # its length has been said
     while lines and not lines[0].plain:
         lines.pop(0)
     shown, more = lines[:DIFFERENCE_LINES], len(lines) - DIFFERENCE_LINES
     blocks: list[RenderableType] = [Text("  What differs from the seed:", style="bold")]
     blocks += [Padding(one, (0, 0, 0, 2)) for one in shown]
     if more > 0:
-        whole = "; whole in difference.txt and difference.html" if where else ""
-        blocks.append(Text(f"  … {plural(more, 'more line')}{whole}", style="dim"))
+        blocks.append(Text(f"  … {plural(more, 'more line')}", style="dim"))
     return blocks

@@ -191,7 +191,8 @@ def test_how_sure_it_is(changed, said):
 
 def test_any_value_is_told_apart_from_only_this_one():
     assert values_sentence(ANY) == (
-        "rename_tools: any value will do: on 11 other values drawn, 20 of 24, 83% [60, 95]; "
+        "rename_tools: any value will do: on 11 other values drawn (8 of these at least once), "
+        "20 of 24, 83% [60, 95]; "
         "made simpler: synonym=1"
     )
     only = ANY.model_copy(
@@ -216,7 +217,9 @@ def test_any_value_is_told_apart_from_only_this_one():
         "its default"
     )
     some = ANY.model_copy(update={"verdict": "some values"})
-    assert "some values: of 11 other values drawn, 8 failed at least once" in values_sentence(some)
+    assert "some values: on 11 other values drawn (8 of these at least" in values_sentence(some)
+    fields = some.model_copy(update={"tried": 0, "n": 0, "failing": 0, "harmful": 0})
+    assert values_sentence(fields) == "rename_tools: some values; made simpler: synonym=1"
     none = ANY.model_copy(update={"verdict": "open", "tried": 0, "n": 0, "simplest": ANY.found})
     assert values_sentence(none) == "rename_tools: no other value was tried"
     unsure = ANY.model_copy(update={"verdict": "open"})
@@ -277,16 +280,15 @@ def test_the_screen_says_everything_within_eighty_columns():
     ):
         assert wanted in screen
     for wanted in (
-        "Values: rename_tools: any value will do: on 11 other values drawn, 20 of 24, 83%",
+        "Values: rename_tools: any value will do: on 11 other values drawn (8 of these at",
         "Text: about 4,439 tokens before, about 3,924 after (88%)",
-        "Left out whole: 1 item of the inbox, 1 tool.",
         "Spent: 158 calls: plan 31 to search, 23 for the certificate; values 12 to search; text",
         "By itself rename_people(",
         "fails too: 6 of 9, 67% [30, 90], met while searching and not certified.",
         "Two disjoint causes were found",
-        "left out: mail “Lower Sedge pumping station: back on one pump” from Bronwen Tarrant (104",
+        "left out: 1, of together 104 words unchanged: 11, of together 1,224 words",
         "Files: runs/x/minimal/F1",
-        "request.txt to paste, test_F1.py to run, difference.html to read",
+        "request.txt to paste, test_F1.py to run, difference.html to read it all",
     ):
         assert wanted in " ".join(screen.split())
     fits(screen)
@@ -305,7 +307,7 @@ def test_a_long_difference_is_cut_and_the_rest_is_counted():
     shown = view((CATALOGUE.pools["flood_inbox"][2], TERSE))
     found = difference(shown)
     screen = final_text([Shown(shown, found, Path("run"))])
-    (more,) = re.findall(r"… (\d+) more lines; whole in difference.txt", screen)
+    (more,) = re.findall(r"… (\d+) more lines", screen)
     assert int(more) > DIFFERENCE_LINES
     assert screen.partition("What differs from the seed:\n")[2].count("\n") == (
         DIFFERENCE_LINES + 4
