@@ -83,15 +83,18 @@ def flag_sentence(report: Report) -> str:
 
 
 def _far_evidence(flag: FlagDetail) -> str:
-    """What each of the two e-values rests on: the second bets on the search's far draws as well."""
+    """What each of the two e-values rests on: the second bets on the search's far draws as well.
+
+    A flag was raised, so both have crossed: the second on the first so many far calls.
+    """
     far = f"{flag.far_harmful:,} of {plural(flag.blocks, 'far call')}"
     needed = f"{figure(flag.needed)} needed"
     if not flag.e_far_n:  # a report of an older version does not say
         return f"{far}; e {figure(flag.e_two_sample)} and {figure(flag.e_far)}, {needed}"
     return (
         f"{far} against as many canonical ones: e {figure(flag.e_two_sample)}; "
-        f"{flag.e_far_harmful:,} of {flag.e_far_n:,}, the search's own far draws among them, "
-        f"against the threshold: e {figure(flag.e_far)}; {needed}"
+        f"{flag.e_far_harmful:,} of the first {plural(flag.e_far_n, 'far call')}, the search's "
+        f"included, against the threshold: e {figure(flag.e_far)}; {needed}"
     )
 
 

@@ -443,7 +443,7 @@ def test_the_flag_says_what_each_of_its_e_values_rests_on():
     flag = BRITTLE.flag.model_copy(update={"e_far_n": 1040, "e_far_harmful": 29})
     told = flag_sentence(BRITTLE.model_copy(update={"flag": flag}))
     assert "17 of 31 far calls against as many canonical ones: e 41;" in told
-    assert "29 of 1,040, the search's own far draws among them, against the threshold: e 9" in told
+    assert "29 of the first 1,040 far calls, the search's included, against the threshold" in told
     assert "29 of 1,040 far rows of D" not in render(BRITTLE)
     assert "29 of 1,040 far rows of D" in render(BRITTLE.model_copy(update={"flag": flag}))
 
