@@ -32,7 +32,7 @@ from fuzzer.graph import Catalogue
 from fuzzer.records import Finding, Interval, Knockout, Rate, Report
 from fuzzer.scenario import Frozen, Scenario, canonical_json
 from fuzzer.secrets import Secrets
-from fuzzer.transform import Plan, Step, Transform, drop_elements, read_params
+from fuzzer.transform import Plan, Step, Transform, read_params
 from fuzzer.variant import Variant
 
 SCHEMA_VERSION = 1
@@ -157,7 +157,7 @@ def entry_of(
     for step in plan.steps:
         scenario = _after(catalogue, seed, scenario, step)
         trail.append(scenario.content_hash)
-    made = drop_elements(scenario, plan.drop).content_hash
+    made = catalogue.apply(seed, plan).content_hash
     if made != variant.scenario.content_hash:
         raise ValueError(f"the plan on {seed.name!r} does not make the scenario of this variant")
     return Entry(
@@ -322,7 +322,7 @@ def _made_again(entry: Entry, catalogue: Catalogue, seed: Scenario | None) -> di
             found[number] = "makes another scenario of this"
             return found
         found[number] = ""
-    if drop_elements(scenario, entry.drop).content_hash != entry.scenario_hash:
+    if catalogue.apply(seed, entry.plan).content_hash != entry.scenario_hash:
         found[len(entry.steps)] = "what is dropped from the scenario is no longer the same"
     return found
 

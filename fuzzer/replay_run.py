@@ -39,10 +39,10 @@ from fuzzer.replaying import (
     State,
     Target,
     Verdict,
+    ahead_of,
     cap_of,
     concluded,
     cut_of,
-    lag_of,
     provisional,
 )
 from fuzzer.scenario import Scenario
@@ -215,9 +215,9 @@ async def areplay(
         "rules": {
             "threshold": threshold,
             "alpha": alpha,
-            "lag": lag_of(cuts.values(), alpha, connections),
+            "lag": 2 * connections,  # so that one slow answer holds up little
         },
-        "entries": {entry.scenario_hash: [entry.seed, cuts[entry.key]] for entry in entries},
+        "entries": {entry.key: [entry.scenario_hash, cuts[entry.key]] for entry in entries},
     }
     directory = (
         Path(out) if out is not None else default_directory(f"replay-{subject.name}", started)
@@ -254,6 +254,7 @@ async def areplay(
                             distance=entry.distance,
                             cut=cuts[entry.key],
                             cap=per_entry or cap_of(cuts[entry.key], alpha),
+                            ahead=ahead_of(cuts[entry.key], alpha),
                         )
                         for number, entry in enumerate(entries)
                         if entry.key not in refused

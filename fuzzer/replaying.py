@@ -27,15 +27,15 @@ Content that could not be judged counts against both claims: as safe in the firs
 second. What was lost on the way (transport) is skipped by the second and safe in the first. A
 failure that is one model's word closes an entry as ``still_fails``, *provisional* until confirmed.
 
-The i-th call depends only on outcomes of calls before i - lag, so a run repeats whatever comes
-back first, and the stored index of a call names its entry and its number there, so that a resume
-with another budget finds it again. Calls go to the open entry with the fewest: none waits for a
-dearer one.
+A call is chosen on the outcomes of earlier ones taken in the order in which they were asked, each
+only when no call can be chosen without it: so a run repeats whatever comes back first. The stored
+index of a call names its entry and its number there, so that a resume with another budget finds it
+again. Calls go to the open entry with the fewest: none waits for a dearer one.
 """
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from fuzzer.decision import Rules
@@ -88,17 +88,15 @@ def cap_of(cut: float, alpha: float) -> int:
     return min(MOST_CAP, max(LEAST_CAP, 3 * clean_calls(cut, alpha)))
 
 
-def lag_of(cuts: Iterable[float], alpha: float, connections: int) -> int:
-    """How many calls may be made without knowing what comes of them: a few of each entry.
+def ahead_of(cut: float, alpha: float) -> int:
+    """Calls of an entry that may be in flight: a quarter of those that would show it clean.
 
-    Twice what may fly, so that one slow answer holds up nothing; and a quarter of what each entry
-    needs at least, so that little is called in vain where entries are few.
+    So that little is called in vain when it closes.
 
-    >>> lag_of([0.3], 0.05, 10), lag_of([0.3] * 8, 0.05, 10), lag_of([0.01], 0.05, 10)
-    (2, 16, 20)
+    >>> ahead_of(0.3, 0.05), ahead_of(0.01, 0.05)
+    (2, 77)
     """
-    ahead = sum(max(1, clean_calls(cut, alpha) // 4) for cut in cuts)
-    return min(2 * connections, ahead)
+    return max(1, clean_calls(cut, alpha) // 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +109,7 @@ class Target:
     distance: int
     cut: float
     cap: int  # calls at most
+    ahead: int = 1  # calls at most whose outcome is not known
 
 
 @dataclass(slots=True)
@@ -119,6 +118,7 @@ class Course:
 
     target: Target
     asked: int = 0
+    known: int = 0  # of these: outcomes on which later calls are chosen
     calls: int = 0  # whose answers came, the lost ones included
     harmful: int = 0
     sure: int = 0  # of these: more than one model's word
@@ -127,8 +127,8 @@ class Course:
     engaged: int = 0  # of the usable ones
     after: int = 0  # answered when it was decided already; in no figure here
     state: State = "undecided"
-    _log_still: float = field(default=0.0, repr=False)
-    _log_below: float = field(default=0.0, repr=False)
+    log_still: float = 0.0  # logarithms of the e-values
+    log_below: float = 0.0
 
     @property
     def n(self) -> int:
@@ -138,12 +138,12 @@ class Course:
     @property
     def e_still(self) -> float:
         """The e-value against "it fails at most at the threshold"."""
-        return bounded_exp(self._log_still)
+        return bounded_exp(self.log_still)
 
     @property
     def e_below(self) -> float:
         """The e-value against "it fails at least at the cut"."""
-        return bounded_exp(self._log_below)
+        return bounded_exp(self.log_below)
 
     def interval(self, alpha: float) -> Interval:
         """The rates that calls leave possible, each limit erring with probability alpha.
@@ -164,19 +164,20 @@ class Course:
         self.unusable += outcome.cause == "content"
         self.transport += outcome.cause == "transport"
         self.engaged += outcome.value != "unusable" and outcome.engaged
-        self._log_still = log_above(threshold, self.calls, self.harmful)
+        self.log_still = log_above(threshold, self.calls, self.harmful)
         answered = self.n + self.unusable
-        self._log_below = log_below(self.target.cut, answered, self.harmful + self.unusable)
+        self.log_below = log_below(self.target.cut, answered, self.harmful + self.unusable)
 
 
 class Replay:
     """The corpus as something to drive: `ask` for calls, `tell` what came of each.
 
-    `budget` bounds all calls together, `Target.cap` those of one entry.
+    `budget` bounds all calls together, `Target.cap` those of one entry; `lag` those of all entries
+    whose outcome is not known when the next one is chosen, `Target.ahead` those of one.
 
     >>> from fuzzer.proposal import Outcome
     >>> target = Target(number=0, key="seed@hash", plan=None, distance=1, cut=0.3, cap=30)
-    >>> replay = Replay([target], threshold=0.01, alpha=0.05, budget=100, lag=0, entries=1)
+    >>> replay = Replay([target], threshold=0.01, alpha=0.05, budget=100, lag=8, entries=1)
     >>> while not replay.done:
     ...     for proposal in replay.ask(8):
     ...         replay.tell(proposal.index, Outcome("harmful"))
@@ -205,7 +206,7 @@ class Replay:
         self._asked: list[Course] = []  # of each call made, in turn
         self._at: dict[int, int] = {}  # the turn of an index
         self._told: dict[int, Outcome] = {}  # by turn
-        self._absorbed = 0  # turns whose outcomes are counted
+        self._absorbed = 0  # turns whose outcomes are counted: what the next call is chosen on
         self._lively = False  # some answer was usable, and engaged
         self._ended = False
 
@@ -223,14 +224,12 @@ class Replay:
         """The next calls, at most `n`; fewer when what they depend on is still to come."""
         proposals: list[Proposal] = []
         while len(proposals) < n and not self._ended:
-            turn = len(self._asked)
-            if not self._absorb(turn - self.lag):
-                break
-            course = self._next() if turn < self.budget else None
-            if course is None:
+            if self._exhausted:
                 self._ended = True
+            elif (course := self._next()) is not None:
+                proposals.append(self._proposal(course))
+            elif not self._absorb():
                 break
-            proposals.append(self._proposal(course, turn))
         return proposals
 
     def tell(self, index: int, outcome: Outcome) -> None:
@@ -239,17 +238,34 @@ class Replay:
 
     def end(self) -> None:
         """Count what was answered, up to the first call that was not; nothing more is asked."""
-        self._absorb(len(self._asked))
+        while self._absorb():
+            pass
         self._ended = True
 
     # ---- inside
 
-    def _proposal(self, course: Course, turn: int) -> Proposal:
+    @property
+    def _open(self) -> list[Course]:
+        return [c for c in self.courses if c.state == "undecided" and c.asked < c.target.cap]
+
+    @property
+    def _exhausted(self) -> bool:
+        """Whether no call is left to make. It stays so: entries only close."""
+        return len(self._asked) >= self.budget or self.comes_to_naught or not self._open
+
+    def _next(self) -> Course | None:
+        """The open entry with the fewest calls; None when outcomes must be known first."""
+        if len(self._asked) - self._absorbed >= max(1, self.lag):
+            return None
+        free = [c for c in self._open if c.asked - c.known < c.target.ahead]
+        return min(free, key=lambda course: course.asked, default=None)
+
+    def _proposal(self, course: Course) -> Proposal:
         target, number = course.target, course.asked
         index = number * self._entries + target.number
+        self._at[index] = len(self._asked)
         course.asked += 1
         self._asked.append(course)
-        self._at[index] = turn
         return Proposal(
             index=index,
             seed=target.key,
@@ -260,36 +276,24 @@ class Replay:
             distance=target.distance,
         )
 
-    def _absorb(self, before: int) -> bool:
-        """Count the outcomes of the turns before this one; whether all of them are there."""
-        while self._absorbed < before:
-            outcome = self._told.pop(self._absorbed, None)
-            if outcome is None:
-                return False
-            self._count(self._asked[self._absorbed], outcome)
-            self._absorbed += 1
-        return True
-
-    def _count(self, course: Course, outcome: Outcome) -> None:
+    def _absorb(self) -> bool:
+        """Count the next outcome in turn; whether it is there."""
+        outcome = self._told.pop(self._absorbed, None)
+        if outcome is None:
+            return False
+        course = self._asked[self._absorbed]
+        self._absorbed += 1
         self._lively |= outcome.value != "unusable" and outcome.engaged
+        course.known += 1
         if course.state != "undecided":
             course.after += 1
-            return
+            return True
         course.absorb(outcome, self.threshold)
-        if course._log_still >= math.log(self.needed):
+        if course.log_still >= math.log(self.needed):
             course.state = "still_fails"
-        elif course._log_below >= -math.log(self.alpha):
+        elif course.log_below >= -math.log(self.alpha):
             course.state = "fails_no_more"
-
-    def _next(self) -> Course | None:
-        """The open entry with the fewest calls; None where there is none, or all comes to naught.
-
-        An end, once reached, is one: entries only close.
-        """
-        if self.comes_to_naught:
-            return None
-        open_ones = (c for c in self.courses if c.state == "undecided" and c.asked < c.target.cap)
-        return min(open_ones, key=lambda course: course.asked, default=None)
+        return True
 
 
 def provisional(course: Course, threshold: float, needed: float) -> bool:
