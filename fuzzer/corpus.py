@@ -30,7 +30,7 @@ from pydantic import ConfigDict, Field, ValidationError
 from fuzzer.errors import CatalogueError, ConfigurationError, HoldfastError, StoreError, first_fault
 from fuzzer.graph import Catalogue
 from fuzzer.records import Finding, Interval, Knockout, Rate, Report
-from fuzzer.scenario import Frozen, Scenario, canonical_json
+from fuzzer.scenario import STORED, Frozen, Scenario, canonical_json
 from fuzzer.secrets import Secrets
 from fuzzer.transform import Plan, Step, Transform, read_params
 from fuzzer.variant import Variant
@@ -160,26 +160,27 @@ def entry_of(
     made = catalogue.apply(seed, plan).content_hash
     if made != variant.scenario.content_hash:
         raise ValueError(f"the plan on {seed.name!r} does not make the scenario of this variant")
-    return Entry(
-        finding=finding,
-        what=what or told(plan, catalogue),
-        seed=seed.name,
-        seed_version=seed.version,
-        seed_hash=seed.content_hash,
-        steps=plan.steps,
-        drop=plan.drop,
-        versions={step.transform: catalogue[step.transform].version for step in plan.steps},
-        trail=tuple(trail),
-        level=level,
-        distance=variant.distance,
-        variant_id=variant.id,
-        request_hash=variant.request_hash,
-        scenario_hash=made,
-        recorded=recorded,
-        holdfast=version("holdfast"),
-        seed_surface=tuple(sorted(seed.surface)),
-        scenario=variant.scenario,
-    )
+    parts: dict[str, Any] = {
+        "finding": finding,
+        "what": what or told(plan, catalogue),
+        "seed": seed.name,
+        "seed_version": seed.version,
+        "seed_hash": seed.content_hash,
+        "steps": plan.steps,
+        "drop": plan.drop,
+        "versions": {step.transform: catalogue[step.transform].version for step in plan.steps},
+        "trail": tuple(trail),
+        "level": level,
+        "distance": variant.distance,
+        "variant_id": variant.id,
+        "request_hash": variant.request_hash,
+        "scenario_hash": made,
+        "recorded": recorded,
+        "holdfast": version("holdfast"),
+        "seed_surface": tuple(sorted(seed.surface)),
+        "scenario": variant.scenario,
+    }
+    return Entry.model_validate(parts, context=STORED)
 
 
 def recorded_of(finding: Finding, report: Report) -> Recorded:
@@ -490,7 +491,7 @@ def _entry(line: bytes) -> Entry | str:
     if (fault := _edited(raw)) is not None:
         return fault
     try:
-        return Entry.model_validate(raw)
+        return Entry.model_validate(raw, context=STORED)
     except ValidationError as error:
         wrong = first_fault(error, "the entry")
     except HoldfastError as error:
