@@ -254,11 +254,15 @@ class Replay:
         return len(self._asked) >= self.budget or self.comes_to_naught or not self._open
 
     def _next(self) -> Course | None:
-        """The open entry with the fewest calls; None when outcomes must be known first."""
+        """The open entry with the fewest calls; None when outcomes must be known first.
+
+        It is waited for, though another could be called: that one may be dearer, and the budget
+        is for all.
+        """
         if len(self._asked) - self._absorbed >= max(1, self.lag):
             return None
-        free = [c for c in self._open if c.asked - c.known < c.target.ahead]
-        return min(free, key=lambda course: course.asked, default=None)
+        course = min(self._open, key=lambda course: course.asked)
+        return course if course.asked - course.known < course.target.ahead else None
 
     def _proposal(self, course: Course) -> Proposal:
         target, number = course.target, course.asked
