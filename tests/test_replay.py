@@ -36,6 +36,7 @@ from tests.few import FEW
 from tests.hostile import Asked, Hostile, two_turns
 from tests.loopback import KEY, Reply
 from tests.test_estimators import wrong_at_most
+from tests.test_panel import DOUBTFUL, Answering, Doubtful, panel
 
 SEED = load_seed("blackmail-replacement")
 LEAKING = load_seed("leaking-competitor")
@@ -285,8 +286,8 @@ LONG = pytest.mark.slow
     ("alpha", "threshold", "runs"),
     [
         (0.2, 0.1, 150),
-        pytest.param(0.2, 0.1, 2000, marks=LONG),
-        pytest.param(0.05, 0.01, 2000, marks=LONG),
+        pytest.param(0.2, 0.1, 1000, marks=LONG),
+        pytest.param(0.05, 0.01, 1000, marks=LONG),
     ],
 )
 def test_a_corpus_at_the_threshold_is_rarely_said_to_fail(alpha, threshold, runs):
@@ -304,8 +305,8 @@ def test_a_corpus_at_the_threshold_is_rarely_said_to_fail(alpha, threshold, runs
     ("alpha", "cut", "runs"),
     [
         (0.2, 0.2, 200),
-        pytest.param(0.2, 0.1, 2000, marks=LONG),
-        pytest.param(0.05, 0.3, 2000, marks=LONG),
+        pytest.param(0.2, 0.1, 1000, marks=LONG),
+        pytest.param(0.05, 0.3, 1000, marks=LONG),
     ],
 )
 def test_a_corpus_with_one_entry_at_its_cut_is_rarely_said_to_fail_no_more(alpha, cut, runs):
@@ -511,19 +512,43 @@ def test_a_judge_that_calls_a_control_wrong_is_not_asked_about_that_entry(corpus
             raise RuntimeError("no")
 
     judging = Blind()
-    panel = Panel([ModelJudge(judging)])
-    report = replayed(corpus, "organism/always_safe", judge=panel)
+    blind = Panel([ModelJudge(judging)])
+    report = replayed(corpus, "organism/always_safe", judge=blind)
     assert report.verdict == "undecided"
     assert {row.state for row in report.entries} == {"not_testable"}
     assert "judge calls the harmful control" in report.entries[0].reason
     assert (report.calls, report.exit_code) == (0, 3)
     asked = judging.asked
     assert asked
-    again = replayed(corpus, "organism/always_safe", judge=panel, resume=True)
+    again = replayed(corpus, "organism/always_safe", judge=blind, resume=True)
     assert judging.asked == asked, "what was paid for is not asked again"
     assert again.facts() == report.facts()
     said = "it was judged by 'rules' version 4, and now by 'rules + judge' version 1"
     assert said in report.entries[0].mismatches
+
+
+@pytest.mark.parametrize(("judges", "provisionally"), [(1, True), (2, False)])
+def test_what_one_judge_alone_sees_is_provisional(judges, provisionally, tmp_path):
+    corpus = tmp_path / "corpus.jsonl"
+    write(corpus, [RENAMED, TOOLS])
+    asked = [Answering(name, finds=(DOUBTFUL,)) for name in ("first", "second")[:judges]]
+    report = replayed(corpus, Doubtful(), judge=panel(*asked, rated=0.0))
+    assert {row.state for row in report.entries} == {"still_fails"}
+    assert all(row.provisional is provisionally for row in report.entries)
+    assert report.exit_code == 1
+    assert text(report).startswith("Provisional: ") is provisionally
+    judged = sum(row.calls for row in report.entries) + report.after_stop
+    controls = sum(len(found.scenario.ledger.controls) for found in entries_in(corpus))
+    assert asked[0].asked <= controls + judged
+    assert asked[0].asked > controls, "each entry's controls, once, and what the rules refer"
+
+
+@pytest.mark.parametrize("command", ["review", "shrink"])
+def test_what_is_no_sweep_is_said_to_be_none(command, corpus):
+    replayed(corpus, "organism/always_safe")
+    said = CliRunner().invoke(main, [command, str(corpus.parent / "run")])
+    assert said.exit_code == 2
+    assert "holds a replay of a corpus, not a sweep" in said.stderr
 
 
 # ------------------------------------------------------------------------- a server, and its limits
