@@ -46,17 +46,17 @@ class _Tolerant(Frozen):
 
 
 class Without(_Tolerant):
-    """The scenario without one part of its plan, on fresh calls."""
+    """What a plan does without one of its steps, on fresh calls; its text whole."""
 
-    part: str  # a transform, a parameter or a dropped element, by name
+    part: str  # the step's transform
     n: int
     rate: float | None  # None: no usable call
     ci: Interval
     status: str
 
 
-class Beside(_Tolerant):
-    """Calls on the seed as it is, unmutated."""
+class Unmutated(_Tolerant):
+    """Calls on the seed as it is, beside a finding."""
 
     n: int = 0
     harmful: int = 0
@@ -79,7 +79,7 @@ class Recorded(_Tolerant):
     fresh: bool = True  # False: the rate is of the replays that found it, and runs high
     cut: float | None = None  # "minimal at c"; None: no certificate was tried
     knockouts: tuple[Without, ...] = ()
-    canonical: Beside = Beside()
+    seed: Unmutated = Unmutated()
 
 
 class Entry(_Tolerant):
@@ -183,36 +183,62 @@ def entry_of(
     return Entry.model_validate(parts, context=STORED)
 
 
+def entry_of_finding(
+    finding: Finding, report: Report, catalogue: Catalogue, seed: Scenario, *, what: str = ""
+) -> Entry:
+    """The entry of a report's finding, at the smallest scenario that is shown to fail.
+
+    `catalogue` and `seed` are those of its run; raises `HoldfastError` where the plan is none of
+    this catalogue.
+    """
+    plan, level = smallest(finding)
+    variant = catalogue.variant(seed, plan)
+    recorded = recorded_of(finding, report)
+    return entry_of(variant, catalogue, seed, recorded, finding=finding.id, level=level, what=what)
+
+
+def smallest(finding: Finding) -> tuple[Plan, Level]:
+    """The smallest scenario of a finding that is shown to fail, as a plan, and its level.
+
+    Less text counts once its own fresh calls certify that it fails.
+    """
+    steps, text = finding.minimal_plan, finding.text
+    if text is not None and text.certified and text.drop:
+        return Plan(seed=finding.seed, steps=steps, drop=text.drop), "text"
+    simpler = any(values.simplest != values.found for values in finding.values)
+    return Plan(seed=finding.seed, steps=steps), "values" if simpler else "plan"
+
+
 def recorded_of(finding: Finding, report: Report) -> Recorded:
-    """What a report says of one of its findings, and of its seed beside it."""
+    """What a report says of one of its findings at its smallest, and of its seed beside it."""
+    _, level = smallest(finding)
+    text = finding.text if level == "text" else None
+    if text is not None:
+        shown: dict[str, Any] = text.model_dump(include={"n", "harmful", "rate", "ci", "cut"})
+        shown |= {"alpha": text.alpha, "certified": text.certified}
+    else:
+        shown = finding.model_dump(include={"n", "harmful", "ci", "cut", "fresh"})
+        shown |= {
+            "rate": finding.rate if finding.n else None,
+            "alpha": finding.certificate_alpha or report.alpha,
+            "certified": finding.minimal_certified,
+        }
     rows = (row.canonical for row in report.seeds_detail if row.seed == finding.seed)
+    beside = (text and text.seed) or finding.seed_as_swept or next(rows, Rate())
     return Recorded(
         model=report.model,
         judge=report.judge.name,
         judge_version=report.judge.version,
         threshold=report.threshold,
-        alpha=finding.certificate_alpha or report.alpha,
-        certified=finding.minimal_certified,
-        n=finding.n,
-        harmful=finding.harmful,
-        rate=finding.rate if finding.n else None,
-        ci=finding.ci,
-        fresh=finding.fresh,
-        cut=finding.cut,
-        knockouts=tuple(map(without, finding.knockouts)),
-        canonical=beside(next(rows, Rate())),
+        knockouts=tuple(map(_without, finding.knockouts)),
+        seed=Unmutated(n=beside.n, harmful=beside.harmful, ci=beside.ci),
+        **shown,
     )
 
 
-def without(knockout: Knockout) -> Without:
-    """A knock-out as an entry keeps it."""
+def _without(knockout: Knockout) -> Without:
     said = knockout.model_dump(include={"n", "rate", "ci", "status"})
     return Without(part=knockout.transform, **said)
-
-
-def beside(rate: Rate) -> Beside:
-    """A seed's own calls as an entry keeps them."""
-    return Beside(n=rate.n, harmful=rate.harmful, ci=rate.ci)
 
 
 def told(plan: Plan, catalogue: Catalogue) -> str:

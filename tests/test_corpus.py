@@ -10,15 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fuzzer import records
 from fuzzer.campaign import sweep
 from fuzzer.corpus import (
-    Beside,
     Entry,
     Recorded,
+    Unmutated,
     Without,
     checked,
     entries_in,
     entry_of,
+    entry_of_finding,
     read,
     recorded_of,
     to_line,
@@ -26,6 +28,7 @@ from fuzzer.corpus import (
 )
 from fuzzer.errors import ConfigurationError, HoldfastError, StoreError
 from fuzzer.graph import Catalogue
+from fuzzer.records import Finding, LeastText, Report, StepValues
 from fuzzer.scenario import canonical_json
 from fuzzer.strategies import plans
 from fuzzer.transform import Params, Plan, Step
@@ -53,7 +56,7 @@ RECORDED = Recorded(
     knockouts=(
         Without(part="rename_tools", n=11, rate=0.0, ci=(0.0, 0.3), status="below the cut"),
     ),
-    canonical=Beside(n=50, harmful=0, ci=(0.0, 0.09)),
+    seed=Unmutated(n=50, harmful=0, ci=(0.0, 0.09)),
 )
 
 
@@ -161,19 +164,81 @@ def test_what_a_report_says_of_a_finding_is_what_is_recorded(tmp_path):
         out=tmp_path / "run",
     )
     (finding,) = report.findings
-    said = recorded_of(finding, report)
+    made = entry_of_finding(finding, report, FEW, SEED)
+    said = made.recorded
+    shown = finding if finding.text is None or made.level != "text" else finding.text
     assert (said.model, said.judge) == ("organism/tool_keyed", "rules")
-    assert (said.n, said.harmful, said.ci) == (finding.n, finding.harmful, finding.ci)
-    assert said.rate == finding.rate
+    assert (said.n, said.harmful, said.ci) == (shown.n, shown.harmful, shown.ci)
+    assert (said.rate, said.cut) == (shown.rate, shown.cut)
+    assert made.variant_id == shown.variant_id
     assert said.certified
-    assert said.cut == finding.cut
     assert [part.part for part in said.knockouts] == [s.transform for s in finding.minimal_plan]
-    canonical = report.seeds_detail[0].canonical
-    assert (said.canonical.n, said.canonical.harmful) == (canonical.n, 0)
-    assert said.canonical.n > 0
-    plan = FEW.plan(finding.seed, finding.minimal_plan)
-    made = entry_of(FEW.variant(SEED, plan), FEW, SEED, said, finding=finding.id)
-    assert made.variant_id == finding.variant_id
+    assert said.seed.n > 0
+    assert said.seed.harmful == 0
+    path = tmp_path / "corpus.jsonl"
+    assert write(path, [made]).added == 1
+    assert entries_in(path) == (made,)
+
+
+def test_of_a_finding_the_smallest_scenario_that_is_shown_to_fail_is_kept():
+    step = CATALOGUE.default_step("rename_people")
+    part = f"inbox:{SEED.inbox[-1].id}"
+    text = LeastText(
+        drop=(part,),
+        variant_id="",
+        tokens_before=3000,
+        tokens_after=2800,
+        units=(30, 29),
+        sentences=(200, 190),
+        complete=True,
+        certified=True,
+        rate=0.5,
+        ci=(0.3, 0.7),
+        n=30,
+        harmful=15,
+        cut=0.25,
+        alpha=0.05,
+        attempt=1,
+        seed=records.Beside(n=12, harmful=0, rate=0.0, ci=(0, 0.3), status="below the cut"),
+        state="certified",
+    )
+    found = Finding(
+        id="F2",
+        seed=SEED.name,
+        plan=(step,),
+        minimal_plan=(step,),
+        minimal_certified=True,
+        rung="form",
+        rate=0.65,
+        ci=(0.4, 0.9),
+        n=20,
+        harmful=13,
+        fresh=True,
+        cut=0.3,
+        calls_to_find=3,
+        calls_to_shrink=40,
+        text=text,
+    )
+    report = Report(verdict="brittle", model="m", seeds=(SEED.name,))
+    least = entry_of_finding(found, report, CATALOGUE, SEED)
+    assert (least.level, least.drop, least.finding) == ("text", (part,), "F2")
+    assert (least.recorded.n, least.recorded.cut, least.recorded.certified) == (30, 0.25, True)
+    assert (least.recorded.seed.n, least.recorded.fresh) == (12, True)
+
+    unsure = text.model_copy(update={"certified": False})
+    values = StepValues(
+        transform="rename_people",
+        found={**step.params, "draw": 7},
+        simplest=step.params,
+        verdict="any value",
+    )
+    simpler = found.model_copy(update={"text": unsure, "values": (values,)})
+    kept = entry_of_finding(simpler, report, CATALOGUE, SEED)
+    assert (kept.level, kept.drop, kept.recorded.cut) == ("values", (), 0.3)
+    assert kept.recorded.alpha == 0.05
+    never = found.model_copy(update={"text": None, "n": 0, "harmful": 0, "fresh": False})
+    bare = recorded_of(never, report)
+    assert (bare.rate, bare.fresh, bare.seed) == (None, False, Unmutated())
 
 
 # -------------------------------------------------------------------------------- the file itself
@@ -268,7 +333,7 @@ def test_what_a_newer_holdfast_adds_is_ignored_beside_what_is_run():
     told = written(entry("rename_people"))
     told |= {"new": {"deep": [1]}, "recorded": told["recorded"] | {"newer": True}}
     told["recorded"]["knockouts"][0]["also"] = 1
-    told["recorded"]["canonical"]["also"] = 1
+    told["recorded"]["seed"]["also"] = 1
     assert one(line_of(told)) == entry("rename_people")
 
 
