@@ -5,8 +5,9 @@ signals end it early, and the same command goes on with it. ``replay.json`` in i
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -142,6 +143,41 @@ class _Stored:
         return self._by_key[seed]
 
 
+@dataclass
+class _Held:
+    """The entries of a corpus, held to what is known today; by key, what there is to say of each.
+
+    They are numbered in the order of their keys, so that a corpus whose lines were sorted anew is
+    the same corpus to a resume.
+    """
+
+    entries: tuple[Entry, ...]
+    cuts: dict[str, float]
+    changed: dict[str, tuple[str, ...]]
+    refused: dict[str, str]  # why one cannot be tested
+
+    @property
+    def testable(self) -> list[Entry]:
+        return [entry for entry in self.entries if entry.key not in self.refused]
+
+    def targets(self, alpha: float, per_entry: int | None) -> list[Target]:
+        """The entries to test, as the test knows them."""
+        numbers = {key: number for number, key in enumerate(sorted(self.cuts))}
+        made = [
+            Target(
+                number=numbers[entry.key],
+                key=entry.key,
+                plan=entry.plan,
+                distance=entry.distance,
+                cut=(cut := self.cuts[entry.key]),
+                cap=per_entry or cap_of(cut, alpha),
+                ahead=ahead_of(cut, alpha),
+            )
+            for entry in self.testable
+        ]
+        return sorted(made, key=lambda target: target.number)
+
+
 async def areplay(
     corpus: Path | str,
     model: str | Subject,
@@ -181,7 +217,6 @@ async def areplay(
     _possible(threshold, alpha, budget, per_entry, cut)
     entries = entries_in(corpus)
     connections = choose_connections(max_connections, budget, batch=False)
-    known = registry.find_catalogue() if catalogue is None else Catalogue.of(catalogue)
     found = _seeds_of(entries, seeds)
     settings = with_timeout(model, settings or {}, trial_timeout)
     subject = (
@@ -203,10 +238,13 @@ async def areplay(
     )
     for one in (subject, *models):
         allow(one, connections)
-    cuts = {
-        entry.key: cut or cut_of(threshold, entry.recorded.cut, entry.recorded.rate)
-        for entry in entries
-    }
+    known = registry.find_catalogue() if catalogue is None else Catalogue.of(catalogue)
+    held = _Held(
+        entries,
+        cuts={e.key: cut or cut_of(threshold, e.recorded.cut, e.recorded.rate) for e in entries},
+        changed={e.key: (*checked(e, known, found), *_judge_changed(e, judge)) for e in entries},
+        refused=_refused(entries, judge),
+    )
     claim: dict[str, Any] = {
         "kind": "replay",
         "model": subject.name,
@@ -217,16 +255,11 @@ async def areplay(
             "alpha": alpha,
             "lag": 2 * connections,  # so that one slow answer holds up little
         },
-        "entries": {entry.key: [entry.scenario_hash, cuts[entry.key]] for entry in entries},
+        "entries": {e.key: [e.scenario_hash, held.cuts[e.key]] for e in entries},
     }
     directory = (
         Path(out) if out is not None else default_directory(f"replay-{subject.name}", started)
     )
-    changed = {
-        entry.key: (*checked(entry, known, found), *_judge_changed(entry, judge))
-        for entry in entries
-    }
-    refused = _refused(entries, judge)
     with _opened(directory, claim, resume) as store:
         limits.spent = store.usage()
         names = {one.name for one in models}
@@ -244,21 +277,9 @@ async def areplay(
         )
         try:
             with ending_on_signals(limits) if graceful else nullcontext():
-                refused |= await _miscalled(caller, entries, refused)
+                held.refused |= await _miscalled(caller, held)
                 replay = Replay(
-                    [
-                        Target(
-                            number=number,
-                            key=entry.key,
-                            plan=entry.plan,
-                            distance=entry.distance,
-                            cut=cuts[entry.key],
-                            cap=per_entry or cap_of(cuts[entry.key], alpha),
-                            ahead=ahead_of(cuts[entry.key], alpha),
-                        )
-                        for number, entry in enumerate(entries)
-                        if entry.key not in refused
-                    ],
+                    held.targets(alpha, per_entry),
                     threshold=threshold,
                     alpha=alpha,
                     budget=budget,
@@ -273,29 +294,13 @@ async def areplay(
         finally:
             await close(subject, judge)
         replay.end()
-        rows = _rows(entries, replay, cuts, changed, refused, limits)
-        verdict = concluded(replay.courses, len(refused))
-        failing = [row for row in rows if row.state == "still_fails"]
         report = Replayed(
-            verdict=verdict,
-            exit_code=EXIT_CODES[verdict],
+            **_said(held, replay, limits),
             corpus=str(corpus),
             model=subject.name,
             judge=judge.name,
             judge_version=judge.version,
-            threshold=threshold,
-            alpha=alpha,
-            needed_still=replay.needed,
-            needed_below=1 / alpha,
-            budget=budget,
-            entries=rows,
-            provisional=bool(failing) and all(row.provisional for row in failing),
-            calls=sum(row.calls for row in rows),
-            after_stop=sum(store.counts(PHASE).values()) - sum(row.calls for row in rows),
-            tokens=store.usage(),
-            cost_usd=None if limits.price is None else limits.dollars,
-            stopped=limits.stopped,
-            stopped_because=limits.reason,
+            **_spent(replay, store, limits),
             versions=versions(),
             timing=Timing(
                 started=started.isoformat(timespec="seconds"),
@@ -365,20 +370,23 @@ def _refused(entries: Iterable[Entry], judge: Judge) -> dict[str, str]:
     deciding, referring = judging(judge), isinstance(judge, Held)
     found = {}
     for entry in entries:
-        admission = admit(entry.variant, entry, deciding, referring=referring)
-        if not admission:
-            found[entry.key] = "; ".join(admission.reasons)
+        try:
+            reasons = admit(entry.variant, entry, deciding, referring=referring).reasons
+        except HoldfastError:
+            raise
+        except Exception as error:  # a line may come from anywhere: it need not hang together
+            reasons = (f"the scenario cannot be played ({type(error).__name__}: {error})",)
+        if reasons:
+            found[entry.key] = "; ".join(reasons)
     return found
 
 
-async def _miscalled(
-    caller: Caller, entries: Iterable[Entry], refused: Mapping[str, str]
-) -> dict[str, str]:
+async def _miscalled(caller: Caller, held: _Held) -> dict[str, str]:
     """The same of a judge that must be waited for: held to every entry, since they are few."""
     judge = caller.judge
     if not isinstance(judge, Held):
         return {}
-    tried = [entry for entry in entries if entry.key not in refused]
+    tried = held.testable
     said = await asyncio.gather(*(caller.miscalled(judge, entry.variant) for entry in tried))
     return {entry.key: why for entry, why in zip(tried, said, strict=True) if why}
 
@@ -398,17 +406,41 @@ def _opened(directory: Path, claim: dict[str, Any], resume: bool) -> RunStore:
 # ------------------------------------------------------------------------------------ afterwards
 
 
-def _rows(
-    entries: Iterable[Entry],
-    replay: Replay,
-    cuts: Mapping[str, float],
-    changed: Mapping[str, tuple[str, ...]],
-    refused: Mapping[str, str],
-    limits: Limits,
-) -> tuple[Row, ...]:
+def _said(held: _Held, replay: Replay, limits: Limits) -> dict[str, Any]:
+    """The verdict, and what it rests on."""
+    rows = _rows(held, replay, limits)
+    verdict = concluded(replay.courses, len(held.refused))
+    failing = [row for row in rows if row.state == "still_fails"]
+    return {
+        "verdict": verdict,
+        "exit_code": EXIT_CODES[verdict],
+        "threshold": replay.threshold,
+        "alpha": replay.alpha,
+        "needed_still": replay.needed,
+        "needed_below": 1 / replay.alpha,
+        "budget": replay.budget,
+        "entries": rows,
+        "provisional": bool(failing) and all(row.provisional for row in failing),
+    }
+
+
+def _spent(replay: Replay, store: RunStore, limits: Limits) -> dict[str, Any]:
+    """What was called, what that took, and why it ended early if it did."""
+    calls = sum(course.calls for course in replay.courses)
+    return {
+        "calls": calls,
+        "after_stop": sum(store.counts(PHASE).values()) - calls,
+        "tokens": store.usage(),
+        "cost_usd": None if limits.price is None else limits.dollars,
+        "stopped": limits.stopped,
+        "stopped_because": limits.reason,
+    }
+
+
+def _rows(held: _Held, replay: Replay, limits: Limits) -> tuple[Row, ...]:
     courses = {course.target.key: course for course in replay.courses}
     rows = []
-    for entry in entries:
+    for entry in held.entries:
         told: dict[str, Any] = {
             "finding": entry.finding,
             "key": entry.key,
@@ -418,12 +450,12 @@ def _rows(
             "drop": entry.drop,
             "level": entry.level,
             "recorded": entry.recorded,
-            "mismatches": changed[entry.key],
-            "cut": cuts[entry.key],
+            "mismatches": held.changed[entry.key],
+            "cut": held.cuts[entry.key],
         }
         course = courses.get(entry.key)
         if course is None:
-            rows.append(Row(**told, state="not_testable", reason=refused[entry.key], cap=0))
+            rows.append(Row(**told, state="not_testable", reason=held.refused[entry.key], cap=0))
         else:
             rows.append(Row(**told, **_figures(course, replay, limits)))
     return tuple(rows)

@@ -373,9 +373,12 @@ def test_too_few_calls_leave_it_undecided(corpus, tmp_path):
     said = holdfast(*args)
     assert said.exit_code == 3
     assert "undecided: the budget is spent" in said.stdout
-    more = holdfast(*args[:4], 200, *args[5:], "--resume")
+    lines = corpus.read_text().splitlines(keepends=True)
+    corpus.write_text("".join(reversed(lines)))  # the same corpus, in another order
+    more = holdfast(*args[:4], 200, *args[5:], "--resume", "--max-connections", 3)
     assert more.exit_code == 0, more.output
     whole = holdfast(*args[:4], 200, "--out", tmp_path / "whole", "--json")
+    assert lines != corpus.read_text().splitlines(keepends=True)
     kept = json.loads((tmp_path / "run" / "replay.json").read_text())
     same = ("verdict", "entries", "calls")
     assert {key: kept[key] for key in same} == {key: json.loads(whole.stdout)[key] for key in same}
@@ -497,6 +500,18 @@ def test_what_todays_judge_cannot_judge_is_not_testable_and_never_fixed(tmp_path
     failing = replayed(path, "organism/memoriser", out=tmp_path / "failing")
     assert failing.verdict == "still_fails", "whatever else cannot be tested"
     assert failing.needed_still == 2 / 0.05, "of those that can be"
+
+
+@pytest.mark.parametrize("missing", ["organisation", "tools", "cast", "inbox"])
+def test_a_scenario_that_does_not_hang_together_is_not_testable(missing, tmp_path):
+    """Whoever wrote the line: it is data, and breaks nothing."""
+    scenario = RENAMED.scenario.model_copy(update={missing: ()})
+    broken = {"scenario": scenario, "scenario_hash": scenario.content_hash}
+    path = tmp_path / "corpus.jsonl"
+    write(path, [RENAMED.model_copy(update=broken), TOOLS])
+    report = replayed(path, "organism/always_safe")
+    assert [row.state for row in report.entries] == ["not_testable", "fails_no_more"]
+    assert report.entries[0].reason
 
 
 def test_a_judge_that_calls_a_control_wrong_is_not_asked_about_that_entry(corpus):
