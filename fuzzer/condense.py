@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
+from itertools import pairwise
 from typing import Literal, NamedTuple, Protocol, Self
 
 from pydantic import Field, model_validator
@@ -32,12 +33,15 @@ from fuzzer.shrink import FAILS, STOPS, ShrinkConfig, Shrinker
 from fuzzer.transform import Plan
 
 Drop = frozenset[str]  # ids of elements
+Bundle = tuple[str, ...]  # elements that are dropped or kept together
 What = Literal["scenario", "seed"]
 Purpose = Literal["search", "certificate"]
 State = Literal["certified", "unresolved within budget", "interrupted"]
 
 OUTCOMES: tuple[Literal["harmful", "safe", "unusable"], ...] = ("harmful", "safe", "unusable")
 TRIED_AGAIN = 3  # contradictions after which no further search is made
+CHUNKS = 4  # in which a bundle that is needed is looked at
+WHOLE = 3  # chunks that, all of them needed, are not taken apart any further
 RESERVE = 1.3  # times the calls that a certificate is expected to take
 
 
@@ -205,22 +209,27 @@ def without_most(source: Source, drop: Drop, candidates: Iterable[str]) -> Drop:
 
 
 class _Level:
-    """Group testing among candidates, each of which may be dropped beyond `base`, which fails."""
+    """Group testing among bundles of elements, each of which may be dropped beyond `base`.
+
+    The scenario without `base` fails. `enough`: whether it may well do so without any of them.
+    """
 
     def __init__(
         self,
         base: Drop,
-        candidates: Sequence[str],
+        families: Sequence[Sequence[Bundle]],
         config: CondenseConfig,
         failing: tuple[int, int],
         known: dict[Drop, Tally],
+        *,
+        enough: bool,
     ) -> None:
         self.base = base
-        self.candidates = tuple(candidates)
-        self._whole = frozenset(candidates)
-        # The last step stands for what is not questioned: that it suffices is likely from the
-        # start (`fuzzer.shrink.ENOUGH`), which of no step at all it is not.
-        steps = [*self.candidates, ""]
+        self.families = families
+        self.bundles = [bundle for family in families for bundle in family]
+        # A last step that is never questioned: with it, that no other is needed is likely from
+        # the start (`fuzzer.shrink.ENOUGH`), and without it next to impossible.
+        self._always = [len(self.bundles)] if enough else []
         self.shrinker = Shrinker(
             ShrinkConfig(
                 budget=10**9,  # ours ends it
@@ -229,25 +238,25 @@ class _Level:
                 cut=config.cut,
                 batch=config.batch,
             ),
-            steps,
+            [*self.bundles, *([()] if enough else [])],
             *failing,
             earlier=self._earlier(known),
-            always=[len(self.candidates)],
+            always=self._always,
         )
 
     def _earlier(self, known: dict[Drop, Tally]) -> Iterable[tuple[Iterable[int], Outcome]]:
         """Calls made before on what this level may ask about."""
         for drop, tally in known.items():
-            if self.base <= drop and drop - self.base <= self._whole:
-                kept = [i for i, each in enumerate(self.candidates) if each not in drop]
-                keep = [*kept, len(self.candidates)]
+            kept = [i for i, bundle in enumerate(self.bundles) if not drop.issuperset(bundle)]
+            keep = [*kept, *self._always]
+            if drop == self.drop(keep):
                 for outcome in OUTCOMES:
                     yield from [(keep, outcome)] * getattr(tally, outcome)
 
     def drop(self, keep: Iterable[int]) -> Drop:
-        """What is dropped where these candidates are kept."""
+        """What is dropped where these bundles are kept."""
         kept = frozenset(keep)
-        return self.base | {each for i, each in enumerate(self.candidates) if i not in kept}
+        return self.base.union(*(b for i, b in enumerate(self.bundles) if i not in kept))
 
     @property
     def over(self) -> bool:
@@ -313,7 +322,7 @@ class Condenser:
         self._testing = False  # whether the last attempt goes on
         self._cut = config.cut
         self._paused = False  # certified before the search ended; a larger budget goes on
-        self._kind: Literal["units", "sentences", "again"] = "units"
+        self._kind: Literal["units", "parts"] = "units"
         self._level: _Level | None = None  # None: the search is over
         if config.budget:
             self._begin_units()
@@ -479,27 +488,43 @@ class Condenser:
             self._finished = True
             return
         core = without_most(source, frozenset(), source.units())
-        self._begin("units", frozenset(), [unit for unit in source.units() if unit in core])
+        candidates = [unit for unit in source.units() if unit in core]
+        self._begin("units", frozenset(), [[(unit,)] for unit in candidates], enough=True)
 
-    def _begin_sentences(self, base: Drop) -> None:
-        parts = [self.source.sentences(unit) for unit in self._left(base)]
-        several = [part for each in parts if len(each) > 1 for part in each]
-        core = without_most(self.source, base, several)
-        self._begin("sentences", base, [part for part in several if part in core])
+    def _begin_parts(self, found: Drop, needed: Sequence[Bundle]) -> None:
+        """Of each unit that is left, what the least admissible text does without: in one bundle.
+
+        Units that calls have shown to be needed come first.
+        """
+        parts = {unit: self.source.sentences(unit) for unit in self._left(found)}
+        several = [part for each in parts.values() if len(each) > 1 for part in each]
+        core = without_most(self.source, found, several)
+        named = [unit for bundle in needed for unit in bundle]
+        order = sorted(parts, key=lambda unit: unit not in named)
+        bundles = [tuple(p for p in parts[unit] if p in core) for unit in order]
+        families = [[bundle] for bundle in bundles if bundle]
+        self._begin("parts", found, families, enough=not needed)
 
     def _begin(
-        self, kind: Literal["units", "sentences", "again"], base: Drop, candidates: list[str]
+        self,
+        kind: Literal["units", "parts"],
+        base: Drop,
+        families: Sequence[Sequence[Bundle]],
+        *,
+        enough: bool,
     ) -> None:
         self._kind = kind
-        hits, tries = self._met(base)
-        self._level = _Level(base, candidates, self.config, (hits, tries), self._tallies)
-        if not candidates:
-            self._level_over(base)
+        known = self._tallies
+        if families:
+            self._level = _Level(base, families, self.config, self._met(base), known, enough=enough)
+        else:
+            self._level = None
+            self._follow(base, families)
 
     def _search(self, level: _Level) -> None:
         """Calls of the level; or what follows it, or a certificate while calls are left for it."""
         if level.over:
-            self._level_over(level.best)
+            self._follow(level.best, level.families)
             return
         left = self._limits[0] - self._calls.total() - self._reserve(level.best)
         if left <= 0:
@@ -513,9 +538,25 @@ class Condenser:
             told = partial(level.shrinker.tell, asked.index)
             self._propose(drop, "scenario", "search", told)
 
-    def _level_over(self, found: Drop) -> None:
+    def _follow(self, found: Drop, families: Sequence[Sequence[Bundle]]) -> None:
+        """The level after one that found this drop: parts of units, or of what was needed.
+
+        What is needed in every one of its parts is kept as it is: to try each sentence of a
+        passage that is needed as a whole would take calls and leave less to read.
+        """
+        kept = [[bundle for bundle in each if not found.issuperset(bundle)] for each in families]
         if self._kind == "units":
-            self._begin_sentences(found)
+            self._begin_parts(found, [bundle for each in kept for bundle in each])
+            return
+        halves = [
+            _chunks(bundle)
+            for family, needed in zip(families, kept, strict=True)
+            if len(needed) < len(family) or len(family) < WHOLE
+            for bundle in needed
+            if len(bundle) > 1
+        ]
+        if halves:
+            self._begin("parts", found, halves, enough=False)
         else:
             self._level = None
             self._begin_attempt(found, complete=True)
@@ -625,10 +666,10 @@ class Condenser:
         smaller = [drop for drop in self._failing() if drop != refuted.drop]
         base = min(smaller, key=self.source.tokens, default=frozenset())
         if base < refuted.drop and self._contradicted <= TRIED_AGAIN:
-            kind = self._kind if self._level is not None else "again"
             missing = [each for each in self._every() if each in refuted.drop - base]
             # The other order: what misled the search seldom misleads this one too.
-            self._begin(kind, base, missing[::-1])
+            families = [[(each,)] for each in missing[::-1]]
+            self._begin(self._kind, base, families, enough=False)
         else:
             self._level = None
             self._begin_attempt(base, complete=True)
@@ -636,6 +677,17 @@ class Condenser:
     def _every(self) -> list[str]:
         """All elements, in the order shown."""
         return [e for unit in self.source.units() for e in (unit, *self.source.sentences(unit))]
+
+
+def _chunks(bundle: Bundle) -> list[Bundle]:
+    """A bundle in parts of about the same number of elements that stand together.
+
+    >>> _chunks(("a", "b", "c", "d", "e"))
+    [('a',), ('b', 'c'), ('d',), ('e',)]
+    """
+    parts = min(CHUNKS, len(bundle))
+    bounds = [round(len(bundle) * part / parts) for part in range(parts + 1)]
+    return [bundle[a:b] for a, b in pairwise(bounds)]
 
 
 def _fails(tally: Tally, cut: float) -> bool:
