@@ -31,6 +31,7 @@ from fuzzer.distribution import Distribution
 from fuzzer.scenario import Frozen
 from fuzzer.shrink import FAILS, STOPS, ShrinkConfig, Shrinker
 from fuzzer.transform import Plan
+from fuzzer.variant import Variant
 
 Drop = frozenset[str]  # ids of elements
 Bundle = tuple[str, ...]  # elements that are dropped or kept together
@@ -149,8 +150,8 @@ class PlanSource:
         self.plan = plan
         self._distribution = distribution
         seed = distribution.scenarios[plan.seed]
-        self._scenario = distribution.catalogue.apply(seed, plan)
-        self._slots = distribution.catalogue.variant(seed, plan, self._scenario).slots
+        self.scenario = distribution.catalogue.apply(seed, plan)
+        self._slots = distribution.catalogue.variant(seed, plan, self.scenario).slots
         self._admissible: dict[Drop, bool] = {}
         self._tokens: dict[Drop, int] = {}
 
@@ -161,34 +162,39 @@ class PlanSource:
 
     def units(self) -> tuple[str, ...]:
         """Ids of its units in the order shown."""
-        return elements.units(self._scenario)
+        return elements.units(self.scenario)
 
     def sentences(self, unit: str) -> tuple[str, ...]:
         """Ids of a unit's sentences in order."""
-        return elements.sentences(self._scenario, unit)
+        return elements.sentences(self.scenario, unit)
 
     def size(self, element: str) -> int:
         """Characters that a reader sees of it."""
-        return sum(
-            len(self._slots.fill(text)) for text in elements.texts_of(self._scenario, element)
-        )
+        return sum(len(self.filled(t)) for t in elements.texts_of(self.scenario, element))
+
+    def filled(self, text: str) -> str:
+        """A text with its slots resolved."""
+        return self._slots.fill(text)
+
+    def variant(self, drop: Drop) -> Variant:
+        """What is run without these elements, admitted or not."""
+        plan = self.dropping(drop)
+        seed = self._distribution.scenarios[plan.seed]
+        left = elements.drop_elements(self.scenario, drop)
+        return self._distribution.catalogue.variant(seed, plan, left)
 
     def tokens(self, drop: Drop) -> int:
-        """About the tokens of the request."""
+        """About the tokens of the request; raises `SeedError` where it cannot be rendered."""
         if drop not in self._tokens:
-            scenario = elements.drop_elements(self._scenario, drop)
-            seed = self._distribution.scenarios[self.plan.seed]
-            variant = self._distribution.catalogue.variant(seed, self.dropping(drop), scenario)
-            self._tokens[drop] = variant.request.tokens
+            self._tokens[drop] = self.variant(drop).request.tokens
         return self._tokens[drop]
 
     def admissible(self, drop: Drop) -> bool:
         """Whether the plan may be run without these elements."""
         if drop not in self._admissible:
-            scenario = elements.drop_elements(self._scenario, drop)
-            self._admissible[drop] = self._distribution.possible(
-                self.plan.seed, self.dropping(drop), scenario
-            )
+            left = elements.drop_elements(self.scenario, drop)
+            plan = self.dropping(drop)
+            self._admissible[drop] = self._distribution.possible(plan.seed, plan, left)
         return self._admissible[drop]
 
 

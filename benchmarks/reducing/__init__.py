@@ -1,0 +1,1 @@
+"""What benchmarks of shrinking measure, part by part."""
