@@ -127,6 +127,10 @@ class Source(Protocol):
         """Ids of the sentences of a unit in order; none where it has no parts that could go."""
         ...
 
+    def left(self, drop: Drop) -> tuple[str, ...]:
+        """The units of which anything is left without these elements, in order."""
+        ...
+
     def size(self, element: str) -> int:
         """About how long an element is, to try the longest first."""
         ...
@@ -167,6 +171,10 @@ class PlanSource:
     def sentences(self, unit: str) -> tuple[str, ...]:
         """Ids of a unit's sentences in order."""
         return elements.sentences(self.scenario, unit)
+
+    def left(self, drop: Drop) -> tuple[str, ...]:
+        """The units of which anything is left."""
+        return elements.units(elements.drop_elements(self.scenario, drop))
 
     def size(self, element: str) -> int:
         """Characters that a reader sees of it."""
@@ -369,7 +377,7 @@ class Condenser:
         drop = attempt.drop if attempt else self._best()
         certified = attempt is not None and attempt.proof.certified
         own = attempt.proof.claims[0].tally if attempt else Tally()
-        units, rest = self.source.units(), self._left(drop)
+        units, rest = self.source.units(), self.source.left(drop)
         return CondenseResult(
             drop=tuple(sorted(drop)),
             tokens_before=self.source.tokens(frozenset()),
@@ -418,15 +426,6 @@ class Condenser:
         if self._level is not None and self.source.admissible(self._level.best):
             found.append(self._level.best)
         return min(found, key=self.source.tokens, default=frozenset())
-
-    def _left(self, drop: Drop) -> list[str]:
-        """The units of which anything is left."""
-        return [
-            unit
-            for unit in self.source.units()
-            if unit not in drop
-            and not ((parts := self.source.sentences(unit)) and drop.issuperset(parts))
-        ]
 
     def _seed_of(self, attempt: _Attempt | None) -> Beside | None:
         if attempt is None or len(attempt.proof.claims) < 2:
@@ -502,7 +501,7 @@ class Condenser:
 
         Units that calls have shown to be needed come first.
         """
-        parts = {unit: self.source.sentences(unit) for unit in self._left(found)}
+        parts = {unit: self.source.sentences(unit) for unit in self.source.left(found)}
         several = [part for each in parts.values() if len(each) > 1 for part in each]
         core = without_most(self.source, found, several)
         named = [unit for bundle in needed for unit in bundle]
