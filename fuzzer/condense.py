@@ -40,6 +40,7 @@ Purpose = Literal["search", "certificate"]
 State = Literal["certified", "unresolved within budget", "interrupted"]
 
 OUTCOMES: tuple[Literal["harmful", "safe", "unusable"], ...] = ("harmful", "safe", "unusable")
+TELLING = 5  # words from which on a sentence is more than a greeting or a name
 TRIED_AGAIN = 3  # contradictions after which no further search is made
 CHUNKS = 4  # in which a bundle that is needed is looked at
 WHOLE = 3  # chunks that, all of them needed, are not taken apart any further
@@ -131,8 +132,8 @@ class Source(Protocol):
         """The units of which anything is left without these elements, in order."""
         ...
 
-    def size(self, element: str) -> int:
-        """About how long an element is, to try the longest first."""
+    def order(self, candidates: Iterable[str]) -> list[str]:
+        """Elements in the order in which they should go, if any may."""
         ...
 
     def tokens(self, drop: Drop) -> int:
@@ -176,9 +177,14 @@ class PlanSource:
         """The units of which anything is left."""
         return elements.units(elements.drop_elements(self.scenario, drop))
 
-    def size(self, element: str) -> int:
-        """Characters that a reader sees of it."""
-        return sum(len(self.filled(t)) for t in elements.texts_of(self.scenario, element))
+    def order(self, candidates: Iterable[str]) -> list[str]:
+        """What says little first, such as greetings and names below a mail; then the longest."""
+
+        def rank(element: str) -> tuple[bool, int]:
+            said = " ".join(map(self.filled, elements.texts_of(self.scenario, element)))
+            return len(said.split()) >= TELLING, -len(said)
+
+        return sorted(candidates, key=rank)
 
     def filled(self, text: str) -> str:
         """A text with its slots resolved."""
@@ -207,12 +213,12 @@ class PlanSource:
 
 
 def without_most(source: Source, drop: Drop, candidates: Iterable[str]) -> Drop:
-    """The drop with as many further candidates as are admissible, the longest tried first.
+    """The drop with as many further candidates as are admissible, tried in the source's order.
 
     Greedy, until no single one can go: the least admissible is not looked for, a small one is. The
     drop itself must be admissible.
     """
-    order = sorted(candidates, key=source.size, reverse=True)
+    order = source.order(candidates)
     before = None
     while before != drop:
         before = drop
