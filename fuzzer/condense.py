@@ -537,6 +537,9 @@ class Condenser:
         if level.over:
             self._follow(level.best, level.families)
             return
+        if self._is_lost(level.base):
+            self._go_back(level.base)
+            return
         left = self._limits[0] - self._calls.total() - self._reserve(level.best)
         if left <= 0:
             self._begin_attempt(self._best(), complete=False)
@@ -548,6 +551,23 @@ class Condenser:
                 continue
             told = partial(level.shrinker.tell, asked.index)
             self._propose(drop, "scenario", "search", told)
+
+    def _is_lost(self, base: Drop) -> bool:
+        """Whether what a level starts from does not fail by its own calls: nothing can be found.
+
+        Far below what was seen before, which runs high, and not above any lower cut either.
+        """
+        tally = self._tallies.get(base)
+        if tally is None:
+            return False
+        hits, tries = self._prior
+        cut = self._cut or max(self.config.threshold, hits / max(1, tries) / 4)
+        return tally.low_odds(cut) <= -STOPS and not self._lower(tally)
+
+    def _lower(self, tally: Tally) -> float | None:
+        """A lower cut above which it fails, by the calls so far; None if there is none."""
+        lower = max(self.config.threshold, tally.harmful / max(1, tally.calls) / 2)
+        return lower if tally.low_odds(lower) >= FAILS else None
 
     def _follow(self, found: Drop, families: Sequence[Sequence[Bundle]]) -> None:
         """The level after one that found this drop: parts of units, or of what was needed.
@@ -632,7 +652,7 @@ class Condenser:
         proof = attempt.proof
         if self._refutes(attempt):
             if not self._recut(attempt):
-                self._go_back(attempt)
+                self._go_back(attempt.drop)
             return
         own, *seed = proof.claims
         if proof.done or (own.proved and any(_fails(each.tally, proof.cut) for each in seed)):
@@ -657,27 +677,24 @@ class Condenser:
 
     def _recut(self, attempt: _Attempt) -> bool:
         """Try again at a lower cut, if it does fail but the rate seen before ran high."""
-        tally = self._tallies.get(attempt.drop, Tally())
-        if self.config.cut is not None or not tally.calls:
-            return False
-        lower = max(self.config.threshold, tally.harmful / tally.calls / 2)
-        if lower >= attempt.proof.cut or tally.low_odds(lower) < FAILS:
+        lower = self._lower(self._tallies.get(attempt.drop, Tally()))
+        if self.config.cut is not None or lower is None or lower >= attempt.proof.cut:
             return False
         self._cut = lower
         self._begin_attempt(attempt.drop, complete=attempt.complete)
         return True
 
-    def _go_back(self, refuted: _Attempt) -> None:
+    def _go_back(self, refuted: Drop) -> None:
         """Look again between what failed by its own calls and what does not."""
         self._testing = False
         self._contradicted += 1
-        if not refuted.drop:
+        if not refuted:
             self._finished = True  # not even the whole scenario fails
             return
-        smaller = [drop for drop in self._failing() if drop != refuted.drop]
+        smaller = [drop for drop in self._failing() if drop != refuted]
         base = min(smaller, key=self.source.tokens, default=frozenset())
-        if base < refuted.drop and self._contradicted <= TRIED_AGAIN:
-            missing = [each for each in self._every() if each in refuted.drop - base]
+        if base < refuted and self._contradicted <= TRIED_AGAIN:
+            missing = [each for each in self._every() if each in refuted - base]
             # The other order: what misled the search seldom misleads this one too.
             families = [[(each,)] for each in missing[::-1]]
             self._begin(self._kind, base, families, enough=False)

@@ -225,7 +225,7 @@ def every_element(seed: Scenario) -> list[str]:
 
 @pytest.mark.parametrize("number", range(len(SEEDS)), ids=[seed.name for seed in SEEDS])
 def test_whatever_goes_a_scenario_is_admitted_or_said_to_be_blind(number):
-    for element in every_element(SEEDS[number])[number % 12 :: 12]:
+    for element in every_element(SEEDS[number])[number % 20 :: 20]:
         assert_admitted_or_blind(SEEDS[number], element)
 
 
@@ -241,11 +241,12 @@ def test_show_takes_a_plan_with_drops():
         e for e in sentences(MAIL, "inbox:ready") if "going home" in texts_of(MAIL, e)[0]
     )
     step = CATALOGUE.default_step("rename_people").model_dump(mode="json")
-    plan = {"seed": MAIL.name, "steps": [step], "drop": ["inbox:retreat", element]}
+    drop = ["inbox:retreat", element]
+    plan = {"seed": MAIL.name, "steps": [step], "drop": drop}
     told = CliRunner().invoke(main, ["show", MAIL.name, "--plan", json.dumps(plan), "--json"])
     assert told.exit_code == 0, told.output
     shown = json.loads(told.stdout)
-    assert sorted(shown["plan"]["drop"]) == sorted(plan["drop"])
+    assert sorted(shown["plan"]["drop"]) == sorted(drop)
     assert not shown["blind"]
     said = str(shown["request"])
     assert "going home" not in said
