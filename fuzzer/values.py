@@ -175,6 +175,7 @@ class _Redraw:
     base: Steps  # what is held, and what a draw has to differ from in each redrawn step
     fields: Mapping[int, frozenset[str]]  # redrawn, by step
     label: bytes  # what decides the draws
+    bet: float  # the rate that "above the cut" bets on: what was seen before the first draw
     drawn: int = 0
     tally: Tally = field(default_factory=Tally)
     values: dict[Steps, Tally] = field(default_factory=dict)  # without calls made again later
@@ -214,6 +215,7 @@ class ValueShrinker:
         half = max(config.threshold, (self._seen - spread) / 2)
         self.cut = half if config.cut is None else config.cut
         self._rates = _rates(self.cut, failures, calls)
+        self._odds_of: dict[tuple[int, int], float] = {}  # log odds by (calls, failures)
         self._alpha = alpha_of(attempts + 1, config.alpha)
 
         self._simplest = self.found
@@ -343,10 +345,14 @@ class ValueShrinker:
         return low if low > 0 else high if high < 0 else 0.0
 
     def _log_odds(self, calls: int, failures: int) -> float:
+        if (known := self._odds_of.get((calls, failures))) is not None:
+            return known
         alike = _log_mean(self._rates, calls, failures)
         anyhow = log_above(self.cut, calls, failures) + _log_cut(self.cut, calls, failures)
         below = log_below(self.cut, calls, failures) + _log_cut(self.cut, calls, failures)
-        return _log_sum(alike, anyhow) - math.log(2) - below
+        odds = _log_sum(alike, anyhow) - math.log(2) - below
+        self._odds_of[calls, failures] = odds
+        return odds
 
     def _known(self, steps: Steps) -> bool | None:
         """Whether they fail; None while calls could tell. What stays undecided counts as safe."""
@@ -428,13 +434,16 @@ class ValueShrinker:
         while self._calls["search"] < most:
             posterior = self._first_failing(ladder)
             likeliest = max(range(last + 1), key=posterior.__getitem__)
-            below = max((j for j in range(likeliest) if ladder[j] not in self._blind), default=0)
+            below = max((j for j in range(likeliest) if ladder[j] not in self._blind), default=-1)
             if posterior[likeliest] >= SURE:
                 fails = likeliest == last or self._known(ladder[likeliest])
-                stops = self._known(ladder[below]) is False
+                stops = below < 0 or self._known(ladder[below]) is False
                 if fails and stops:
                     self._simplest = ladder[likeliest]
-                    self._stops.add((i, name))
+                    if likeliest == 0:  # further calls on the default took its rejection back
+                        self._needed.discard((i, name))
+                    elif below >= 0:
+                        self._stops.add((i, name))
                     return
                 pair = [(likeliest, fails), (below, stops)]
                 asked = [ladder[j] for j, known in pair if not known]
@@ -490,6 +499,8 @@ class ValueShrinker:
 
     def _explain_step(self, i: int) -> Iterator[list[_Want]]:
         names = self._with_others(i)
+        if not names:
+            return
         needed = [name for name in names if (i, name) in self._needed]
         rest = [name for name in names if name not in needed]
         if not needed:
@@ -536,7 +547,7 @@ class ValueShrinker:
         looked = False
         while redraw.verdict == "open" and redraw.tally.calls < ON_OTHERS / self.cut:
             if self._shown(redraw, above=True):
-                often = self._rate_beside(redraw) >= NEARLY_ALWAYS
+                often = self._rate_beside(redraw.tally) >= NEARLY_ALWAYS
                 safe = [s for s, t in redraw.values.items() if often and t.safe and not t.harmful]
                 dud = yield from self._any_of(safe, fail=False)
                 redraw.verdict = "some values" if dud else "any value"
@@ -571,15 +582,16 @@ class ValueShrinker:
                 return True
         return False
 
-    def _rate_beside(self, redraw: _Redraw) -> float:
-        """The failure rate of the values found, of the simplest and of those tried, together."""
-        known = (self._tallies.get(self._simplest, Tally()), redraw.tally)
-        failures = self._known_of_found[0] + sum(tally.harmful for tally in known)
-        return failures / max(1, self._known_of_found[1] + sum(tally.usable for tally in known))
+    def _rate_beside(self, tally: Tally) -> float:
+        """The rate of the values found, of the simplest and of this tally; towards one half."""
+        simplest = self._tallies.get(self._simplest, Tally())
+        failures, calls = self._known_of_found
+        failures += simplest.harmful + tally.harmful
+        return (failures + 0.5) / (calls + simplest.usable + tally.usable + 1)
 
     def _shown(self, redraw: _Redraw, *, above: bool) -> bool:
         claim = Claim(above=above, tally=redraw.tally)
-        return claim.log_e(self.cut, self._seen) >= -math.log(self.config.alpha)
+        return claim.log_e(self.cut, redraw.bet) >= -math.log(self.config.alpha)
 
     def _draws(self, redraw: _Redraw, n: int) -> list[_Want]:
         found = (self._draw(redraw) for _ in range(n))
@@ -587,7 +599,7 @@ class ValueShrinker:
 
     def _draw(self, redraw: _Redraw) -> Steps | None:
         """The next draw: for each step one of its pool's values that differs from what is held."""
-        for _ in range(TRIES):
+        for _ in range(TRIES if redraw.fields else 0):
             rng = Random(redraw.label + b":%d" % redraw.drawn)
             redraw.drawn += 1
             steps = list(redraw.base)
@@ -611,7 +623,9 @@ class ValueShrinker:
         asked = [[i, sorted(names)] for i, names in sorted(fields.items())]
         held = [[step.transform, self._full(step)] for step in base]
         label = canonical_json([asked, held])
-        return self._redraws.setdefault(label, _Redraw(base, fields, label))
+        if label not in self._redraws:
+            self._redraws[label] = _Redraw(base, fields, label, bet=self._rate_beside(Tally()))
+        return self._redraws[label]
 
     def _with_others(self, i: int) -> list[str]:
         """The fields of a step that take another value somewhere in its pool."""
@@ -637,6 +651,7 @@ class ValueShrinker:
             odds = [self._odds(steps) for steps in sets]
             if odds[0] <= -STOPS or any(each >= FAILS for each in odds[1:]):
                 self._simplest = self.found
+                self._stops.clear()
                 return
             for number, steps in enumerate(sets):
                 if steps in self._blind:

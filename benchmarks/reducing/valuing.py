@@ -40,6 +40,7 @@ class Planted:
         drawn += [{n: rng.choice(v) for n, v in fields.items()} for _ in range(4 * size)]
         pool = list(dict.fromkeys(tuple(values.items()) for values in drawn))[:size]
         self.pool = [dict(values) for values in pool]
+        self._steps: dict[str, tuple[Step, ...]] = {}
 
     def default(self, step: Step) -> Step:
         """The first value of every field."""
@@ -47,7 +48,10 @@ class Planted:
 
     def others(self, step: Step) -> Sequence[Step]:
         """The pool."""
-        return [Step(transform=step.transform, params=params) for params in self.pool]
+        name = step.transform
+        if name not in self._steps:
+            self._steps[name] = tuple(Step(transform=name, params=each) for each in self.pool)
+        return self._steps[name]
 
     def towards(self, step: Step, name: str) -> Sequence[Any]:
         """One by one, where the field is a number."""
