@@ -336,7 +336,7 @@ ValueVerdict = Literal["any value", "this value only", "some values", "open"]
 class FieldValues(Record):
     """One field of a step: whether its value matters, every other field held.
 
-    `stops`: it was moved towards its default, and one value further the failure was gone.
+    `stops`: by its own calls, one value further towards the default the failure is gone.
     """
 
     name: str
