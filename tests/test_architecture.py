@@ -68,6 +68,7 @@ ORDER = (
     "fuzzer.paraphrase",
     "fuzzer.registry",
     "fuzzer.strategies",
+    "fuzzer.snippet",
     "fuzzer.inspect_logs",
     "fuzzer.labels",
     "fuzzer.evidence",
@@ -200,8 +201,13 @@ ALLOWED = {
     "seeds": VALUES | {"fuzzer.patterns", "fuzzer.dates"},
     "reports": VALUES | {"fuzzer.records", "fuzzer.transform"},
 }
-#: Beyond that: what imports a published evaluation renders it, to hold it to the original.
-ALSO = {"seeds.published": {"fuzzer.variant"}, "seeds.crosscheck": {"fuzzer.variant"}}
+#: Beyond that: what imports a published evaluation renders it, to hold it to the original; two
+#: texts laid side by side are matched and measured as everywhere else.
+ALSO = {
+    "seeds.published": {"fuzzer.variant"},
+    "seeds.crosscheck": {"fuzzer.variant"},
+    "reports.difference": {"fuzzer.likeness"},
+}
 #: The only imports of another package from the engine: the composition root, and the loader that
 #: goes with a seed file's format.
 OUTWARD = {
