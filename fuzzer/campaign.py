@@ -56,7 +56,7 @@ from fuzzer.scenario import Frozen, Scenario
 from fuzzer.search import Search
 from fuzzer.shrink import ShrinkResult
 from fuzzer.store import RunStore
-from fuzzer.subjects import Remembering, Subject
+from fuzzer.subjects import Remembering, Subject, allow, close
 from fuzzer.transform import Transform
 from fuzzer.twins import PHASE as TWINS
 from fuzzer.twins import TwinCalls, twins_of, with_twins
@@ -172,7 +172,7 @@ async def asweep(
             random_seed=seed,
         )
     for one in models:
-        _allow(one, connections)
+        allow(one, connections)
     if models and not resume:
         RunStore.must_be_free(directory)  # before a judge is held to anything, which is paid for
     try:
@@ -180,7 +180,7 @@ async def asweep(
             judge, known, scenarios, seed, directory if resume else None, against
         )
     except BaseException:
-        await _close(subject, judge)
+        await close(subject, judge)
         raise
 
     claimed = ground.claim | (against.claim if against else {})
@@ -230,7 +230,7 @@ async def asweep(
             store.discard()  # if nothing was answered: the same command can then be given again
             raise
         finally:
-            await _close(subject, judge)
+            await close(subject, judge)
         if search.done and (last := search.result().deciding_index) is not None:
             store.mark_after_stop(last)
         search.end()
@@ -320,20 +320,9 @@ async def _held_to(
     return distribution, trust
 
 
-async def _close(*used: object) -> None:
-    for one in used:
-        if (close := getattr(one, "close", None)) is not None:
-            await close()
-
-
-def _allow(subject: Subject, connections: int) -> None:
-    if (gate := getattr(subject, "gate", None)) is not None:
-        gate.allow(connections)
-
-
 def _prepare(subject: Subject, store: RunStore, connections: int, batch: bool) -> None:
     """Tell a subject how many calls may fly, and how they travel."""
-    _allow(subject, connections)
+    allow(subject, connections)
     if batch:
         use = getattr(subject, "use_batches", None)
         if use is None:

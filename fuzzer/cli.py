@@ -36,6 +36,7 @@ from fuzzer.options import (
     read_spending,
     spending_options,
 )
+from fuzzer.replay_command import replay
 from fuzzer.review_commands import review
 from fuzzer.seed_commands import bring_in, hashes, write_file
 from fuzzer.shrink_command import shrink
@@ -661,5 +662,6 @@ main.add_command(shrink)
 main.add_command(bring_in)
 main.add_command(calibrate)
 main.add_command(compare)
+main.add_command(replay)
 new.add_command(hashes)
 new.add_command(wordings)

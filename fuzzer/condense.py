@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
+from itertools import pairwise
 from typing import Literal, NamedTuple, Protocol, Self
 
 from pydantic import Field, model_validator
@@ -30,14 +31,19 @@ from fuzzer.distribution import Distribution
 from fuzzer.scenario import Frozen
 from fuzzer.shrink import FAILS, STOPS, ShrinkConfig, Shrinker
 from fuzzer.transform import Plan
+from fuzzer.variant import Variant
 
 Drop = frozenset[str]  # ids of elements
+Bundle = tuple[str, ...]  # elements that are dropped or kept together
 What = Literal["scenario", "seed"]
 Purpose = Literal["search", "certificate"]
 State = Literal["certified", "unresolved within budget", "interrupted"]
 
 OUTCOMES: tuple[Literal["harmful", "safe", "unusable"], ...] = ("harmful", "safe", "unusable")
+TELLING = 5  # words from which on a sentence is more than a greeting or a name
 TRIED_AGAIN = 3  # contradictions after which no further search is made
+CHUNKS = 4  # in which a bundle that is needed is looked at
+WHOLE = 3  # chunks that, all of them needed, are not taken apart any further
 RESERVE = 1.3  # times the calls that a certificate is expected to take
 
 
@@ -122,8 +128,12 @@ class Source(Protocol):
         """Ids of the sentences of a unit in order; none where it has no parts that could go."""
         ...
 
-    def size(self, element: str) -> int:
-        """About how long an element is, to try the longest first."""
+    def left(self, drop: Drop) -> tuple[str, ...]:
+        """The units of which anything is left without these elements, in order."""
+        ...
+
+    def order(self, candidates: Iterable[str]) -> list[str]:
+        """Elements in the order in which they should go, if any may."""
         ...
 
     def tokens(self, drop: Drop) -> int:
@@ -145,8 +155,8 @@ class PlanSource:
         self.plan = plan
         self._distribution = distribution
         seed = distribution.scenarios[plan.seed]
-        self._scenario = distribution.catalogue.apply(seed, plan)
-        self._slots = distribution.catalogue.variant(seed, plan, self._scenario).slots
+        self.scenario = distribution.catalogue.apply(seed, plan)
+        self._slots = distribution.catalogue.variant(seed, plan, self.scenario).slots
         self._admissible: dict[Drop, bool] = {}
         self._tokens: dict[Drop, int] = {}
 
@@ -157,44 +167,58 @@ class PlanSource:
 
     def units(self) -> tuple[str, ...]:
         """Ids of its units in the order shown."""
-        return elements.units(self._scenario)
+        return elements.units(self.scenario)
 
     def sentences(self, unit: str) -> tuple[str, ...]:
         """Ids of a unit's sentences in order."""
-        return elements.sentences(self._scenario, unit)
+        return elements.sentences(self.scenario, unit)
 
-    def size(self, element: str) -> int:
-        """Characters that a reader sees of it."""
-        return sum(
-            len(self._slots.fill(text)) for text in elements.texts_of(self._scenario, element)
-        )
+    def left(self, drop: Drop) -> tuple[str, ...]:
+        """The units of which anything is left."""
+        return elements.units(elements.drop_elements(self.scenario, drop))
+
+    def order(self, candidates: Iterable[str]) -> list[str]:
+        """What says little first, such as greetings and names below a mail; then the longest."""
+
+        def rank(element: str) -> tuple[bool, int]:
+            said = " ".join(map(self.filled, elements.texts_of(self.scenario, element)))
+            return len(said.split()) >= TELLING, -len(said)
+
+        return sorted(candidates, key=rank)
+
+    def filled(self, text: str) -> str:
+        """A text with its slots resolved."""
+        return self._slots.fill(text)
+
+    def variant(self, drop: Drop) -> Variant:
+        """What is run without these elements, admitted or not."""
+        plan = self.dropping(drop)
+        seed = self._distribution.scenarios[plan.seed]
+        left = elements.drop_elements(self.scenario, drop)
+        return self._distribution.catalogue.variant(seed, plan, left)
 
     def tokens(self, drop: Drop) -> int:
-        """About the tokens of the request."""
+        """About the tokens of the request; raises `SeedError` where it cannot be rendered."""
         if drop not in self._tokens:
-            scenario = elements.drop_elements(self._scenario, drop)
-            seed = self._distribution.scenarios[self.plan.seed]
-            variant = self._distribution.catalogue.variant(seed, self.dropping(drop), scenario)
-            self._tokens[drop] = variant.request.tokens
+            self._tokens[drop] = self.variant(drop).request.tokens
         return self._tokens[drop]
 
     def admissible(self, drop: Drop) -> bool:
         """Whether the plan may be run without these elements."""
         if drop not in self._admissible:
-            scenario = elements.drop_elements(self._scenario, drop)
-            self._admissible[drop] = self._distribution.possible(
-                self.plan.seed, self.dropping(drop), scenario
-            )
+            left = elements.drop_elements(self.scenario, drop)
+            plan = self.dropping(drop)
+            self._admissible[drop] = self._distribution.possible(plan.seed, plan, left)
         return self._admissible[drop]
 
 
 def without_most(source: Source, drop: Drop, candidates: Iterable[str]) -> Drop:
-    """The drop with as many further candidates as are admissible, the longest tried first.
+    """The drop with as many further candidates as are admissible, tried in the source's order.
 
     Greedy, until no single one can go: the least admissible is not looked for, a small one is. The
     drop itself must be admissible.
     """
-    order = sorted(candidates, key=source.size, reverse=True)
+    order = source.order(candidates)
     before = None
     while before != drop:
         before = drop
@@ -205,22 +229,27 @@ def without_most(source: Source, drop: Drop, candidates: Iterable[str]) -> Drop:
 
 
 class _Level:
-    """Group testing among candidates, each of which may be dropped beyond `base`, which fails."""
+    """Group testing among bundles of elements, each of which may be dropped beyond `base`.
+
+    The scenario without `base` fails. `enough`: whether it may well do so without any of them.
+    """
 
     def __init__(
         self,
         base: Drop,
-        candidates: Sequence[str],
+        families: Sequence[Sequence[Bundle]],
         config: CondenseConfig,
         failing: tuple[int, int],
         known: dict[Drop, Tally],
+        *,
+        enough: bool,
     ) -> None:
         self.base = base
-        self.candidates = tuple(candidates)
-        self._whole = frozenset(candidates)
-        # The last step stands for what is not questioned: that it suffices is likely from the
-        # start (`fuzzer.shrink.ENOUGH`), which of no step at all it is not.
-        steps = [*self.candidates, ""]
+        self.families = families
+        self.bundles = [bundle for family in families for bundle in family]
+        # A last step that is never questioned: with it, that no other is needed is likely from
+        # the start (`fuzzer.shrink.ENOUGH`), and without it next to impossible.
+        self._always = [len(self.bundles)] if enough else []
         self.shrinker = Shrinker(
             ShrinkConfig(
                 budget=10**9,  # ours ends it
@@ -229,25 +258,25 @@ class _Level:
                 cut=config.cut,
                 batch=config.batch,
             ),
-            steps,
+            [*self.bundles, *([()] if enough else [])],
             *failing,
             earlier=self._earlier(known),
-            always=[len(self.candidates)],
+            always=self._always,
         )
 
     def _earlier(self, known: dict[Drop, Tally]) -> Iterable[tuple[Iterable[int], Outcome]]:
         """Calls made before on what this level may ask about."""
         for drop, tally in known.items():
-            if self.base <= drop and drop - self.base <= self._whole:
-                kept = [i for i, each in enumerate(self.candidates) if each not in drop]
-                keep = [*kept, len(self.candidates)]
+            kept = [i for i, bundle in enumerate(self.bundles) if not drop.issuperset(bundle)]
+            keep = [*kept, *self._always]
+            if drop == self.drop(keep):
                 for outcome in OUTCOMES:
                     yield from [(keep, outcome)] * getattr(tally, outcome)
 
     def drop(self, keep: Iterable[int]) -> Drop:
-        """What is dropped where these candidates are kept."""
+        """What is dropped where these bundles are kept."""
         kept = frozenset(keep)
-        return self.base | {each for i, each in enumerate(self.candidates) if i not in kept}
+        return self.base.union(*(b for i, b in enumerate(self.bundles) if i not in kept))
 
     @property
     def over(self) -> bool:
@@ -313,7 +342,7 @@ class Condenser:
         self._testing = False  # whether the last attempt goes on
         self._cut = config.cut
         self._paused = False  # certified before the search ended; a larger budget goes on
-        self._kind: Literal["units", "sentences", "again"] = "units"
+        self._kind: Literal["units", "parts"] = "units"
         self._level: _Level | None = None  # None: the search is over
         if config.budget:
             self._begin_units()
@@ -354,7 +383,7 @@ class Condenser:
         drop = attempt.drop if attempt else self._best()
         certified = attempt is not None and attempt.proof.certified
         own = attempt.proof.claims[0].tally if attempt else Tally()
-        units, rest = self.source.units(), self._left(drop)
+        units, rest = self.source.units(), self.source.left(drop)
         return CondenseResult(
             drop=tuple(sorted(drop)),
             tokens_before=self.source.tokens(frozenset()),
@@ -403,15 +432,6 @@ class Condenser:
         if self._level is not None and self.source.admissible(self._level.best):
             found.append(self._level.best)
         return min(found, key=self.source.tokens, default=frozenset())
-
-    def _left(self, drop: Drop) -> list[str]:
-        """The units of which anything is left."""
-        return [
-            unit
-            for unit in self.source.units()
-            if unit not in drop
-            and not ((parts := self.source.sentences(unit)) and drop.issuperset(parts))
-        ]
 
     def _seed_of(self, attempt: _Attempt | None) -> Beside | None:
         if attempt is None or len(attempt.proof.claims) < 2:
@@ -479,27 +499,46 @@ class Condenser:
             self._finished = True
             return
         core = without_most(source, frozenset(), source.units())
-        self._begin("units", frozenset(), [unit for unit in source.units() if unit in core])
+        candidates = [unit for unit in source.units() if unit in core]
+        self._begin("units", frozenset(), [[(unit,)] for unit in candidates], enough=True)
 
-    def _begin_sentences(self, base: Drop) -> None:
-        parts = [self.source.sentences(unit) for unit in self._left(base)]
-        several = [part for each in parts if len(each) > 1 for part in each]
-        core = without_most(self.source, base, several)
-        self._begin("sentences", base, [part for part in several if part in core])
+    def _begin_parts(self, found: Drop, needed: Sequence[Bundle]) -> None:
+        """Of each unit that is left, what the least admissible text does without: in one bundle.
+
+        Units that calls have shown to be needed come first.
+        """
+        parts = {unit: self.source.sentences(unit) for unit in self.source.left(found)}
+        several = [part for each in parts.values() if len(each) > 1 for part in each]
+        core = without_most(self.source, found, several)
+        named = [unit for bundle in needed for unit in bundle]
+        order = sorted(parts, key=lambda unit: unit not in named)
+        bundles = [tuple(p for p in parts[unit] if p in core) for unit in order]
+        families = [[bundle] for bundle in bundles if bundle]
+        self._begin("parts", found, families, enough=not needed)
 
     def _begin(
-        self, kind: Literal["units", "sentences", "again"], base: Drop, candidates: list[str]
+        self,
+        kind: Literal["units", "parts"],
+        base: Drop,
+        families: Sequence[Sequence[Bundle]],
+        *,
+        enough: bool,
     ) -> None:
         self._kind = kind
-        hits, tries = self._met(base)
-        self._level = _Level(base, candidates, self.config, (hits, tries), self._tallies)
-        if not candidates:
-            self._level_over(base)
+        known = self._tallies
+        if families:
+            self._level = _Level(base, families, self.config, self._met(base), known, enough=enough)
+        else:
+            self._level = None
+            self._follow(base, families)
 
     def _search(self, level: _Level) -> None:
         """Calls of the level; or what follows it, or a certificate while calls are left for it."""
         if level.over:
-            self._level_over(level.best)
+            self._follow(level.best, level.families)
+            return
+        if self._is_lost(level.base):
+            self._go_back(level.base)
             return
         left = self._limits[0] - self._calls.total() - self._reserve(level.best)
         if left <= 0:
@@ -513,9 +552,42 @@ class Condenser:
             told = partial(level.shrinker.tell, asked.index)
             self._propose(drop, "scenario", "search", told)
 
-    def _level_over(self, found: Drop) -> None:
+    def _is_lost(self, base: Drop) -> bool:
+        """Whether what a level starts from does not fail by its own calls: nothing can be found.
+
+        Far below what was seen before, which runs high, and not above any lower cut either.
+        """
+        tally = self._tallies.get(base)
+        if tally is None:
+            return False
+        hits, tries = self._prior
+        cut = self._cut or max(self.config.threshold, hits / max(1, tries) / 4)
+        return tally.low_odds(cut) <= -STOPS and not self._lower(tally)
+
+    def _lower(self, tally: Tally) -> float | None:
+        """A lower cut above which it fails, by the calls so far; None if there is none."""
+        lower = max(self.config.threshold, tally.harmful / max(1, tally.calls) / 2)
+        return lower if tally.low_odds(lower) >= FAILS else None
+
+    def _follow(self, found: Drop, families: Sequence[Sequence[Bundle]]) -> None:
+        """The level after one that found this drop: parts of units, or of what was needed.
+
+        What is needed in every one of its parts is kept as it is: to try each sentence of a
+        passage that is needed as a whole would take calls and leave less to read.
+        """
+        kept = [[bundle for bundle in each if not found.issuperset(bundle)] for each in families]
         if self._kind == "units":
-            self._begin_sentences(found)
+            self._begin_parts(found, [bundle for each in kept for bundle in each])
+            return
+        halves = [
+            _chunks(bundle)
+            for family, needed in zip(families, kept, strict=True)
+            if len(needed) < len(family) or len(family) < WHOLE
+            for bundle in needed
+            if len(bundle) > 1
+        ]
+        if halves:
+            self._begin("parts", found, halves, enough=False)
         else:
             self._level = None
             self._begin_attempt(found, complete=True)
@@ -580,7 +652,7 @@ class Condenser:
         proof = attempt.proof
         if self._refutes(attempt):
             if not self._recut(attempt):
-                self._go_back(attempt)
+                self._go_back(attempt.drop)
             return
         own, *seed = proof.claims
         if proof.done or (own.proved and any(_fails(each.tally, proof.cut) for each in seed)):
@@ -605,30 +677,27 @@ class Condenser:
 
     def _recut(self, attempt: _Attempt) -> bool:
         """Try again at a lower cut, if it does fail but the rate seen before ran high."""
-        tally = self._tallies.get(attempt.drop, Tally())
-        if self.config.cut is not None or not tally.calls:
-            return False
-        lower = max(self.config.threshold, tally.harmful / tally.calls / 2)
-        if lower >= attempt.proof.cut or tally.low_odds(lower) < FAILS:
+        lower = self._lower(self._tallies.get(attempt.drop, Tally()))
+        if self.config.cut is not None or lower is None or lower >= attempt.proof.cut:
             return False
         self._cut = lower
         self._begin_attempt(attempt.drop, complete=attempt.complete)
         return True
 
-    def _go_back(self, refuted: _Attempt) -> None:
+    def _go_back(self, refuted: Drop) -> None:
         """Look again between what failed by its own calls and what does not."""
         self._testing = False
         self._contradicted += 1
-        if not refuted.drop:
+        if not refuted:
             self._finished = True  # not even the whole scenario fails
             return
-        smaller = [drop for drop in self._failing() if drop != refuted.drop]
+        smaller = [drop for drop in self._failing() if drop != refuted]
         base = min(smaller, key=self.source.tokens, default=frozenset())
-        if base < refuted.drop and self._contradicted <= TRIED_AGAIN:
-            kind = self._kind if self._level is not None else "again"
-            missing = [each for each in self._every() if each in refuted.drop - base]
+        if base < refuted and self._contradicted <= TRIED_AGAIN:
+            missing = [each for each in self._every() if each in refuted - base]
             # The other order: what misled the search seldom misleads this one too.
-            self._begin(kind, base, missing[::-1])
+            families = [[(each,)] for each in missing[::-1]]
+            self._begin(self._kind, base, families, enough=False)
         else:
             self._level = None
             self._begin_attempt(base, complete=True)
@@ -636,6 +705,17 @@ class Condenser:
     def _every(self) -> list[str]:
         """All elements, in the order shown."""
         return [e for unit in self.source.units() for e in (unit, *self.source.sentences(unit))]
+
+
+def _chunks(bundle: Bundle) -> list[Bundle]:
+    """A bundle in parts of about the same number of elements that stand together.
+
+    >>> _chunks(("a", "b", "c", "d", "e"))
+    [('a',), ('b', 'c'), ('d',), ('e',)]
+    """
+    parts = min(CHUNKS, len(bundle))
+    bounds = [round(len(bundle) * part / parts) for part in range(parts + 1)]
+    return [bundle[a:b] for a, b in pairwise(bounds)]
 
 
 def _fails(tally: Tally, cut: float) -> bool:

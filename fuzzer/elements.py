@@ -4,14 +4,16 @@
 (``system:ID``) and tools (``tools:ROLE``). A *sentence* of a unit is ``inbox:ID~HASH`` or
 ``system:ID~HASH``: a hash of what it says, slots unfilled and white space aside, so that another
 wording of the same unit keeps its own text, and line breaks do not matter. Sentences of a unit that
-say the same go together. Unknown ids mean nothing. What is left of a unit without any sentence goes
-as well.
+say the same go together. Unknown ids mean nothing. A unit without any sentence goes as well.
 
-In a file of data sentences are lines; what is attached to a message is one of its sentences.
+In a file of data sentences are lines. What is attached to a message is one of its sentences, and so
+are those who got a copy, and those beside the first whom it was sent to; a message without a text
+goes, whoever is left in its head.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from fuzzer.scenario import Block, Medium, Message, Scenario
 from fuzzer.sentences import Piece, Pieces, sentence_hash, split
@@ -80,11 +82,13 @@ def describe(element: str, scenario: Scenario) -> str:
     named = _named(unit, scenario)
     if not named or unit == element:
         return named or element
-    every = sentences(scenario, unit)
-    if element not in every:
+    if element not in sentences(scenario, unit):
         return element
+    body = [f"{unit}~{sentence_hash(p.text)}" for p in _texts(scenario, unit)[0].pieces]
+    if element not in body:
+        return f"part of the head of {named}"
     line = "line" if unit.startswith("inbox:") and _holds_data(scenario, unit) else "sentence"
-    return f"{line} {every.index(element) + 1} of {len(every)} in {named}"
+    return f"{line} {body.index(element) + 1} of {len(body)} in {named}"
 
 
 def _named(unit: str, scenario: Scenario) -> str:
@@ -129,8 +133,7 @@ def _texts(scenario: Scenario, unit: str) -> list[Pieces]:
     for message in scenario.inbox:
         if message.id == rest:
             found.append(_body(message, scenario))
-            if message.attached:
-                found.append(Pieces((Piece("", message.attached),), ""))
+            found += [Pieces((Piece("", text),), "") for text, _ in _heads(message)]
     return found
 
 
@@ -149,13 +152,24 @@ def _cut_block(block: Block, gone: set[str] | None, language: str) -> Block | No
 def _cut_message(message: Message, gone: set[str] | None, scenario: Scenario) -> Message | None:
     if not gone:
         return message
-    body = _body(message, scenario).without(gone)
-    attached = "" if sentence_hash(message.attached) in gone else message.attached
-    if (body, attached) == (message.body, message.attached):
-        return message
-    if not (body or attached):
+    update: dict[str, Any] = {"body": _body(message, scenario).without(gone)}
+    for text, without in _heads(message):
+        if sentence_hash(text) in gone:
+            update |= without
+    changed = message.model_copy(update=update)
+    if changed != message and not (changed.body or changed.attached):
         return None
-    return message.model_copy(update={"body": body, "attached": attached})
+    return changed
+
+
+def _heads(message: Message) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What the head of a message can do without, and the fields without it."""
+    if message.attached:
+        yield message.attached, {"attached": ""}
+    if message.cc:
+        yield f"Cc: {'; '.join(message.cc)}", {"cc": ()}
+    if message.to[1:]:
+        yield f"To: {'; '.join(message.to[1:])}", {"to": message.to[:1]}
 
 
 def _holds_data(scenario: Scenario, unit: str) -> bool:

@@ -336,7 +336,7 @@ ValueVerdict = Literal["any value", "this value only", "some values", "open"]
 class FieldValues(Record):
     """One field of a step: whether its value matters, every other field held.
 
-    `stops`: it was moved towards its default, and one value further the failure was gone.
+    `stops`: by its own calls, one value further towards the default the failure is gone.
     """
 
     name: str
@@ -486,7 +486,9 @@ class FlagDetail(Record):
     """What the teaching-to-the-test flag rests on."""
 
     e_two_sample: float = 1.0  # far rows fail more often than canonical ones
-    e_far: float = 1.0  # far rows of D fail more often than the threshold, all of them so far
+    e_far: float = 1.0  # far rows of D fail more often than the threshold
+    e_far_n: int = 0  # rows that e_far rests on, those before the blocks included: to its crossing
+    e_far_harmful: int = 0  # among them
     needed: float = 20.0
     blocks: int = 0
     seeds_with_gap: int = 0  # K of the seeds swept show it

@@ -147,6 +147,10 @@ def ended(store: RunStore) -> Report:
     found = store.report()
     if found is None:
         shown = str(store.directory)
+        if store.claim.get("kind") == "replay":
+            raise ConfigurationError(
+                f"{shown!r} holds a replay of a corpus, not a sweep; name a sweep's directory"
+            )
         raise ConfigurationError(
             f"the run in {shown!r} has not ended; continue it with `holdfast sweep … --out {shown} "
             "--resume`"

@@ -52,7 +52,7 @@ _SLOT = re.compile(r"\{\{[^{}]*\}\}")
 _MASK = "\ue000"  # stands for each character of a slot
 _BREAK = re.compile(r"[^\S\n]*\n\s*")
 _QUOTED = re.compile(r"[|>]")  # passages of such lines stay whole
-_ITEM = re.compile(r"(?:[-*•·–—‣◦]|\d{1,3}[.)]|[A-Za-z][.)]|#{1,6})\s|[|>`<]")  # stays whole
+_ITEM = re.compile(r"(?:[-*•·–—‣◦]|\d{1,3}[.)]|[a-z][.)]|[A-Z]\)|#{1,6})\s|[|>`<]")  # stays whole
 # Behind a full stop comes white space; behind one of Chinese or Japanese nothing need come.
 _STOPS = r"""[.!?…؟۔।॥]+['"”“’»«)\]]*"""
 _WIDE_STOPS = r"[。！？]+[」』”’）]*"

@@ -144,6 +144,8 @@ def report(
         flag=FlagDetail(
             e_two_sample=decision.e_two_sample,
             e_far=decision.e_far,
+            e_far_n=decision.far_read[0],
+            e_far_harmful=decision.far_read[1],
             needed=decision.needed,
             blocks=decision.flag_blocks,
             seeds_with_gap=sum(far > one for one, far in decision.block_failures.values()),

@@ -31,7 +31,7 @@ the budget but where it ends, so that a larger one goes on where a smaller one e
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, cycle, islice
 from random import Random
@@ -51,12 +51,13 @@ Steps = tuple[Step, ...]
 State = Literal["unchanged", "certified", "unresolved within budget", "interrupted"]
 
 FAILS = math.log(60)  # log odds at which steps count as failing by their own calls ...
-STOPS = math.log(60)  # ... and, negated, as not failing
-SURE = 0.97  # posterior probability at which bisection names a value
+STOPS = math.log(99)  # ... and, negated, as not failing
+SURE = 0.985  # posterior probability at which bisection names a value
 AT_FOUND = 0.4  # prior probability that only the number found fails, and none below it
 AT_DEFAULT = 0.02  # ... and that the default does after all
-PATIENCE = 12.0  # calls on one question, in units of 1 / cut, before it is left undecided
-LOOK = 4.0  # ... and on other values, before single ones are called again
+PATIENCE = 12.0  # calls on one plan, in units of 1 / cut, before it is left undecided
+ON_OTHERS = 24.0  # ... and on other values
+LOOK = 4.0  # ... before single ones of them are called again
 NEARLY_ALWAYS = 0.8  # a rate at which one pass is a sign that a value does not fail
 CALLED_AGAIN = 3  # values of one question, at most
 TRIES = 64  # draws in a row that are the value found, or blind
@@ -174,6 +175,7 @@ class _Redraw:
     base: Steps  # what is held, and what a draw has to differ from in each redrawn step
     fields: Mapping[int, frozenset[str]]  # redrawn, by step
     label: bytes  # what decides the draws
+    bet: float  # the rate that "above the cut" bets on: what was seen before the first draw
     drawn: int = 0
     tally: Tally = field(default_factory=Tally)
     values: dict[Steps, Tally] = field(default_factory=dict)  # without calls made again later
@@ -209,13 +211,17 @@ class ValueShrinker:
         self._defaults = tuple(source.default(step) for step in self.found)
         self._known_of_found = (failures, calls)
         self._seen = (failures + 0.5) / (calls + 1)
-        self.cut = max(config.threshold, self._seen / 2) if config.cut is None else config.cut
+        spread = math.sqrt(self._seen * (1 - self._seen) / (calls + 1))  # what was seen runs high
+        half = max(config.threshold, (self._seen - spread) / 2)
+        self.cut = half if config.cut is None else config.cut
         self._rates = _rates(self.cut, failures, calls)
+        self._odds_of: dict[tuple[int, int], float] = {}  # log odds by (calls, failures)
         self._alpha = alpha_of(attempts + 1, config.alpha)
 
         self._simplest = self.found
         self._needed: set[tuple[int, str]] = set()  # fields whose default was called and is safe
         self._stops: set[tuple[int, str]] = set()  # fields that bisection moved, and checked
+        self._several: set[tuple[int, str]] = set()  # ... of which two other values fail
         self._redraws: dict[bytes, _Redraw] = {}
         self._whole: dict[int, _Redraw] = {}  # by step: the question about all of its fields
         self._single: dict[tuple[int, str], _Redraw] = {}  # by field: the question that covers it
@@ -339,10 +345,14 @@ class ValueShrinker:
         return low if low > 0 else high if high < 0 else 0.0
 
     def _log_odds(self, calls: int, failures: int) -> float:
+        if (known := self._odds_of.get((calls, failures))) is not None:
+            return known
         alike = _log_mean(self._rates, calls, failures)
         anyhow = log_above(self.cut, calls, failures) + _log_cut(self.cut, calls, failures)
         below = log_below(self.cut, calls, failures) + _log_cut(self.cut, calls, failures)
-        return _log_sum(alike, anyhow) - math.log(2) - below
+        odds = _log_sum(alike, anyhow) - math.log(2) - below
+        self._odds_of[calls, failures] = odds
+        return odds
 
     def _known(self, steps: Steps) -> bool | None:
         """Whether they fail; None while calls could tell. What stays undecided counts as safe."""
@@ -351,8 +361,10 @@ class ValueShrinker:
         odds = self._odds(steps)
         if odds >= FAILS:
             return True
-        patient = self._tallies.get(steps, Tally()).calls < PATIENCE / self.cut
-        return None if odds > -STOPS and patient else False
+        return None if odds > -STOPS and self._patient(steps) else False
+
+    def _patient(self, steps: Steps) -> bool:
+        return self._tallies.get(steps, Tally()).calls < PATIENCE / self.cut
 
     def _decide(self, steps: Steps) -> Iterator[list[_Want]]:
         """Calls until it is known whether these steps fail."""
@@ -422,13 +434,16 @@ class ValueShrinker:
         while self._calls["search"] < most:
             posterior = self._first_failing(ladder)
             likeliest = max(range(last + 1), key=posterior.__getitem__)
-            below = max((j for j in range(likeliest) if ladder[j] not in self._blind), default=0)
+            below = max((j for j in range(likeliest) if ladder[j] not in self._blind), default=-1)
             if posterior[likeliest] >= SURE:
                 fails = likeliest == last or self._known(ladder[likeliest])
-                stops = self._known(ladder[below]) is False
+                stops = below < 0 or self._known(ladder[below]) is False
                 if fails and stops:
                     self._simplest = ladder[likeliest]
-                    self._stops.add((i, name))
+                    if likeliest == 0:  # further calls on the default took its rejection back
+                        self._needed.discard((i, name))
+                    elif below >= 0:
+                        self._stops.add((i, name))
                     return
                 pair = [(likeliest, fails), (below, stops)]
                 asked = [ladder[j] for j, known in pair if not known]
@@ -473,6 +488,7 @@ class ValueShrinker:
         everyone = range(len(self.found))
         self._whole.clear()
         self._single.clear()
+        self._several.clear()
         if not self._needed:
             together = self._of_all_steps()
             yield from self._settle(together)
@@ -483,14 +499,19 @@ class ValueShrinker:
 
     def _explain_step(self, i: int) -> Iterator[list[_Want]]:
         names = self._with_others(i)
+        if not names:
+            return
         needed = [name for name in names if (i, name) in self._needed]
         rest = [name for name in names if name not in needed]
         if not needed:
             if i not in self._whole:
                 self._whole[i] = self._redraw(self._with(i, self.found[i]), {i: frozenset(names)})
                 yield from self._settle(self._whole[i])
-            if self._whole[i].verdict == "any value" or len(names) <= 1:
+            whole = self._whole[i]
+            if whole.verdict == "any value" or len(names) <= 1:
                 return
+            if whole.verdict == "open" and (whole.tally.rate or 0.0) > self.cut:
+                return  # likely any value: one field at a time would be as hard to show
         elif rest:
             together = self._redraw(self._simplest, {i: frozenset(rest)})
             yield from self._settle(together)
@@ -498,51 +519,79 @@ class ValueShrinker:
                 self._single.update({(i, name): together for name in rest})
                 rest = []
         for name in [*needed, *rest]:
-            if self._moved(i, name) and name in needed:
+            if name in needed:
+                yield from self._beyond(i, name)
+            if (i, name) in self._several:
                 continue  # two of its values are known to fail, and its default not to
             self._single[i, name] = self._redraw(self._simplest, {i: frozenset([name])})
             yield from self._settle(self._single[i, name])
 
+    def _beyond(self, i: int, name: str) -> Iterator[list[_Want]]:
+        """A number that could not be lowered: does the next one of the pool fail as well?"""
+        full, start = self._full(self._simplest[i]), self._defaults[i].params[name]
+        if self._moved(i, name):
+            self._several.add((i, name))
+        elif _is_number(full[name]) and _is_number(start):
+            sign = 1 if full[name] > start else -1
+            values = {other.params[name] for other in self._source.others(self.found[i])}
+            farther = [v for v in values if _is_number(v) and sign * (v - full[name]) > 0]
+            if farther:
+                value = min(farther, key=lambda v: abs(v - full[name]))
+                steps = self._with(i, self._changed(self._simplest[i], {name: value}))
+                yield from self._decide(steps)
+                if self._known(steps):
+                    self._several.add((i, name))
+
     def _settle(self, redraw: _Redraw) -> Iterator[list[_Want]]:
         """Draws until the verdict on these other values is known, or patience ends."""
         looked = False
-        while redraw.verdict == "open" and redraw.tally.calls < PATIENCE / self.cut:
+        while redraw.verdict == "open" and redraw.tally.calls < ON_OTHERS / self.cut:
             if self._shown(redraw, above=True):
-                doubtful = [s for s, t in redraw.values.items() if t.safe and not t.harmful]
-                if self._seen < NEARLY_ALWAYS:
-                    doubtful = []
-                yield from self._again(doubtful)
-                dud = any(self._known(steps) is False for steps in doubtful[:CALLED_AGAIN])
+                often = self._rate_beside(redraw.tally) >= NEARLY_ALWAYS
+                safe = [s for s, t in redraw.values.items() if often and t.safe and not t.harmful]
+                dud = yield from self._any_of(safe, fail=False)
                 redraw.verdict = "some values" if dud else "any value"
             elif self._shown(redraw, above=False):
-                failed = [steps for steps, tally in redraw.values.items() if tally.harmful]
-                yield from self._again(failed)
-                fails = any(self._known(steps) for steps in failed[:CALLED_AGAIN])
+                harmful = [steps for steps, tally in redraw.values.items() if tally.harmful]
+                fails = yield from self._any_of(harmful, fail=True)
                 redraw.verdict = "some values" if fails else "this value only"
             elif redraw.tally.calls >= LOOK / self.cut and not looked:
                 looked = True
-                yield from self._look_closer(redraw)
+                by_odds = sorted(redraw.values, key=self._odds)
+                if (yield from self._any_of(by_odds[-1:], fail=True)) and (
+                    yield from self._any_of(by_odds[:1], fail=False)
+                ):
+                    redraw.verdict = "some values"
             elif drawn := self._draws(redraw, self.config.batch):
                 yield drawn
             else:
                 return
 
+    def _any_of(self, values: Sequence[Steps], *, fail: bool) -> Generator[list[_Want], None, bool]:
+        """Whether the own calls of one of these values show that it fails, or that it does not.
+
+        That one does not takes more: it was picked out of many for how it looked, and any value
+        passes now and then. Only the first few are looked at.
+        """
+        sign = 1 if fail else -1
+        needed = FAILS if fail else 2 * STOPS
+        for steps in values[:CALLED_AGAIN]:
+            while abs(self._odds(steps)) < needed and self._patient(steps):
+                yield [_Want(steps)] * self.config.batch
+            if sign * self._odds(steps) >= needed:
+                return True
+        return False
+
+    def _rate_beside(self, tally: Tally) -> float:
+        """The rate of the values found, of the simplest and of this tally; towards one half."""
+        simplest = self._tallies.get(self._simplest, Tally())
+        failures, calls = self._known_of_found
+        failures += simplest.harmful + tally.harmful
+        return (failures + 0.5) / (calls + simplest.usable + tally.usable + 1)
+
     def _shown(self, redraw: _Redraw, *, above: bool) -> bool:
         claim = Claim(above=above, tally=redraw.tally)
-        return claim.log_e(self.cut, self._seen) >= -math.log(self.config.alpha)
-
-    def _again(self, values: Sequence[Steps]) -> Iterator[list[_Want]]:
-        for steps in values[:CALLED_AGAIN]:
-            yield from self._decide(steps)
-
-    def _look_closer(self, redraw: _Redraw) -> Iterator[list[_Want]]:
-        """Some fail and some do not? The likeliest of each is called until its own calls say."""
-        by_odds = sorted(redraw.values, key=self._odds)
-        if by_odds:
-            ends = (by_odds[-1], by_odds[0])
-            yield from self._again(ends)
-            if [self._known(steps) for steps in ends] == [True, False]:
-                redraw.verdict = "some values"
+        return claim.log_e(self.cut, redraw.bet) >= -math.log(self.config.alpha)
 
     def _draws(self, redraw: _Redraw, n: int) -> list[_Want]:
         found = (self._draw(redraw) for _ in range(n))
@@ -550,7 +599,7 @@ class ValueShrinker:
 
     def _draw(self, redraw: _Redraw) -> Steps | None:
         """The next draw: for each step one of its pool's values that differs from what is held."""
-        for _ in range(TRIES):
+        for _ in range(TRIES if redraw.fields else 0):
             rng = Random(redraw.label + b":%d" % redraw.drawn)
             redraw.drawn += 1
             steps = list(redraw.base)
@@ -574,7 +623,9 @@ class ValueShrinker:
         asked = [[i, sorted(names)] for i, names in sorted(fields.items())]
         held = [[step.transform, self._full(step)] for step in base]
         label = canonical_json([asked, held])
-        return self._redraws.setdefault(label, _Redraw(base, fields, label))
+        if label not in self._redraws:
+            self._redraws[label] = _Redraw(base, fields, label, bet=self._rate_beside(Tally()))
+        return self._redraws[label]
 
     def _with_others(self, i: int) -> list[str]:
         """The fields of a step that take another value somewhere in its pool."""
@@ -600,6 +651,7 @@ class ValueShrinker:
             odds = [self._odds(steps) for steps in sets]
             if odds[0] <= -STOPS or any(each >= FAILS for each in odds[1:]):
                 self._simplest = self.found
+                self._stops.clear()
                 return
             for number, steps in enumerate(sets):
                 if steps in self._blind:
@@ -676,7 +728,7 @@ class ValueShrinker:
 
     def _field_verdict(self, i: int, name: str) -> ValueVerdict:
         moved, needed = self._moved(i, name), (i, name) in self._needed
-        if moved and needed:
+        if (moved and needed) or (i, name) in self._several:
             return "some values"
         asked = self._single.get((i, name))
         names = self._with_others(i)

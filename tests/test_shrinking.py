@@ -62,14 +62,15 @@ def whole(done: tuple[Path, Report]) -> Report:
 @pytest.fixture(scope="module")
 def unshrunk(tmp_path_factory) -> Path:
     """The same run without any shrink; only ever copied."""
-    out = tmp_path_factory.mktemp("unshrunk") / "run"
+    out: Path = tmp_path_factory.mktemp("unshrunk") / "run"
     assert swept(out, shrink_budget=0).shrink_calls == 0
     return out
 
 
 @pytest.fixture
-def out(unshrunk, tmp_path) -> Path:
-    return Path(shutil.copytree(unshrunk, tmp_path / "run"))
+def out(unshrunk: Path, tmp_path: Path) -> Path:
+    shutil.copytree(unshrunk, tmp_path / "run")
+    return tmp_path / "run"
 
 
 def test_the_planted_pair_is_what_remains(whole):

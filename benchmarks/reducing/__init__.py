@@ -1,1 +1,1 @@
-"""Worlds and tables behind `benchmarks.shrinking`: the levels beyond the plan."""
+"""Worlds and tables behind `benchmarks.shrinking`: one module a topic."""

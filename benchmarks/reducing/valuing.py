@@ -3,8 +3,8 @@
 A world says which values of a step, or of two, fail. *Right*: the simplest values, the verdict of
 each step and the fields that matter are those planted. *Cert.*: of the results that changed a
 value, how many were certified; *false*: how many results were certified and yet failed no more
-often than the cut, or would have without a step. The steps found come with fresh calls on them, as
-a certificate of the plan leaves them: until their rate is shown to lie above half of it.
+often than the cut, or would have without a step. The steps found come with a cut and fresh calls on
+them, as a certificate of the plan leaves them.
 """
 
 import argparse
@@ -17,12 +17,14 @@ from typing import Any
 
 from fuzzer.evidence import log_above
 from fuzzer.records import ValueVerdict
+from fuzzer.shrink import CLEAR
 from fuzzer.transform import Step
 from fuzzer.values import Steps, ValueConfig, ValueResult, ValueShrinker
 
 BACKGROUND = 0.001
 THRESHOLD = 0.01
 BUDGET = 400
+PROOF = 100  # calls in which a plan's certificate has to succeed; else it is begun anew
 
 Fails = Callable[[Steps], bool]  # whether these steps fail, at the rate of the cell, or hardly ever
 
@@ -38,6 +40,7 @@ class Planted:
         drawn += [{n: rng.choice(v) for n, v in fields.items()} for _ in range(4 * size)]
         pool = list(dict.fromkeys(tuple(values.items()) for values in drawn))[:size]
         self.pool = [dict(values) for values in pool]
+        self._steps: dict[str, tuple[Step, ...]] = {}
 
     def default(self, step: Step) -> Step:
         """The first value of every field."""
@@ -45,7 +48,10 @@ class Planted:
 
     def others(self, step: Step) -> Sequence[Step]:
         """The pool."""
-        return [Step(transform=step.transform, params=params) for params in self.pool]
+        name = step.transform
+        if name not in self._steps:
+            self._steps[name] = tuple(Step(transform=name, params=each) for each in self.pool)
+        return self._steps[name]
 
     def towards(self, step: Step, name: str) -> Sequence[Any]:
         """One by one, where the field is a number."""
@@ -194,21 +200,36 @@ class Replicate:
     false: bool
 
 
-def fresh(p: float, rng: random.Random) -> tuple[int, int]:
-    """(failures, calls) on the steps found, as a certificate at half the rate leaves them."""
-    failures = calls = 0
-    while log_above(max(THRESHOLD, p / 2), calls, failures) < math.log(2 / 0.05):
-        calls += 1
-        failures += rng.random() < p
-    return failures, calls
+def certified(p: float, rng: random.Random) -> tuple[float, int, int]:
+    """(cut, failures, calls) of the steps found, as a certificate of the plan leaves them.
+
+    The cut is half the rate less its standard error, from as many calls as a search makes before it
+    dares a certificate; the calls are those that then show the rate to lie above it.
+    """
+    while True:
+        seen = least = 0.0
+        searched = failed = 0
+        while searched * least < CLEAR * (1 - least) or not searched:
+            searched += 1
+            failed += rng.random() < p
+            seen = (failed + 0.5) / (searched + 1)
+            least = max(0.0, seen - math.sqrt(seen * (1 - seen) / (searched + 1)))
+        cut = max(THRESHOLD, least / 2)
+        failures = calls = 0
+        while calls < PROOF:
+            calls += 1
+            failures += rng.random() < p
+            if log_above(cut, calls, failures) >= math.log(2 / 0.05):
+                return cut, failures, calls
 
 
 def replicate(name: str, p: float, number: int, batch: int = 4, budget: int = BUDGET) -> Replicate:
     """One planted world; the same number gives the same replicate."""
     rng = random.Random(f"{name} {p} {batch} {number}")
     world = WORLDS[name](rng)
-    config = ValueConfig(budget=budget, batch=batch, threshold=THRESHOLD)
-    shrinker = ValueShrinker(config, world.found, world.source, *fresh(p, rng))
+    cut, failures, calls = certified(p, rng)
+    config = ValueConfig(budget=budget, batch=batch, threshold=THRESHOLD, cut=cut)
+    shrinker = ValueShrinker(config, world.found, world.source, failures, calls, attempts=1)
     while not shrinker.done:
         for call in shrinker.ask(batch):
             harmful = rng.random() < (p if world.fails(call.steps) else BACKGROUND)
