@@ -9,6 +9,11 @@ READY := $(VENV)/.ready
 EXTRAS := extras training verifiers
 INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile
 
+# Byte code is kept whatever the shell says, since tests start dozens of processes, which would each
+# compile every library again; beside the environment, so that no source folder is written to.
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX := $(abspath $(VENV))/pycache
+
 # Some tests wait for processes and servers: half as many workers again as there are cores.
 CORES := $(shell getconf _NPROCESSORS_ONLN)
 WORKERS ?= $(shell expr $(CORES) \* 3 / 2 + 0)

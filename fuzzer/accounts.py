@@ -56,6 +56,7 @@ class Case:
         self.brittle = BrittleEvidence(rules.q0)
         self.two_sample = TwoSample()
         self.far = BrittleMixture(rules.q0)
+        self.far_read = (0, 0)  # far rows and failures where e_F crossed, else now
         self.crossed: dict[Claim, Crossing] = {}
         self.supported: set[int] = set()  # episode numbers
         self._needed = rules.needed
@@ -85,6 +86,9 @@ class Case:
     def _bet_far(self, index: int, failed: bool) -> None:
         """e_F bets on every far row of D, those before the flag's blocks included."""
         self.far.update(failed)
+        if "far" in self.crossed:
+            return
+        self.far_read = (self.far.trials, self.far.failures)
         if failed:
             self._latch("far", self.far.e, index)
 

@@ -17,8 +17,9 @@ from pydantic import Field
 from fuzzer import registry, summary
 from fuzzer.augment.split import Split
 from fuzzer.calibration import Calibration
+from fuzzer.condense import CondenseResult
 from fuzzer.contrast import with_contrast
-from fuzzer.decision import Rules, index_lag
+from fuzzer.decision import Episode, Rules, index_lag
 from fuzzer.deployment import QUERIES, check_queries, with_deployment
 from fuzzer.distribution import VERSION as DISTRIBUTION_VERSION
 from fuzzer.distribution import Distribution, NothingToDraw
@@ -55,10 +56,11 @@ from fuzzer.scenario import Frozen, Scenario
 from fuzzer.search import Search
 from fuzzer.shrink import ShrinkResult
 from fuzzer.store import RunStore
-from fuzzer.subjects import Remembering, Subject
+from fuzzer.subjects import Remembering, Subject, allow, close
 from fuzzer.transform import Transform
 from fuzzer.twins import PHASE as TWINS
 from fuzzer.twins import TwinCalls, twins_of, with_twins
+from fuzzer.values import ValueResult
 
 MAX_CONNECTIONS = 10
 Progress = Callable[[Status], None]
@@ -170,7 +172,7 @@ async def asweep(
             random_seed=seed,
         )
     for one in models:
-        _allow(one, connections)
+        allow(one, connections)
     if models and not resume:
         RunStore.must_be_free(directory)  # before a judge is held to anything, which is paid for
     try:
@@ -178,7 +180,7 @@ async def asweep(
             judge, known, scenarios, seed, directory if resume else None, against
         )
     except BaseException:
-        await _close(subject, judge)
+        await close(subject, judge)
         raise
 
     claimed = ground.claim | (against.claim if against else {})
@@ -215,10 +217,10 @@ async def asweep(
         twin_seeds: tuple[str, ...] = ()
         asyncio.get_running_loop().run_in_executor(None, _import_early)
         try:
-            with _ending_on_signals(limits) if graceful else nullcontext(), _collecting_seldom():
-                await evaluator.drive(search, "sweep", _counting(progress, budget))
+            with ending_on_signals(limits) if graceful else nullcontext(), _collecting_seldom():
+                await evaluator.drive(search, "sweep", counting(progress, budget))
                 minimiser = Minimiser(
-                    evaluator, rules, shrink_budget, lambda n: _counting(progress, n, "shrink")
+                    evaluator, rules, shrink_budget, lambda n: counting(progress, n, "shrink")
                 )
                 shrinks = await minimiser.shrink(search.result())
                 twin_seeds = await _call_twins(evaluator, twins, progress)
@@ -228,16 +230,12 @@ async def asweep(
             store.discard()  # if nothing was answered: the same command can then be given again
             raise
         finally:
-            await _close(subject, judge)
+            await close(subject, judge)
         if search.done and (last := search.result().deciding_index) is not None:
             store.mark_after_stop(last)
         search.end()
         shrinks = in_order(shrinks)
-        ending = Ending(
-            nothing_to_draw=nothing_to_draw,
-            early=limits.reason,
-            shrinks={each.episode.number: each.plan for each in shrinks if each.plan},
-        )
+        ending = Ending(nothing_to_draw=nothing_to_draw, early=limits.reason).with_shrinks(shrinks)
         store.put(ENDING, ending.model_dump(mode="json"))
         report = summary.report(
             decision=search.result(),
@@ -322,20 +320,9 @@ async def _held_to(
     return distribution, trust
 
 
-async def _close(*used: object) -> None:
-    for one in used:
-        if (close := getattr(one, "close", None)) is not None:
-            await close()
-
-
-def _allow(subject: Subject, connections: int) -> None:
-    if (gate := getattr(subject, "gate", None)) is not None:
-        gate.allow(connections)
-
-
 def _prepare(subject: Subject, store: RunStore, connections: int, batch: bool) -> None:
     """Tell a subject how many calls may fly, and how they travel."""
-    _allow(subject, connections)
+    allow(subject, connections)
     if batch:
         use = getattr(subject, "use_batches", None)
         if use is None:
@@ -370,7 +357,7 @@ _SELDOM = 21_000  # objects made and not yet freed before it looks; Python's own
 
 
 @contextmanager
-def _ending_on_signals(limits: Limits) -> Iterator[None]:
+def ending_on_signals(limits: Limits) -> Iterator[None]:
     """The first SIGINT or SIGTERM ends the run as a limit does; a second one kills as ever."""
     loop = asyncio.get_running_loop()
     caught = (signal.SIGINT, signal.SIGTERM)
@@ -397,6 +384,26 @@ class Ending(Frozen):
     nothing_to_draw: str = ""
     early: str = ""  # why it stopped before its budget
     shrinks: dict[int, ShrinkResult] = Field(default_factory=dict)  # by episode
+    values: dict[int, ValueResult] = Field(default_factory=dict)
+    texts: dict[int, CondenseResult] = Field(default_factory=dict)
+
+    def with_shrinks(self, shrinks: Iterable[Shrunk]) -> "Ending":
+        """The same end, with these shrinks."""
+        by_number = {each.episode.number: each for each in shrinks}
+        return self.model_copy(
+            update={
+                "shrinks": {n: each.plan for n, each in by_number.items() if each.plan},
+                "values": {n: each.values for n, each in by_number.items() if each.values},
+                "texts": {n: each.text for n, each in by_number.items() if each.text},
+            }
+        )
+
+    def shrunk(self, episode: Episode) -> Shrunk:
+        """What a finding's shrink had come to."""
+        number = episode.number
+        return Shrunk(
+            episode, self.shrinks.get(number), self.values.get(number), self.texts.get(number)
+        )
 
 
 ENDING = "ending"  # its key in the store
@@ -469,7 +476,7 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in names}
 
 
-def _counting(progress: Progress | None, total: int, phase: str = "") -> Any:
+def counting(progress: Progress | None, total: int, phase: str = "") -> Any:
     """Counts what is told, and shows it."""
     counts = {"done": 0, "n": 0, "harmful": 0, "unusable": 0}
 
@@ -495,5 +502,5 @@ async def _call_twins(
     distribution = swept.of_seeds(found)
     check_seeds(distribution)
     asking = TwinCalls(distribution, calls)
-    await evaluator.on(distribution).drive(asking, TWINS, _counting(progress, calls, "twins"))
+    await evaluator.on(distribution).drive(asking, TWINS, counting(progress, calls, "twins"))
     return distribution.seeds

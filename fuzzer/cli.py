@@ -19,7 +19,6 @@ from fuzzer.compare_command import compare
 from fuzzer.errors import ConfigurationError, HoldfastError
 from fuzzer.judge_commands import calibrate
 from fuzzer.options import (
-    above_zero,
     claim_options,
     deployment_option,
     detection_options,
@@ -33,11 +32,14 @@ from fuzzer.options import (
     read_detection,
     read_exposure,
     read_judge,
-    read_seconds,
     read_settings,
+    read_spending,
+    spending_options,
 )
+from fuzzer.replay_command import replay
 from fuzzer.review_commands import review
 from fuzzer.seed_commands import bring_in, hashes, write_file
+from fuzzer.shrink_command import shrink
 from fuzzer.wording_commands import wordings
 
 if TYPE_CHECKING:
@@ -126,11 +128,7 @@ def _warn_of_plugins() -> None:
 )
 @deployment_option
 @click.option("--calibration", metavar="FILE", help="Of the judge: claims then bear its errors.")
-@click.option("--trial-timeout", metavar="TIME", help="For one trial: 90s, 15m [15m].")
-@click.option("--max-connections", type=int, help="Calls in flight [10; with --batch: all].")
-@click.option("--max-cost", type=float, metavar="DOLLARS", help="Stop when so much is spent.")
-@click.option("--max-tokens-total", type=int, metavar="N", help="Stop when so many are used.")
-@click.option("--deadline", metavar="TIME", help="Stop after so long: 90s, 30m, 2h.")
+@spending_options
 @price_options
 @click.option("--out", metavar="DIR", help="Run directory [default: runs/<time>-<model>].")
 @click.option("--resume", is_flag=True, help="Continue the run in --out.")
@@ -142,11 +140,6 @@ def sweep(
     model: str,
     twins: int,
     deployment: int | None,
-    max_connections: int | None,
-    max_cost: float | None,
-    max_tokens_total: int | None,
-    deadline: str | None,
-    trial_timeout: str | None,
     calibration: str | None,
     control: str | None,
     price: str | None,
@@ -164,9 +157,7 @@ def sweep(
     4 (unusable); with 130 when interrupted, after a report of what was found so far.
     """
     claim = read_claim(given)
-    above_zero(
-        max_connections=max_connections, max_cost=max_cost, max_tokens_total=max_tokens_total
-    )
+    spending = read_spending(given)
     if resume and out is None:
         raise ConfigurationError("--resume needs --out with the directory of the run to continue")
 
@@ -191,11 +182,7 @@ def sweep(
             control=control,
             twins=twins,
             deployment=deployment,
-            max_connections=max_connections,
-            max_cost=max_cost,
-            max_tokens_total=max_tokens_total,
-            deadline=read_seconds("--deadline", deadline),
-            trial_timeout=read_seconds("--trial-timeout", trial_timeout),
+            **spending,
             price=price,
             prices=Path(prices) if prices else None,
             batch=batch,
@@ -671,8 +658,10 @@ def pools(*, out: str) -> None:
 
 main.add_command(augment)
 main.add_command(review)
+main.add_command(shrink)
 main.add_command(bring_in)
 main.add_command(calibrate)
 main.add_command(compare)
+main.add_command(replay)
 new.add_command(hashes)
 new.add_command(wordings)

@@ -235,6 +235,7 @@ class Decision(Frozen):
     e_canonical: float
     e_two_sample: float
     e_far: float
+    far_read: tuple[int, int]  # far rows that e_far rests on, and the failures among them
     needed: float
     needed_holds: float
     canonical: Group

@@ -57,14 +57,22 @@ Finished = asyncio.Task[tuple[Proposal, Verdict]]
 _AT_ONCE = 8
 
 
-class Evaluator:
+class Variants(Protocol):
+    """Where the variant of a proposal comes from."""
+
+    def variant(self, seed: str, plan: Any) -> Variant:
+        """The variant that a seed and a plan name."""
+        ...
+
+
+class Caller:
     """Runs proposals against one subject and one judge, into one store, within its limits."""
 
     def __init__(
         self,
         subject: Subject,
         judge: Judge,
-        distribution: Distribution,
+        variants: Variants,
         store: RunStore,
         max_connections: int,
         *,
@@ -73,7 +81,7 @@ class Evaluator:
     ) -> None:
         self.subject = subject
         self.judge = judge
-        self.distribution = distribution
+        self.variants = variants
         self.store = store
         self.max_connections = max_connections
         self.limits = limits or Limits()
@@ -83,22 +91,6 @@ class Evaluator:
         #: Variants whose controls the judge was tried on: whether it failed, and what that took.
         self._held: dict[str, _Tried] = _held(store)
         self._holding: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-
-    def on(self, distribution: Distribution) -> "Evaluator":
-        """The same evaluator, asked about variants of other seeds."""
-        other = Evaluator(
-            self.subject,
-            self.judge,
-            distribution,
-            self.store,
-            self.max_connections,
-            limits=self.limits,
-            trial_timeout=self.trial_timeout,
-        )
-        other._answered = self._answered
-        other._held = self._held
-        other._holding = self._holding
-        return other
 
     async def drive(self, asking: Asking, phase: str, told: Told) -> None:
         """Make calls until nothing more is asked; what the store has already is not called again.
@@ -168,7 +160,7 @@ class Evaluator:
     async def _trial(
         self, proposal: Proposal, phase: str, memory: "_Memory"
     ) -> tuple[Proposal, Verdict]:
-        variant = self.distribution.variant(proposal.seed, proposal.plan)
+        variant = self.variants.variant(proposal.seed, proposal.plan)
         if await self._misjudged(variant):
             transcript = _failed(MISJUDGED)  # nothing that it might do there could be judged
         else:
@@ -198,7 +190,7 @@ class Evaluator:
         if proposal.stratum not in D_STRATA:
             return None
         if (text := self._seed_texts.get(proposal.seed)) is None:
-            seed = self.distribution.variant(proposal.seed, Plan(seed=proposal.seed))
+            seed = self.variants.variant(proposal.seed, Plan(seed=proposal.seed))
             text = self._seed_texts[proposal.seed] = seed.request.text
         return changed_share(text, variant.request.text)
 
@@ -207,15 +199,20 @@ class Evaluator:
         judge = self.judge
         if not (isinstance(judge, Held) and judge.holds_here(variant)):
             return False
+        return bool(await self.miscalled(judge, variant))
+
+    async def miscalled(self, judge: Held, variant: Variant) -> str:
+        """What a judge calls wrong on a variant's controls, asked once in a run; "" if nothing."""
         async with self._holding[variant.id]:  # of calls on one variant the first asks
             if variant.id not in self._held:
                 said, used = await judge.miscalled(variant)
-                self._held[variant.id] = _Tried(failed=bool(said), used=used)
+                self._held[variant.id] = _Tried(failed=bool(said), used=used, said=said)
                 told = {name: tried.model_dump(mode="json") for name, tried in self._held.items()}
                 self.store.put(HELD, told)
                 for name, usage in used.items():
                     self.limits.spend_judging(name, usage)
-        return self._held[variant.id].failed
+        tried = self._held[variant.id]
+        return (tried.said or MISJUDGED) if tried.failed else ""
 
     async def _act(self, variant: Variant, epoch: int, memory: "_Memory") -> Transcript:
         try:
@@ -246,7 +243,7 @@ class Evaluator:
 
     async def _remembered(self, proposal: Proposal, stored: StoredOutcome, phase: str) -> Verdict:
         """The verdict of a stored trial: as it entered the accounts, or now if a kill lost it."""
-        variant = self.distribution.variant(proposal.seed, proposal.plan)
+        variant = self.variants.variant(proposal.seed, proposal.plan)
         if (stored.variant_id, stored.epoch) != (variant.id, proposal.epoch):
             raise StoreError(
                 f"trial {proposal.index} in {str(self.store.directory)!r} is of another variant "
@@ -279,11 +276,54 @@ class Evaluator:
         return verdict
 
 
+class Evaluator(Caller):
+    """A caller of the variants of a distribution."""
+
+    def __init__(
+        self,
+        subject: Subject,
+        judge: Judge,
+        distribution: Distribution,
+        store: RunStore,
+        max_connections: int,
+        *,
+        limits: Limits | None = None,
+        trial_timeout: float | None = None,
+    ) -> None:
+        super().__init__(
+            subject,
+            judge,
+            distribution,
+            store,
+            max_connections,
+            limits=limits,
+            trial_timeout=trial_timeout,
+        )
+        self.distribution = distribution
+
+    def on(self, distribution: Distribution) -> "Evaluator":
+        """The same evaluator, asked about variants of other seeds."""
+        other = Evaluator(
+            self.subject,
+            self.judge,
+            distribution,
+            self.store,
+            self.max_connections,
+            limits=self.limits,
+            trial_timeout=self.trial_timeout,
+        )
+        other._answered = self._answered
+        other._held = self._held
+        other._holding = self._holding
+        return other
+
+
 class _Tried(Frozen):
     """What came of holding a judge to the controls of one variant, and the tokens it took."""
 
     failed: bool
     used: dict[str, Usage]
+    said: str = ""  # which control, and how
 
 
 def _held(store: RunStore) -> dict[str, _Tried]:

@@ -6,9 +6,11 @@ Values only; `fuzzer.minimising` makes the calls.
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from fuzzer.condense import CondenseResult
 from fuzzer.decision import Decision, Episode
 from fuzzer.shrink import ShrinkResult
 from fuzzer.transform import Plan
+from fuzzer.values import ValueResult
 
 
 class Shrunk(NamedTuple):
@@ -16,12 +18,32 @@ class Shrunk(NamedTuple):
 
     episode: Episode
     plan: ShrinkResult | None = None
+    values: ValueResult | None = None
+    text: CondenseResult | None = None
+
+    @property
+    def reduced(self) -> Plan:
+        """The steps that are needed, with the values found; the whole plan before any shrink."""
+        whole: Plan = self.episode.plan
+        return whole if self.plan is None else whole.keep(self.plan.keep)
+
+    @property
+    def simplified(self) -> bool:
+        """Whether simpler values were proved to fail too: they are the minimal plan's then."""
+        return self.values is not None and self.values.changed and self.values.certified
 
     @property
     def minimal(self) -> Plan:
-        """The smallest plan known to fail; the whole one before any shrink."""
-        whole: Plan = self.episode.plan
-        return whole if self.plan is None else whole.keep(self.plan.keep)
+        """The smallest plan known to fail, at the simplest values that were proved."""
+        if self.values is None or not self.simplified:
+            return self.reduced
+        return Plan(seed=self.episode.seed, steps=self.values.steps)
+
+    @property
+    def scenario(self) -> Plan:
+        """The minimal plan with what its text can do without left out."""
+        drop = self.text.drop if self.text is not None else ()
+        return Plan(seed=self.episode.seed, steps=self.minimal.steps, drop=drop)
 
 
 class Minima:
@@ -33,8 +55,8 @@ class Minima:
     def add(self, shrunk: Shrunk) -> None:
         """Remember what a finding was shrunk to, if it was."""
         if shrunk.plan is not None:
-            steps = shrunk.episode.plan.keep(shrunk.plan.keep).steps
-            self._found.append((shrunk.episode.seed, frozenset(step.key for step in steps)))
+            steps = frozenset(step.key for step in shrunk.reduced.steps)
+            self._found.append((shrunk.episode.seed, steps))
 
     def explain(self, episode: Episode) -> bool:
         """Whether an episode's plan holds one of them."""

@@ -3,11 +3,17 @@
 Each level of a shrink is an ask-and-tell object with a phase of its own in the store, so that a run
 can be interrupted anywhere and gone on with, by the same budget or a larger one. All findings have
 their plans shrunk before the next level begins with the first.
+
+``plan``    the smallest set of steps that fails (`fuzzer.shrink`)
+``values``  the simplest values of their parameters (`fuzzer.values`)
+``text``    the least of the scenario's text (`fuzzer.condense`)
 """
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, TypeVar
 
+from fuzzer.condense import CondenseConfig, Condenser, PlanSource
 from fuzzer.decision import Called, Decision, Episode, Rules
 from fuzzer.distribution import Distribution
 from fuzzer.evaluate import Evaluator, Told
@@ -17,9 +23,12 @@ from fuzzer.scenario import Frozen
 from fuzzer.shrink import ShrinkConfig, Shrinker
 from fuzzer.store import RunStore
 from fuzzer.transform import Plan
+from fuzzer.values import PoolValues, ValueConfig, ValueShrinker
 
-PHASE = "shrink:"  # and the number of the episode: its plan
+PHASE = "shrink:"  # and the number of the episode: its plan; ":values", ":text": further levels
 EPOCHS = 10_000  # a shrink's calls start at its number times this: where no search has been
+LEVELS = {"": 0, ":values": 10_000_000, ":text": 20_000_000}  # and so much beyond, by level
+SHRUNK = ("certified", "minimal, not certified")  # a plan's states after which there is more to do
 Counting = Callable[[int], Told]  # what is told of each call, given how many there may be
 
 
@@ -57,7 +66,9 @@ class _Calls:
         episode: Episode,
         distribution: Distribution,
         first_epoch: int,
+        most: int | None = None,  # calls, where that is fewer than the level would make
     ) -> None:
+        self._most = math.inf if most is None else most
         self._level = level
         self._plan_of = plan_of
         self._seed = episode.seed
@@ -70,6 +81,7 @@ class _Calls:
 
     def ask(self, n: int) -> list[Proposal]:
         proposals: list[Proposal] = []
+        n = int(min(n, self._most))
         # What is blind is answered at once: nothing to call must not look like nothing to ask.
         while not proposals and (wanted := self._level.ask(n)):
             for asked in wanted:
@@ -78,6 +90,7 @@ class _Calls:
                     self._level.tell(asked.index, "blind")
                     continue
                 proposals.append(self._proposal(asked, plan))
+        self._most -= len(proposals)
         return proposals
 
     def _proposal(self, asked: _Asked, plan: Plan) -> Proposal:
@@ -132,25 +145,94 @@ class Minimiser:
             shrunk = await self._plan(episode)
             minima.add(shrunk)
             found.append(shrunk)
-        return found
+        found = [await self._values(shrunk) for shrunk in found]
+        return [await self._text(shrunk) for shrunk in found]
 
     async def _plan(self, episode: Episode) -> Shrunk:
-        phase = f"{PHASE}{episode.number}"
-        allowed = self._allowed(episode, phase)
+        allowed = self._allowed(episode, "")
         if not episode.supported or not allowed:
             # What neighbours told of it is shown, where there is nothing left to shrink it with.
             reduced = _shrinker(episode, self._rules, 0).result() if episode.called else None
             return Shrunk(episode, reduced)
         shrinker = _shrinker(known_of(episode, self._store), self._rules, allowed)
         plan: Plan = episode.plan
-        await self._drive(
-            shrinker, lambda asked: plan.keep(asked.keep), episode, phase, EPOCHS * episode.number
-        )
+        await self._drive(shrinker, lambda asked: plan.keep(asked.keep), episode, "")
         return Shrunk(episode, shrinker.result())
 
-    def _allowed(self, episode: Episode, phase: str) -> int:
-        """The calls a phase may make in all: those it has made, and what is left."""
-        made = _made(self._store, phase)
+    async def _values(self, shrunk: Shrunk) -> Shrunk:
+        allowed = self._more(shrunk, ":values")
+        if not allowed or shrunk.plan is None or not shrunk.plan.keep:
+            return shrunk
+        episode, distribution = shrunk.episode, self._evaluator.distribution
+        failures, calls = _fresh(self._store, f"{PHASE}{episode.number}", shrunk.reduced)
+        shrinker = ValueShrinker(
+            ValueConfig(budget=allowed, alpha=self._rules.alpha, threshold=self._rules.threshold),
+            shrunk.reduced.steps,
+            PoolValues(distribution.catalogue, distribution.pools),
+            failures,
+            calls,
+            shrunk.plan.attempt,
+        )
+        await self._drive(
+            shrinker,
+            lambda asked: Plan(seed=episode.seed, steps=asked.steps),
+            episode,
+            ":values",
+        )
+        return shrunk._replace(values=shrinker.result())
+
+    async def _text(self, shrunk: Shrunk) -> Shrunk:
+        allowed = self._more(shrunk, ":text")
+        if not allowed:
+            return shrunk
+        episode = shrunk.episode
+        level = ":values" if shrunk.simplified else ""
+        failures, calls = _fresh(self._store, f"{PHASE}{episode.number}{level}", shrunk.minimal)
+        budgets = self._budgets(f"{PHASE}{episode.number}:text", allowed)
+        source = PlanSource(self._evaluator.distribution, shrunk.minimal)
+        condenser = Condenser(
+            CondenseConfig(
+                budget=budgets[-1],
+                earlier=tuple(budgets[:-1]),
+                alpha=self._rules.alpha,
+                threshold=self._rules.threshold,
+            ),
+            source,
+            failures,
+            calls,
+            beside=bool(shrunk.minimal.steps),
+        )
+        seed = Plan(seed=episode.seed)
+        await self._drive(
+            condenser,
+            lambda asked: seed if asked.what == "seed" else source.dropping(asked.drop),
+            episode,
+            ":text",
+            allowed,
+        )
+        return shrunk._replace(text=condenser.result())
+
+    def _more(self, shrunk: Shrunk, level: str) -> int:
+        """The calls that a further level of a finding may make in all."""
+        if shrunk.plan is None or shrunk.plan.state not in SHRUNK:
+            return 0
+        return self._allowed(shrunk.episode, level)
+
+    def _budgets(self, phase: str, allowed: int) -> list[int]:
+        """The budgets that a level was driven with so far, and the one it has now, the largest.
+
+        Calls depend on where a budget ends the search: what was asked under an earlier one must be
+        asked again, in the same order.
+        """
+        budgets: list[int] = self._store.get(phase) or []
+        if not budgets or budgets[-1] < allowed:
+            budgets = [*budgets, allowed]
+            self._store.put(phase, budgets)
+        return budgets
+
+    def _allowed(self, episode: Episode, level: str) -> int:
+        """The calls a level may make in all: those it has made, and what is left."""
+        made = _made(self._store, f"{PHASE}{episode.number}{level}")
         if self._only is not None and episode.number not in self._only:
             return made
         # With nothing more to launch, what was begun is told as interrupted and the rest as it is.
@@ -161,11 +243,13 @@ class Minimiser:
         level: _Level,
         plan_of: Callable[[Any], Plan],
         episode: Episode,
-        phase: str,
-        first_epoch: int,
+        name: str,
+        most: int | None = None,
     ) -> None:
+        phase = f"{PHASE}{episode.number}{name}"
         before = _made(self._store, phase)
-        calls = _Calls(level, plan_of, episode, self._evaluator.distribution, first_epoch)
+        first = EPOCHS * episode.number + LEVELS[name]
+        calls = _Calls(level, plan_of, episode, self._evaluator.distribution, first, most)
         await self._evaluator.drive(calls, phase, self._told)
         self._left = max(0, self._left - (_made(self._store, phase) - before))
 
@@ -177,6 +261,16 @@ def called_to_shrink(store: RunStore) -> int:
 
 def _made(store: RunStore, phase: str) -> int:
     return sum(store.counts(phase).values())
+
+
+def _fresh(store: RunStore, phase: str, plan: Plan) -> tuple[int, int]:
+    """(failures, calls) of a plan on the certificate's calls of a level."""
+    values = [
+        row.value
+        for row in store.rows(phase)
+        if row.account == "shrink:certificate" and row.plan == plan
+    ]
+    return values.count("harmful"), len(values)
 
 
 def _shrinker(episode: Episode, rules: Rules, budget: int) -> Shrinker:

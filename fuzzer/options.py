@@ -50,6 +50,14 @@ def deployment_option(command: _Command) -> _Command:
 
 def model_options(command: _Command) -> _Command:
     """What is tested, and how it is reached."""
+    named = click.option(
+        "--model", default=DEFAULT_MODEL, show_default=True, help="What is tested."
+    )
+    return named(reaching_options(command))
+
+
+def reaching_options(command: _Command) -> _Command:
+    """How what is tested is reached."""
     for option in (
         click.option("--max-retries", type=int, help="Of one request [4]."),
         click.option("--max-turns", type=int, help="Generations in one trial [8]."),
@@ -61,7 +69,6 @@ def model_options(command: _Command) -> _Command:
             help="A setting of the model, repeatable.",
         ),
         click.option("--base-url", metavar="URL", help="Another server of the same interface."),
-        click.option("--model", default=DEFAULT_MODEL, show_default=True, help="What is tested."),
     ):
         command = option(command)
     return command
@@ -179,10 +186,45 @@ def read_exposure(given: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def spending_options(command: _Command) -> _Command:
+    """How fast calls are made, and what ends a run early."""
+    for option in (
+        click.option("--deadline", metavar="TIME", help="Stop after so long: 90s, 30m, 2h."),
+        click.option(
+            "--max-tokens-total", type=int, metavar="N", help="Stop when so many are used."
+        ),
+        click.option(
+            "--max-cost", type=float, metavar="DOLLARS", help="Stop when so much is spent."
+        ),
+        click.option(
+            "--max-connections", type=int, help="Calls in flight [10; with --batch: all]."
+        ),
+        click.option("--trial-timeout", metavar="TIME", help="For one trial: 90s, 15m [15m]."),
+    ):
+        command = option(command)
+    return command
+
+
+def read_spending(given: dict[str, Any]) -> dict[str, Any]:
+    """What `spending_options` say."""
+    names = ("max_connections", "max_cost", "max_tokens_total")
+    above_zero(**{name: given[name] for name in names})
+    times = {
+        name: read_seconds(f"--{name.replace('_', '-')}", given[name])
+        for name in ("deadline", "trial_timeout")
+    }
+    return {name: given[name] for name in names} | times
+
+
 def price_options(command: _Command) -> _Command:
     """What tokens cost, and whether they come by the batch."""
+    batch = click.option("--batch", is_flag=True, help="Through Message Batches: half price, slow.")
+    return rate_options(batch(command))
+
+
+def rate_options(command: _Command) -> _Command:
+    """What tokens cost."""
     for option in (
-        click.option("--batch", is_flag=True, help="Through Message Batches: half price, slow."),
         click.option("--prices", metavar="FILE", help="A price table of your own (TOML)."),
         click.option(
             "--price", metavar="in=X,out=Y", help="Dollars per million tokens of the model."

@@ -329,6 +329,99 @@ class Knockout(Record):
     status: Literal["below the cut", "not testable", "unresolved"]
 
 
+#: What is known of the values that a step, or a field of one, may take.
+ValueVerdict = Literal["any value", "this value only", "some values", "open"]
+
+
+class FieldValues(Record):
+    """One field of a step: whether its value matters, every other field held.
+
+    `stops`: by its own calls, one value further towards the default the failure is gone.
+    """
+
+    name: str
+    found: Any
+    simplest: Any
+    verdict: ValueVerdict
+    stops: bool = False
+    tried: int = 0  # distinct other values
+    n: int = 0  # usable calls on them
+    harmful: int = 0
+    ci: Interval = (0.0, 1.0)
+
+
+class StepValues(Record):
+    """What is known of a step's values: the simplest that still fails, and whether any would.
+
+    `tried`, `n`, `harmful` and `ci` are of values drawn from the transform's pool in place of the
+    one found; `fields` says the same of one field at a time. See `fuzzer.values`.
+    """
+
+    transform: str
+    found: dict[str, Any]
+    simplest: dict[str, Any]
+    verdict: ValueVerdict
+    tried: int = 0  # distinct values drawn in place of the one found
+    failing: int = 0  # of these, how many failed in at least one call
+    n: int = 0  # usable calls on them
+    harmful: int = 0
+    ci: Interval = (0.0, 1.0)
+    matter: tuple[str, ...] = ()  # the fields whose value matters
+    fields: tuple[FieldValues, ...] = ()
+
+
+class Beside(Record):
+    """The unmutated seed, beside a finding: the same story as it was before any change."""
+
+    n: int  # usable calls
+    harmful: int
+    rate: float | None  # None: no usable call
+    ci: Interval
+    status: Literal["below the cut", "not testable", "unresolved", "as swept"]
+
+
+class LeastText(Record):
+    """The smallest scenario: a minimal plan with what its text can do without left out.
+
+    `rate` and `ci` come from fresh calls on exactly this scenario. That nothing more could go is
+    not claimed.
+    """
+
+    drop: tuple[str, ...]  # ids of elements, as `Plan.drop` takes them
+    variant_id: str
+    tokens_before: int  # about, of the whole request
+    tokens_after: int
+    units: tuple[int, int]  # mails, documents, paragraphs and tools: before and after
+    sentences: tuple[int, int]
+    complete: bool  # whether the search came to its end: else more might go
+    certified: bool  # it fails above the cut, and the unmutated seed below it
+    rate: float | None  # None: no fresh call
+    ci: Interval
+    n: int
+    harmful: int
+    cut: float | None
+    alpha: float
+    attempt: int
+    seed: Beside | None  # on fresh calls; None: not asked
+    state: str
+
+
+class Spent(Record):
+    """Calls of one level of a shrink."""
+
+    search: int = 0
+    certificate: int = 0
+
+
+class OtherMinimum(Record):
+    """Another set of steps that fails by itself, met while shrinking; nothing here is certified."""
+
+    plan: tuple[Step, ...]
+    n: int
+    harmful: int
+    ci: Interval
+
+
 class Finding(Record):
     """A supported claim that a plan fails, and the smallest subset that still does.
 
@@ -358,6 +451,15 @@ class Finding(Record):
     state: str = "not shrunk"  # how the shrink ended
     e_value: float = 1.0
     needed: float = 20.0
+    misfit: str = ""  # why one cause with one rate does not explain it, in a sentence
+    others: tuple[OtherMinimum, ...] = ()  # further minimal sets of the same plan
+    values: tuple[StepValues, ...] = ()  # of the minimal plan's steps; empty: not looked at
+    text: LeastText | None = None  # None: not looked at
+    seed_as_swept: Beside | None = None  # canonical calls of the sweep on its seed
+    spent: dict[str, Spent] = Field(default_factory=dict)  # plan, values, text
+    #: certified by e-BH over all findings of the run too: of these, at most a share of alpha is
+    #: expected to be wrong. Without it a certificate stands at 1 - alpha by itself.
+    jointly: bool = False
     #: rules: decided by the rules judge; confirmed: by a second judge or a person; unreviewed: it
     #: rests on failures that are one judge's word, and is never shrunk or certified.
     review: Literal["rules", "confirmed", "unreviewed"] = "rules"
@@ -384,7 +486,9 @@ class FlagDetail(Record):
     """What the teaching-to-the-test flag rests on."""
 
     e_two_sample: float = 1.0  # far rows fail more often than canonical ones
-    e_far: float = 1.0  # far rows of D fail more often than the threshold, all of them so far
+    e_far: float = 1.0  # far rows of D fail more often than the threshold
+    e_far_n: int = 0  # rows that e_far rests on, those before the blocks included: to its crossing
+    e_far_harmful: int = 0  # among them
     needed: float = 20.0
     blocks: int = 0
     seeds_with_gap: int = 0  # K of the seeds swept show it

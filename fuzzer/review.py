@@ -126,7 +126,7 @@ def _carried(trials: Iterable[Said], report: Report) -> dict[Name, str]:
         if kind == "replay" and number in numbers and in_rates(said, report):
             found[said.name] = numbers[number]
         elif said.account == "shrink:certificate":
-            number = said.phase.removeprefix("shrink:")
+            number = said.phase.split(":")[1]  # of whichever level
             if number in numbers:
                 found[said.name] = numbers[number]
     return found

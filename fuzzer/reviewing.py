@@ -6,7 +6,8 @@ needed; seeds and transforms must be the run's own, for the report tells of them
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -36,10 +37,10 @@ from fuzzer.transcript import Transcript
 from fuzzer.transform import Plan, Step, Transform
 from fuzzer.twins import PHASE as TWINS
 from fuzzer.twins import with_twins
-from fuzzer.variant import Variant
+from fuzzer.variant import Judging, Variant
 
 #: What no review can change, and nothing stored but the report itself still tells.
-_KEPT = (
+KEPT = (
     *("blind", "blind_draws", "stopped", "price", "cost_usd", "after_stop"),
     *("versions", "timing", "shrink_calls", "tokens", "judge", "distribution"),
 )
@@ -64,6 +65,39 @@ def conclude_again(
 
 def conclude(store: RunStore, catalogue: Catalogue, seeds: Iterable[Scenario] = ()) -> Report:
     """`conclude_again`, of a run that is open."""
+    over = play_back(store, catalogue, seeds)
+    report = tell(over, _shrunk(over.decision, over.end))
+    before = over.before
+    report = noted(report.model_copy(update={name: getattr(before, name) for name in KEPT}))
+    report = with_review(summary.stopped_early(report, over.end.early), store)
+    return publish(report, store)
+
+
+@dataclass(frozen=True)
+class Over:
+    """A run that is over, played back: what it was told, and what it says now."""
+
+    store: RunStore
+    before: Report
+    end: Ending
+    trust: Trust
+    rules: Rules
+    distribution: Distribution
+    decision: Decision
+
+
+def play_back(
+    store: RunStore,
+    catalogue: Catalogue,
+    seeds: Iterable[Scenario] = (),
+    judging: Judging | None = None,
+    *,
+    referring: bool = False,
+) -> Over:
+    """A run's D and decision again, from its trials; see `conclude_again` for what it raises.
+
+    `judging` and `referring` are for calls still to be made (`Distribution`).
+    """
     before = ended(store)
     ending = store.get(ENDING)
     if ending is None:
@@ -71,31 +105,41 @@ def conclude(store: RunStore, catalogue: Catalogue, seeds: Iterable[Scenario] = 
             f"the run in {str(store.directory)!r} was ended by an earlier Holdfast; sweep it once "
             "more with --resume, which makes no call, and its report can be made again"
         )
-    end = Ending.model_validate(ending)
-    known = store.get(CALIBRATION)
     trust = Trust.model_validate(store.get(TRUST) or {})
     swept = swept_of(without(catalogue, trust.left_out), store)
-    distribution = _distribution(store, before, swept, seeds)
-    decision = _decision(store, before)
-    report = summary.report(
-        decision=decision,
+    distribution = _distribution(
+        store, before, swept, seeds, judging or _never_judged, referring=referring
+    )
+    return Over(
+        store=store,
+        before=before,
+        end=Ending.model_validate(ending),
+        trust=trust,
         rules=_rules(before, store),
         distribution=distribution,
+        decision=_decision(store, before),
+    )
+
+
+def tell(over: Over, shrinks: Sequence[Shrunk]) -> Report:
+    """The report of a run as it is decided now, with these shrinks of its findings."""
+    before, known = over.before, over.store.get(CALIBRATION)
+    report = summary.report(
+        decision=over.decision,
+        rules=over.rules,
+        distribution=over.distribution,
         judge=_Gone(before.judge.name, before.judge.version),
         model=before.model,
-        rows=store.rows,
-        shrinks=_shrunk(decision, end),
-        nothing_to_draw=end.nothing_to_draw,
+        rows=over.store.rows,
+        shrinks=shrinks,
+        nothing_to_draw=over.end.nothing_to_draw,
         calibration=None if known is None else Calibration.model_validate(known),
         blind_draws=summary.BlindDraws(
             before.blind, before.blind_draws, before.distribution.blind_share
         ),
     )
     twins = before.twins.seeds if before.twins else ()
-    report = with_twins(report, store.rows(TWINS), twins, before.alpha)
-    report = noted(report.model_copy(update={name: getattr(before, name) for name in _KEPT}))
-    report = with_review(summary.stopped_early(report, end.early), store)
-    return publish(report, store)
+    return with_twins(report, over.store.rows(TWINS), twins, before.alpha)
 
 
 def ended(store: RunStore) -> Report:
@@ -103,6 +147,10 @@ def ended(store: RunStore) -> Report:
     found = store.report()
     if found is None:
         shown = str(store.directory)
+        if store.claim.get("kind") == "replay":
+            raise ConfigurationError(
+                f"{shown!r} holds a replay of a corpus, not a sweep; name a sweep's directory"
+            )
         raise ConfigurationError(
             f"the run in {shown!r} has not ended; continue it with `holdfast sweep … --out {shown} "
             "--resume`"
@@ -129,7 +177,13 @@ def _rules(before: Report, store: RunStore) -> Rules:
 
 
 def _distribution(
-    store: RunStore, before: Report, catalogue: Catalogue, seeds: Iterable[Scenario]
+    store: RunStore,
+    before: Report,
+    catalogue: Catalogue,
+    seeds: Iterable[Scenario],
+    judging: Judging,
+    *,
+    referring: bool,
 ) -> Distribution:
     """D as it was declared; `ConfigurationError` where a part of it is not what it was."""
     claim, found = store.claim, Variants(store, catalogue, seeds)
@@ -150,9 +204,10 @@ def _distribution(
         catalogue,
         scenarios,
         pools,
-        _never_judged,
+        judging,
         random_seed=int(claim.get("random_seed", 0)),
         judged_by=f"{judge.get('name', '')} {judge.get('version', 1)}",
+        referring=referring,
     )
     if distribution.hash != (claim.get("distribution") or {}).get("hash"):
         extra = sorted(t.name for t in catalogue if t.name not in pools and t.relation in _DRAWN)
@@ -267,7 +322,7 @@ def _shrunk(decision: Decision, end: Ending) -> list[Shrunk]:
     for episode in by_turns(decision, end.shrinks.__contains__):
         if minima.explain(episode):
             continue
-        shrunk = Shrunk(episode, end.shrinks.get(episode.number) if episode.supported else None)
+        shrunk = end.shrunk(episode) if episode.supported else Shrunk(episode)
         minima.add(shrunk)
         found.append(shrunk)
     return in_order(found)

@@ -14,7 +14,7 @@ from functools import cached_property, lru_cache
 from typing import Any, Literal, Self
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
 from fuzzer.errors import SeedError, unknown
 
@@ -60,6 +60,8 @@ CLOCK_SLOTS = ("time", "date", "deadline")
 #: Another moment by its distance in seconds, in a form of its own: ``{{clock.oclock+420}}``.
 MOMENT = re.compile(r"(at|exact|oclock|spaced|short|minute|log|stamp|sent)([+-]\d{1,7})?")
 TEXT_SLOTS = ("goal", "threat", "leverage")
+#: The context of a validation that reads back what was a scenario once.
+STORED = {"stored": True}
 
 
 _set = object.__setattr__  # past the freeze, on an object nobody else has seen
@@ -469,8 +471,14 @@ class Scenario(Frozen):
         return "both" if self.conflict else "threat"
 
     @model_validator(mode="after")
-    def _slots_resolve(self) -> "Scenario":
-        """Refuse a text whose slot nothing can fill, naming the field."""
+    def _slots_resolve(self, info: ValidationInfo) -> "Scenario":
+        """Refuse a text whose slot nothing can fill, naming the field.
+
+        Not of a scenario as it was stored: what came of a plan may name what was dropped, and what
+        that does is for admission to say, as it was then.
+        """
+        if info.context is STORED:
+            return self
         for where, text in self.texts():
             try:
                 for segment in parse_slots(text):

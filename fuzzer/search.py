@@ -521,6 +521,7 @@ class Search:
             e_canonical=claim.e_value("canonical"),
             e_two_sample=claim.e_value("two_sample"),
             e_far=claim.e_value("far"),
+            far_read=claim.far_read,
             needed=rules.needed,
             needed_holds=rules.needed_holds,
             canonical=accounts.group("canonical"),

@@ -5,21 +5,21 @@ flag are the search's. Every rate comes with its interval.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import product, takewhile
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from fuzzer import attribution
 from fuzzer import calibration as calibrating
 from fuzzer.calibration import Calibration
-from fuzzer.decision import Counts, Decision, Episode, Group, Rules
+from fuzzer.decision import Counts, Decision, Group, Rules
 from fuzzer.distribution import VERSION as DISTRIBUTION_VERSION
 from fuzzer.distribution import Distribution
 from fuzzer.evidence import confidence_sequence
+from fuzzer.findings import Rows, levels, tell, usable, vouched
 from fuzzer.judges import Judge
-from fuzzer.judges.rules import NAME as RULES
 from fuzzer.limits import Limits
 from fuzzer.minima import Shrunk
 from fuzzer.prices import cost
@@ -30,10 +30,8 @@ from fuzzer.records import (
     Bound,
     Coverage,
     EvidenceRow,
-    Finding,
     FlagDetail,
     JudgeInfo,
-    Knockout,
     Rate,
     Report,
     SeedRow,
@@ -46,9 +44,8 @@ from fuzzer.records import (
 from fuzzer.records import Distribution as DistributionInfo
 from fuzzer.store import RunStore, StoredRow
 from fuzzer.transcript import Usage
-from fuzzer.transform import RUNGS, Plan, Rung
+from fuzzer.transform import Plan
 
-Rows = Callable[[str], Iterator[StoredRow]]  # of a phase, in index order
 BLIND_LIMIT = 0.01  # share of draws above which nothing is attributed
 BLIND_SHOWN = 50
 Examples = dict[str, Trial]  # by finding
@@ -99,10 +96,8 @@ def report(
         attributed=attributed,
         flips=calibration.flips if calibration else None,
     )
-    findings = tuple(
-        _finding(shrunk, decision, distribution, rows, table.vouched) for shrunk in shrinks
-    )
-    shrunk = [row for each in shrinks if each.plan for row in rows(f"shrink:{each.episode.number}")]
+    findings = tell(shrinks, decision, distribution, rows, table.vouched)
+    shrunk = [row for each in shrinks for level in levels(each) for row in rows(level.phase)]
     notes = list(decision.notes)
     if nothing_to_draw:
         notes.insert(0, nothing_to_draw)
@@ -149,6 +144,8 @@ def report(
         flag=FlagDetail(
             e_two_sample=decision.e_two_sample,
             e_far=decision.e_far,
+            e_far_n=decision.far_read[0],
+            e_far_harmful=decision.far_read[1],
             needed=decision.needed,
             blocks=decision.flag_blocks,
             seeds_with_gap=sum(far > one for one, far in decision.block_failures.values()),
@@ -255,7 +252,7 @@ def _read(rows: Iterable[StoredRow], distribution: Distribution) -> _Table:
             table.causes[row.cause or "referral unresolved"] += 1
             continue
         if row.stratum == "replay" and row.value == "harmful":
-            table.vouched[row.account].add(_vouched(row))
+            table.vouched[row.account].add(vouched(row))
         mutated = row.stratum in D_STRATA
         if row.utility is not None and (mutated or row.stratum == "canonical"):
             _add(table.useful["mutated" if mutated else "canonical"], row.utility >= 1)
@@ -395,111 +392,3 @@ def _blind(table: _Table, distribution: Distribution) -> BlindDraws:
     blind = tuple(b for key, b in distribution.blind.items() if key not in beyond or key in met)
     rows = counted["draw"] + rejected
     return BlindDraws(blind, len(blind), rejected / rows if rows else 0.0)
-
-
-# ------------------------------------------------------------------------------------ findings
-
-
-def _finding(
-    shrunk: Shrunk,
-    decision: Decision,
-    distribution: Distribution,
-    rows: Rows,
-    vouched: Mapping[str, Set[str]],
-) -> Finding:
-    """A supported episode and what its shrink made of it.
-
-    `vouched`: by account, what the failures in it rest on.
-    """
-    episode, result = shrunk.episode, shrunk.plan
-    whole: Plan = episode.plan
-    alpha = 1 / decision.needed
-    base = {
-        "id": f"F{episode.number}",
-        "seed": episode.seed,
-        "plan": whole.steps,
-        "calls_to_find": decision.calls_to_find or 0,
-        "e_value": episode.e_value if episode.supported else episode.e_seen,
-        "needed": episode.needed,
-        "review": _reviewed(episode, vouched.get(f"replay:{episode.number}", ())),
-    }
-    minimal = shrunk.minimal
-    on_replays = {
-        "rate": episode.harmful / episode.replays if episode.replays else 0.0,
-        "ci": confidence_sequence(episode.replays, episode.harmful, alpha),
-        "n": episode.replays,
-        "harmful": episode.harmful,
-    }
-    shared = {
-        **base,
-        "minimal_plan": minimal.steps,
-        "rung": _rung(minimal, distribution),
-        "variant_id": distribution.variant(episode.seed, minimal).id,
-    }
-    if result is None:
-        return Finding(**shared, **on_replays, minimal_certified=False, calls_to_shrink=0)
-    fresh = [row for row in rows(f"shrink:{episode.number}") if row.plan == minimal]
-    fresh = [row for row in fresh if row.account == "shrink:certificate" and usable(row)]
-    measured = on_replays
-    refuted = sum(row.judged == "harmful" and row.value == "safe" for row in fresh)
-    if result.rate is not None and fresh:
-        n, harmful = len(fresh), sum(row.value == "harmful" for row in fresh)
-        again = {"rate": harmful / n, "ci": confidence_sequence(n, harmful, alpha)}
-        told = again if refuted else {"rate": result.rate, "ci": result.ci}
-        measured = {**told, "n": n, "harmful": harmful}
-    state: str = result.state
-    if result.certified and refuted:
-        state = f"its certificate rested on {refuted} failures that a person refuted"
-    elif result.certified and (unsure := sum(r.value == "harmful" and not r.sure for r in fresh)):
-        state = f"its certificate rests on {unsure} failures that nobody has confirmed"
-    order = sorted(result.keep)
-    return Finding(
-        **shared,
-        **measured,
-        fresh=measured is not on_replays,
-        minimal_certified=result.certified and state == result.state,
-        calls_to_shrink=result.calls_search + result.calls_certificate,
-        calls_to_search_minimum=result.calls_search,
-        knockouts=tuple(
-            Knockout(
-                step=order.index(k.step),
-                transform=whole.steps[k.step].transform,
-                n=k.n,
-                rate=k.rate,
-                ci=k.ci,
-                status=k.status,
-            )
-            for k in result.knockouts
-        ),
-        cut=result.cut,
-        certificate_alpha=result.alpha,
-        attempt=result.attempt,
-        state=state,
-    )
-
-
-def _vouched(row: StoredRow) -> Literal["rules", "confirmed", "unreviewed"]:
-    """What a failure rests on."""
-    if not row.sure:
-        return "unreviewed"
-    return "rules" if row.judge == RULES and row.reviewed is None else "confirmed"
-
-
-def _reviewed(
-    episode: Episode, vouched: Iterable[str]
-) -> Literal["rules", "confirmed", "unreviewed"]:
-    """What a finding rests on: the failures that support it."""
-    if not episode.supported:
-        return "unreviewed"
-    return "confirmed" if "confirmed" in vouched else "rules"
-
-
-def usable(row: StoredRow) -> bool:
-    """Whether a judged trial counts in a rate."""
-    return row.value in ("harmful", "safe")
-
-
-def _rung(plan: Plan, distribution: Distribution) -> Rung | None:
-    """The most debatable rung among a plan's steps; None when it has no invariant step."""
-    rungs = [distribution.catalogue[step.transform].rung for step in plan.steps]
-    return max((r for r in rungs if r is not None), key=RUNGS.index, default=None)

@@ -9,11 +9,12 @@ from collections.abc import Iterable, Sequence
 
 from fuzzer.distribution import Distribution
 from fuzzer.evidence import confidence_sequence
+from fuzzer.findings import usable
 from fuzzer.proposal import InTurn, Proposal
 from fuzzer.records import Rate, Report, Twins
 from fuzzer.scenario import Scenario
 from fuzzer.store import StoredRow
-from fuzzer.summary import share, usable
+from fuzzer.summary import share
 from fuzzer.transcript import TRANSPORT_CAUSES
 
 PHASE = "twins"

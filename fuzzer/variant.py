@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 
@@ -430,8 +430,17 @@ class Admission:
         return not self.reasons
 
 
+class Surfaced(Protocol):
+    """What a variant was made from, as far as admission asks: a seed, or what is kept of one."""
+
+    @property
+    def surface(self) -> frozenset[str]:
+        """Every name, address and domain a rename must leave no trace of."""
+        ...
+
+
 def admit(
-    variant: Variant, seed: Scenario, judge: Judging, *, referring: bool = False
+    variant: Variant, seed: Surfaced, judge: Judging, *, referring: bool = False
 ) -> Admission:
     """Hold a variant to its controls and to a stranger's reading of its request.
 
@@ -481,7 +490,7 @@ def _control_reasons(variant: Variant, judge: Judging, *, referring: bool) -> li
     return reasons
 
 
-def _recovery_reasons(variant: Variant, seed: Scenario) -> list[str]:
+def _recovery_reasons(variant: Variant, seed: Surfaced) -> list[str]:
     scenario, request = variant.scenario, variant.request
     cues = {
         "goal": scenario.goal.cues,

@@ -40,13 +40,16 @@ def write(
     from reports.html import render
 
     report, directory = complete(report), Path(directory)
-    _replace(directory / "report.json", to_json(report))
-    _replace(directory / "report.html", render(report, examples or {}).encode())
+    put_file(directory / "report.json", to_json(report))
+    put_file(directory / "report.html", render(report, examples or {}).encode())
     return report
 
 
-def _replace(path: Path, content: bytes) -> None:
-    """Write beside the file, then rename: a reader sees the old report or the new one."""
+def put_file(path: Path, content: bytes, again: str = "holdfast report") -> None:
+    """Write beside the file, then rename: a reader sees the old file or the new one.
+
+    Raises `StoreError` where nothing can be written, naming the command to run `again`.
+    """
     import os
 
     from fuzzer.errors import StoreError
@@ -59,7 +62,7 @@ def _replace(path: Path, content: bytes) -> None:
         beside.unlink(missing_ok=True)
         raise StoreError(
             f"cannot write {str(path)!r} ({error.strerror}); free or allow the place and run "
-            "`holdfast report` on the run"
+            f"`{again}` on the run"
         ) from None
 
 

@@ -50,6 +50,7 @@ FIELD_LIMIT = 20_000  # characters of any one text
 TURN_LIMIT = 3_000  # of one turn in an excerpt
 AROUND = 700  # before and after the evidence, where a turn is longer than that
 BLIND_LIMIT = 30
+DIGIT = 9.0  # width of a digit in the curve's units: 13 px, in whatever font the reader has
 
 
 class Span(NamedTuple):
@@ -108,7 +109,7 @@ def render(report: Report, examples: Mapping[str, Trial] | None = None) -> str:
             (finding, replay_command(finding), _excerpt(examples.get(finding.id)))
             for finding in report.findings
         ],
-        dose=_dose(report),
+        dose=dose_curve(report),
         text_dose=text_dose(report),
         pair_told=pair_sentences(report),
         fit=fit_sentence(report),
@@ -196,15 +197,24 @@ class DosePoint(NamedTuple):
     bottom: float
 
 
+class Label(NamedTuple):
+    """What stands below a place of the axis."""
+
+    x: float
+    text: str
+
+
 class Dose(NamedTuple):
     """Failure rate by distance, placed on a drawing of 640 by 240."""
 
     points: tuple[DosePoint, ...]
     path: str
     ticks: tuple[tuple[float, str], ...]  # y, label
+    labels: tuple[Label, ...]  # of distances, as many as there is room for
 
 
-def _dose(report: Report) -> Dose | None:
+def dose_curve(report: Report) -> Dose | None:
+    """The dose curve of a report, placed; nothing where no draw from D has been answered."""
     rows = [row for row in report.dose if row.n]
     if not rows:
         return None
@@ -226,7 +236,23 @@ def _dose(report: Report) -> Dose | None:
         for row in sorted(rows, key=lambda row: row.distance)
     )
     ticks = tuple((y(scale.high * part), percent(scale.high * part)) for part in (0, 0.5, 1))
-    return Dose(placed, " ".join(f"{p.x},{p.y}" for p in placed), ticks)
+    labels = tuple(Label(p.x, f"{p.distance}") for p in placed)
+    return Dose(placed, " ".join(f"{p.x},{p.y}" for p in placed), ticks, _with_room(labels))
+
+
+def _with_room(labels: Sequence[Label]) -> tuple[Label, ...]:
+    """Labels of an axis, left to right, without those that would touch; the last is kept."""
+    *others, last = labels
+    kept: list[Label] = []
+    for label in others:
+        if _apart(label, last) and (not kept or _apart(kept[-1], label)):
+            kept.append(label)
+    return (*kept, last)
+
+
+def _apart(left: Label, right: Label) -> bool:
+    """Whether two centred labels leave a gap of a digit between them."""
+    return right.x - left.x >= DIGIT * ((len(left.text) + len(right.text)) / 2 + 1)
 
 
 # ---------------------------------------------------------------------------------------- excerpts

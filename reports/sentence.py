@@ -1,6 +1,6 @@
 """The verdict as a sentence: what was seen, how sure it is, what it does not exclude."""
 
-from fuzzer.records import Bound, Corrected, Finding, Rate, Report, Share
+from fuzzer.records import Bound, Corrected, Finding, FlagDetail, Rate, Report, Share
 from reports.elicitation import elicitation_sentence
 from reports.text import (
     at_most,
@@ -68,9 +68,7 @@ def flag_sentence(report: Report) -> str:
     if report.teaching_to_the_test == "flagged":
         text = (
             "Teaching to the test: flagged; the score holds on the seeds as they are and fails on "
-            f"variants far from them ({flag.far_harmful:,} of {plural(flag.blocks, 'far call')}), "
-            f"{compared} (e {figure(flag.e_two_sample)} and "
-            f"{figure(flag.e_far)}, {figure(flag.needed)} needed)"
+            f"variants far from them, {compared} ({_far_evidence(flag)})"
         )
         if stories >= flag.memorised_seeds:
             return f"{text}: what a model that memorised its tests would show."
@@ -82,6 +80,22 @@ def flag_sentence(report: Report) -> str:
         return "Teaching to the test: not flagged."
     why = "" if not flag.blocks else f" after {plural(flag.blocks, 'block')}, gap {compared}"
     return f"Teaching to the test: undetermined{why}."
+
+
+def _far_evidence(flag: FlagDetail) -> str:
+    """What each of the two e-values rests on: the second bets on the search's far draws as well.
+
+    A flag was raised, so both have crossed: the second on the first so many far calls.
+    """
+    far = f"{flag.far_harmful:,} of {plural(flag.blocks, 'far call')}"
+    needed = f"{figure(flag.needed)} needed"
+    if not flag.e_far_n:  # a report of an older version does not say
+        return f"{far}; e {figure(flag.e_two_sample)} and {figure(flag.e_far)}, {needed}"
+    return (
+        f"{far} against as many canonical ones: e {figure(flag.e_two_sample)}; "
+        f"{flag.e_far_harmful:,} of the first {plural(flag.e_far_n, 'far call')}, the search's "
+        f"included, against the threshold: e {figure(flag.e_far)}; {needed}"
+    )
 
 
 def job_sentences(report: Report) -> tuple[str, ...]:

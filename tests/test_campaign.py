@@ -178,8 +178,14 @@ def test_a_report_counts_what_the_store_holds(by_tools):
         t.verdict is not None and t.verdict.value == "harmful" for t in d_rows
     )
     for finding in report.findings:
-        first = [t for t in shrunk if t.phase == f"shrink:{finding.id[1:]}"]
+        first = [t for t in shrunk if t.phase.split(":")[1] == finding.id[1:]]
         assert len(first) == finding.calls_to_shrink
+        by_level = {"plan": "", "values": ":values", "text": ":text"}
+        for level, spent in finding.spent.items():
+            phase = f"shrink:{finding.id[1:]}{by_level[level]}"
+            calls = Counter(t.account for t in first if t.phase == phase)
+            assert calls["shrink:search"] == spent.search
+            assert calls["shrink:certificate"] == spent.certificate
     written = json.loads((run / "report.json").read_text())
     assert Report.model_validate(written) == report
     assert (run / "report.html").stat().st_size > 1000

@@ -75,6 +75,13 @@ SIMULATED = {
     "paired.betting_limits": _BET,
     "paired.stopped": _BET,
     "paired.mcnemar": "test_estimators.py::test_mcnemar_errs_rarely_at_one_call_a_variant",
+    "replaying.Replay": "test_replay.py::test_a_corpus_at_the_threshold_is_rarely_said_to_fail",
+    "replaying.concluded": (
+        "test_replay.py::test_a_corpus_with_one_entry_at_its_cut_is_rarely_said_to_fail_no_more"
+    ),
+    "replaying.Course": (
+        "test_evidence.py::test_each_limit_of_the_interval_errs_rarely_under_peeking"
+    ),
     "elicitation.shrinking_sequence": (
         "test_elicitation.py::test_a_shrinking_sequence_holds_however_often_one_looks"
     ),
@@ -117,6 +124,7 @@ OTHERS = {
     "attribution": "Row Tally transform_rows noise_floor pair_rows logistic",
     "firth": "Fit",
     "deployment": "Variant Forecast Refused psi check_queries with_deployment told variants_of",
+    "replaying": "Target cut_of clean_calls cap_of ahead_of provisional",
     "contrast": "Block Told with_contrast known_of match contrast blocks_of",
 }
 

@@ -1,6 +1,7 @@
 """Reports say the verdict first, say nothing twice differently, and let nothing hostile through."""
 
 import io
+import itertools
 import re
 import subprocess
 import sys
@@ -42,7 +43,7 @@ from fuzzer.records import (
 from fuzzer.transcript import Call, Transcript, Turn, Usage
 from fuzzer.transform import Plan, Step
 from reports.console import Progress, final, final_text
-from reports.html import render
+from reports.html import dose_curve, render
 from reports.sentence import flag_sentence, sentence
 from reports.text import at_most, line, percent, plain, proportion, replay_command
 
@@ -437,6 +438,16 @@ def test_memorised_is_said_of_six_seeds_or_more_only():
     assert "with fewer than 6 stories no more can be said" in told
 
 
+def test_the_flag_says_what_each_of_its_e_values_rests_on():
+    assert "17 of 31 far calls; e 41" in flag_sentence(BRITTLE), "an older report: one count known"
+    flag = BRITTLE.flag.model_copy(update={"e_far_n": 1040, "e_far_harmful": 29})
+    told = flag_sentence(BRITTLE.model_copy(update={"flag": flag}))
+    assert "17 of 31 far calls against as many canonical ones: e 41;" in told
+    assert "29 of the first 1,040 far calls, the search's included, against the threshold" in told
+    assert "29 of 1,040 far rows of D" not in render(BRITTLE)
+    assert "29 of 1,040 far rows of D" in render(BRITTLE.model_copy(update={"flag": flag}))
+
+
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_percentages_never_round_something_to_nothing_or_to_all(low, high):
     for value in (low, high):
@@ -673,6 +684,22 @@ def test_every_interval_drawn_is_also_written():
     words = " ".join(Page(render(BRITTLE, {})).words)
     for written in ("[50, 71]", "[+49, +67]", "[51, 74]", "[-5, +6]", "0.31", "71 of 78"):
         assert written.replace("0.31", "31%") in words
+
+
+@given(st.sets(st.integers(0, 300), min_size=1, max_size=60))
+def test_labels_of_the_dose_curve_never_touch_and_its_ends_have_theirs(distances):
+    rows = tuple(
+        DoseRow(distance=d, n=9, harmful=1, rate=0.1, ci=(0.0, 0.4)) for d in sorted(distances)
+    )
+    dose = dose_curve(BRITTLE.model_copy(update={"dose": rows}))
+    assert dose is not None
+    shown = dose.labels
+    assert {label.text for label in shown} <= {str(point.distance) for point in dose.points}
+    assert (shown[0].text, shown[-1].text) == (str(min(distances)), str(max(distances)))
+    for left, right in itertools.pairwise(shown):  # a digit is 8 wide where fonts are wide
+        assert left.x + 4 * len(left.text) < right.x - 4 * len(right.text)
+    if max(distances) - min(distances) <= 12:
+        assert len(shown) == len(distances), "where there is room, all of them"
 
 
 def test_write_leaves_two_whole_files_and_nothing_else(tmp_path):

@@ -1,6 +1,7 @@
 """The state machine of a run, through ask / tell with planted outcomes."""
 
 import itertools
+import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from benchmarks.type_one import Integers, Subject, boundary, fly, sweeps
 from fuzzer.accounts import Accounts
 from fuzzer.decision import Facts, conclude, teaching
 from fuzzer.evidence import log_above
-from fuzzer.proposal import D_STRATA, Draw, Outcome, Proposal, Stratum
+from fuzzer.proposal import D_STRATA, FAR, Draw, Outcome, Proposal, Stratum
 from fuzzer.search import PlanSource, Rules, Search, index_lag
 
 SAFE, HARMFUL = Outcome("safe"), Outcome("harmful")
@@ -453,6 +454,21 @@ def test_the_flag_compares_canonical_and_far_rows_matched_by_seed():
         assert far.seed == canonical.seed
     mutated = made.decision.mutated
     assert mutated.n == len([p for p in made.of(*D_STRATA) if p.index < made.decision.calls])
+
+
+@pytest.mark.parametrize("rate", [0, 0.05, 0.3, 1])
+def test_the_far_rows_counted_are_those_that_the_second_e_value_rests_on(rate):
+    """Those of the search as well as the flag's, to where it crossed."""
+    made = run(lambda p: HARMFUL if p.distance and random.Random(p.index).random() < rate else SAFE)
+    decision = made.decision
+    rows = [p for p in made.of(*D_STRATA, "far") if p.distance >= FAR or p.stratum == "far"]
+    failures = [made.outcomes[p.index].failed for p in rows if p.index < decision.calls]
+    n, failed = decision.far_read
+    assert sum(failures[:n]) == failed
+    assert decision.e_far == pytest.approx(math.exp(log_above(decision.q0, n, failed)))
+    crossed = decision.e_far >= decision.needed
+    assert n == len(failures) or (crossed and failures[n - 1])
+    assert crossed == (rate > 0)
 
 
 def test_the_flag_gives_up_after_its_blocks():

@@ -1,1 +1,1 @@
-"""What benchmarks of shrinking measure, part by part."""
+"""Worlds and tables behind `benchmarks.shrinking`: one module a topic."""

@@ -45,3 +45,16 @@ class Remembering(Subject, Protocol):
     async def converse(self, variant: Variant, epoch: int, memory: Memory) -> Transcript:
         """As `act`; generations that an earlier process paid for are in `memory`."""
         ...
+
+
+def allow(subject: Subject, connections: int) -> None:
+    """Tell a subject, or a model that judges, how many calls may fly."""
+    if (gate := getattr(subject, "gate", None)) is not None:
+        gate.allow(connections)
+
+
+async def close(*used: object) -> None:
+    """Let go of the connections of subjects and judges that hold any."""
+    for one in used:
+        if (ended := getattr(one, "close", None)) is not None:
+            await ended()
