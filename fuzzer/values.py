@@ -384,7 +384,7 @@ class ValueShrinker:
                     yield from self._simplify_field(i, name)
 
     def _all_at_default(self) -> Iterator[list[_Want]]:
-        """Half of each round goes to other values: if any will do, this is soon known as well."""
+        """While this looks well, half of each round goes to other values: will any do?"""
         simplest = tuple(
             step if self._full(step) == default.params else default
             for step, default in zip(self.found, self._defaults, strict=True)
@@ -394,9 +394,9 @@ class ValueShrinker:
         others = self._of_all_steps()
         half = self.config.batch // 2
         while self._known(simplest) is None:
-            drawn = self._draws(others, half) if others.tally.calls < LOOK / self.cut else []
-            wanted = [_Want(simplest)] * (self.config.batch - half)
-            yield wanted + drawn if drawn else wanted
+            well = self._odds(simplest) >= 0 and others.tally.calls < LOOK / self.cut
+            drawn = self._draws(others, half) if well else []
+            yield [_Want(simplest)] * (self.config.batch - len(drawn)) + drawn
         if self._known(simplest):
             self._simplest = simplest
 
@@ -422,7 +422,7 @@ class ValueShrinker:
         yield from self._try(ladder[0])
         if self._simplest == ladder[0]:
             return
-        if ladder[0] not in self._blind:
+        if self._odds(ladder[0]) <= -STOPS:
             self._needed.add((i, name))
         if len(ladder) > 2:
             yield from self._bisect(i, name, ladder)
@@ -510,12 +510,12 @@ class ValueShrinker:
             whole = self._whole[i]
             if whole.verdict == "any value" or len(names) <= 1:
                 return
-            if whole.verdict == "open" and (whole.tally.rate or 0.0) > self.cut:
-                return  # likely any value: one field at a time would be as hard to show
+            if self._leans_to_any(whole):
+                return
         elif rest:
             together = self._redraw(self._simplest, {i: frozenset(rest)})
             yield from self._settle(together)
-            if together.verdict == "any value":
+            if together.verdict == "any value" or self._leans_to_any(together):
                 self._single.update({(i, name): together for name in rest})
                 rest = []
         for name in [*needed, *rest]:
@@ -525,6 +525,10 @@ class ValueShrinker:
                 continue  # two of its values are known to fail, and its default not to
             self._single[i, name] = self._redraw(self._simplest, {i: frozenset([name])})
             yield from self._settle(self._single[i, name])
+
+    def _leans_to_any(self, redraw: _Redraw) -> bool:
+        """Open, and likely any value: one field at a time would be as hard to show."""
+        return redraw.verdict == "open" and (redraw.tally.rate or 0.0) > self.cut
 
     def _beyond(self, i: int, name: str) -> Iterator[list[_Want]]:
         """A number that could not be lowered: does the next one of the pool fail as well?"""
@@ -761,8 +765,9 @@ class ValueShrinker:
     def _interval(self, tally: Tally) -> tuple[float, float]:
         """At 1 - alpha and at any time; unusable calls safe in one end and harmful in the other."""
         alpha = self.config.alpha / 2
-        lower, _ = confidence_sequence(tally.calls, tally.harmful, alpha)
-        _, upper = confidence_sequence(tally.calls, tally.harmful + tally.unusable, alpha)
+        lower, upper = confidence_sequence(tally.calls, tally.harmful, alpha)
+        if tally.unusable:
+            _, upper = confidence_sequence(tally.calls, tally.harmful + tally.unusable, alpha)
         return lower, upper
 
 
