@@ -92,11 +92,11 @@ def sizes(difference: Difference) -> str:
     """How long the request was and is, in a phrase.
 
     >>> sizes(Difference(parts=(), facts=(), replaced=(), tokens_before=4150, tokens_after=870))
-    'about 4,150 tokens before, about 870 after (21%)'
+    'about 4,150 tokens in the seed, about 870 here (21%)'
     """
     before, after = difference.tokens_before, difference.tokens_after
     share = f" ({after / before:.0%})" if before else ""
-    return f"about {before:,} tokens before, about {after:,} after{share}"
+    return f"about {before:,} tokens in the seed, about {after:,} here{share}"
 
 
 def _head(part: Part) -> str:

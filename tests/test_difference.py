@@ -279,7 +279,7 @@ def test_a_long_deletion_is_folded_and_what_stands_in_its_place_is_not():
 def test_sizes_are_estimates_and_say_so():
     found = compare(BASE, varied(drop=("inbox:pumps",)))
     assert found.tokens_after < found.tokens_before
-    assert sizes(found).startswith(f"about {found.tokens_before:,} tokens before, about")
+    assert sizes(found).startswith(f"about {found.tokens_before:,} tokens in the seed, about")
 
 
 # --------------------------------------------------------------------------------- terminal, HTML
