@@ -52,11 +52,13 @@ State = Literal["unchanged", "certified", "unresolved within budget", "interrupt
 
 FAILS = math.log(60)  # log odds at which steps count as failing by their own calls ...
 STOPS = math.log(99)  # ... and, negated, as not failing
+TWICE = 2  # failures that it takes at least: one may be of the background
 SURE = 0.985  # posterior probability at which bisection names a value
 AT_FOUND = 0.4  # prior probability that only the number found fails, and none below it
 AT_DEFAULT = 0.02  # ... and that the default does after all
 PATIENCE = 12.0  # calls on one plan, in units of 1 / cut, before it is left undecided
-ON_OTHERS = 24.0  # ... and on other values
+SOON = 16.0  # ... and on other values, before the certificate has its turn
+LATER = 40.0  # ... and after it
 LOOK = 4.0  # ... before single ones of them are called again
 NEARLY_ALWAYS = 0.8  # a rate at which one pass is a sign that a value does not fail
 CALLED_AGAIN = 3  # values of one question, at most
@@ -215,6 +217,7 @@ class ValueShrinker:
         half = max(config.threshold, (self._seen - spread) / 2)
         self.cut = half if config.cut is None else config.cut
         self._rates = _rates(self.cut, failures, calls)
+        self._patience = SOON / self.cut  # calls on one question about other values
         self._odds_of: dict[tuple[int, int], float] = {}  # log odds by (calls, failures)
         self._alpha = alpha_of(attempts + 1, config.alpha)
 
@@ -327,10 +330,9 @@ class ValueShrinker:
 
     def _phases(self) -> Iterator[list[_Want]]:
         yield from self._simplify()
-        yield from self._explain()
+        yield from self._explain(SOON)
         yield from self._certify()
-        if self._simplest == self.found and self._proof is not None:
-            yield from self._explain()  # the simpler values were refuted: of those found, then
+        yield from self._explain(LATER)  # where simpler values were refuted, of those found
 
     # ---- whether steps fail, by their own calls
 
@@ -359,7 +361,7 @@ class ValueShrinker:
         if steps in self._blind:
             return False
         odds = self._odds(steps)
-        if odds >= FAILS:
+        if odds >= FAILS and self._tally(steps).harmful >= TWICE:
             return True
         return None if odds > -STOPS and self._patient(steps) else False
 
@@ -484,11 +486,10 @@ class ValueShrinker:
 
     # ---- explain
 
-    def _explain(self) -> Iterator[list[_Want]]:
+    def _explain(self, patience: float) -> Iterator[list[_Want]]:
+        """Settle the verdicts; what is settled already takes no call."""
         everyone = range(len(self.found))
-        self._whole.clear()
-        self._single.clear()
-        self._several.clear()
+        self._patience = patience / self.cut
         if not self._needed:
             together = self._of_all_steps()
             yield from self._settle(together)
@@ -549,7 +550,7 @@ class ValueShrinker:
     def _settle(self, redraw: _Redraw) -> Iterator[list[_Want]]:
         """Draws until the verdict on these other values is known, or patience ends."""
         looked = False
-        while redraw.verdict == "open" and redraw.tally.calls < ON_OTHERS / self.cut:
+        while redraw.verdict == "open" and redraw.tally.calls < self._patience:
             if self._shown(redraw, above=True):
                 often = self._rate_beside(redraw.tally) >= NEARLY_ALWAYS
                 safe = [s for s, t in redraw.values.items() if often and t.safe and not t.harmful]
@@ -574,11 +575,10 @@ class ValueShrinker:
     def _any_of(self, values: Sequence[Steps], *, fail: bool) -> Generator[list[_Want], None, bool]:
         """Whether the own calls of one of these values show that it fails, or that it does not.
 
-        That one does not takes more: it was picked out of many for how it looked, and any value
-        passes now and then. Only the first few are looked at.
+        It takes twice the odds: they were picked out of many for how they looked, and any value
+        passes now and then, or fails by the background. Only the first few are looked at.
         """
-        sign = 1 if fail else -1
-        needed = FAILS if fail else 2 * STOPS
+        sign, needed = (1, 2 * FAILS) if fail else (-1, 2 * STOPS)
         for steps in values[:CALLED_AGAIN]:
             while abs(self._odds(steps)) < needed and self._patient(steps):
                 yield [_Want(steps)] * self.config.batch
@@ -655,7 +655,8 @@ class ValueShrinker:
             odds = [self._odds(steps) for steps in sets]
             if odds[0] <= -STOPS or any(each >= FAILS for each in odds[1:]):
                 self._simplest = self.found
-                self._stops.clear()
+                for said in (self._stops, self._several, self._whole, self._single):
+                    said.clear()
                 return
             for number, steps in enumerate(sets):
                 if steps in self._blind:
