@@ -1,15 +1,17 @@
 """Condense: from a scenario that fails to the least text of it that still fails, by ask and tell.
 
-Two levels, each for free at first and then by calls. *Units* are mails, documents, paragraphs and
-tools; *sentences* are those of the units that remain (`fuzzer.elements`). For free: the *core*, the
-least that is still admissible, since threat, leverage, target and a way to act must stay. Then
-calls: does the core alone fail? What else is needed is found by group testing over prefixes
-(`fuzzer.shrink`), so that what is tried keeps sentences that stand together.
+Two levels, as in hierarchical delta debugging (Misherghi and Su 2006), each for free at first and
+then by calls. *Units* are mails, documents, paragraphs and tools; *sentences* are those of the
+units that remain (`fuzzer.elements`). For free: the *core*, the least that is still admissible,
+since threat, leverage, target and a way to act must stay. Then calls: does the core alone fail?
+What else is needed is found by group testing over prefixes (`fuzzer.shrink`), so that what is tried
+keeps sentences that stand together.
 
 At the end fresh calls alone say how often the reduced scenario fails, beside the unmutated seed:
 the first more often than a cut, the second less often (`fuzzer.certificate`). That nothing more can
-go is not claimed. Where fresh calls contradict the search, it goes back to the least that failed by
-its own calls, and looks for what was missing between the two.
+go is not claimed, nor that the plan's steps are still what makes it fail: to drop text is a change
+as well. Where fresh calls contradict the search, it goes back to the least that failed by its own
+calls, and looks for what was missing between the two.
 
 The budget ends the search in time for those fresh calls. A smaller budget thus asks as a larger one
 does until its search ends; what went on after an earlier, smaller budget names it (`earlier`).
@@ -181,10 +183,15 @@ class PlanSource:
         """What says little first, such as greetings and names below a mail; then the longest."""
 
         def rank(element: str) -> tuple[bool, int]:
-            said = " ".join(map(self.filled, elements.texts_of(self.scenario, element)))
+            texts = elements.texts_of(self.scenario, element)
+            said = " ".join(texts if element.startswith("tools:") else map(self.filled, texts))
             return len(said.split()) >= TELLING, -len(said)
 
         return sorted(candidates, key=rank)
+
+    def describe(self, element: str) -> str:
+        """An element in words for people, with names."""
+        return self.filled(elements.describe(element, self.scenario))
 
     def filled(self, text: str) -> str:
         """A text with its slots resolved."""

@@ -132,14 +132,14 @@ def test_what_is_needed_stays_and_the_result_is_admissible(cause, number):
 @pytest.mark.parametrize(("p", "budget", "share"), [(1.0, 200, 0.95), (0.5, 400, 0.9)])
 def test_a_random_cause_is_kept_and_little_else(p, budget, share):
     right = small = 0
-    for number in range(30):
+    for number in range(20):
         rng = random.Random(f"{p} {number}")
         cause = rng.sample(SENTENCES, 1)
         result = condense(needs(cause, p), rng, budget=budget)
         right += TOY.present(cause[0], frozenset(result.drop)) and result.certified
         small += result.tokens_after <= TOY.tokens(frozenset()) / 4
-    assert right >= share * 30
-    assert small >= share * 30
+    assert right >= share * 20
+    assert small >= share * 20
 
 
 def test_a_passage_that_is_needed_as_a_whole_stays_whole_without_a_call_for_each_sentence():
@@ -347,11 +347,11 @@ def errors_of(replicates: int) -> tuple[int, int]:
     return false, missed
 
 
-@pytest.mark.parametrize("replicates", [40, pytest.param(400, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("replicates", [16, pytest.param(200, marks=pytest.mark.slow)])
 def test_claims_seldom_err_where_the_search_is_misled(replicates):
     false, missed = errors_of(replicates)
     assert false <= 0.05 * replicates
-    assert missed <= 0.05 * replicates + 2
+    assert missed <= 0.05 * replicates
 
 
 # ------------------------------------------------------------------------------------ real seeds
