@@ -1,0 +1,1 @@
+"""The parts of `benchmarks.shrinking`, one table each."""
