@@ -9,12 +9,14 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from benchmarks.reducing import planning
+from benchmarks.reducing import certifying, planning, rivals
 from benchmarks.reducing.running import PROCESSES
 
 Rows = Callable[[bool], Iterator[str]]
 PARTS: dict[str, Rows] = {
     "planning": planning.rows,
+    "certifying": certifying.rows,
+    "rivals": rivals.rows,
 }
 
 

@@ -9,14 +9,14 @@ import os
 import random
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, partial
 from multiprocessing import get_context
 from typing import TypeVar
 
 from benchmarks.reducing.worlds import THRESHOLD, Kind, World, replays
 from fuzzer.evidence import clopper_pearson, upper_bound
-from fuzzer.shrink import ShrinkConfig, Shrinker, ShrinkResult
+from fuzzer.shrink import Outcome, Purpose, ShrinkConfig, Shrinker
 
 T = TypeVar("T")
 
@@ -42,6 +42,7 @@ class Played:
     search: int  # calls
     certificate: int  # calls
     rounds: int
+    searching: int  # rounds
     certified: bool
     minimal: bool  # 1-minimal at its cut; at half its own true rate where no cut was fixed
     misfit: bool | None  # whether the shrinker says that its model is wrong; None: it has no say
@@ -59,22 +60,42 @@ def plant(kind: Kind, n: int, number: int) -> tuple[World, tuple[int, int]]:
     return world, replays(world.rate(world.full), rng)
 
 
+@dataclass
+class Log:
+    """What was asked and told: rounds, those with search calls in them, and every call."""
+
+    rounds: int = 0
+    searching: int = 0
+    calls: list[tuple[frozenset[int], Purpose, Outcome]] = field(default_factory=list)
+
+
 def drive(
-    shrinker: Shrinker, world: World, rng: random.Random, batch: int
-) -> tuple[ShrinkResult, int]:
-    """Ask in rounds of at most `batch` and tell coins; the result and the rounds it took."""
-    rounds = 0
+    shrinker: Shrinker,
+    world: World,
+    rng: random.Random,
+    batch: int,
+    lost: tuple[float, float] = (0.0, 0.0),
+) -> Log:
+    """Ask in rounds of at most `batch` and tell coins; `lost`: shares of safe and harmful unusable.
+
+    What cannot be tested is told so, and is no call.
+    """
+    log = Log()
     while not shrinker.done:
-        calls = shrinker.ask(batch)
-        tested = [call for call in calls if not world.blind(call.keep)]
-        rounds += bool(tested)
-        for call in calls:
-            if world.blind(call.keep):
-                shrinker.tell(call.index, "blind")
-            else:
+        asked = shrinker.ask(batch)
+        tested = [call for call in asked if not world.blind(call.keep)]
+        log.rounds += bool(tested)
+        log.searching += any(call.purpose == "search" for call in tested)
+        for call in asked:
+            outcome: Outcome = "blind"
+            if call in tested:
                 harmful = rng.random() < world.rate(call.keep)
-                shrinker.tell(call.index, "harmful" if harmful else "safe")
-    return shrinker.result(), rounds
+                outcome = "harmful" if harmful else "safe"
+                if rng.random() < lost[harmful]:
+                    outcome = "unusable"
+                log.calls.append((call.keep, call.purpose, outcome))
+            shrinker.tell(call.index, outcome)
+    return log
 
 
 def play(setting: Setting, number: int) -> Played:
@@ -83,13 +104,15 @@ def play(setting: Setting, number: int) -> Played:
     config = ShrinkConfig(budget=setting.budget, batch=setting.batch, threshold=THRESHOLD)
     shrinker = Shrinker(config, range(setting.n), *prior)
     rng = random.Random(f"{setting.kind.name} {setting.n} {setting.batch} outcomes {number}")
-    result, rounds = drive(shrinker, world, rng, setting.batch)
+    log = drive(shrinker, world, rng, setting.batch)
+    result = shrinker.result()
     misfit = getattr(result, "misfit", None)
     return Played(
         keep=result.keep,
         search=result.calls_search,
         certificate=result.calls_certificate,
-        rounds=rounds,
+        rounds=log.rounds,
+        searching=log.searching,
         certified=result.certified,
         minimal=world.is_minimal(result.keep, result.cut or world.rate(result.keep) / 2),
         misfit=None if misfit is None and not hasattr(result, "misfit") else bool(misfit),

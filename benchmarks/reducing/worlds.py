@@ -1,8 +1,8 @@
 """Planted worlds: how often each subset of a plan fails, and which of its subsets are minimal.
 
 A `Kind` plants worlds of one sort, a random one for each generator given. Its truth is the set of
-*1-minimal* subsets at a cut: those that fail more often than the cut, and no more often without any
-one of their steps.
+*1-minimal* subsets at a cut: those that fail more often than the cut, and less often than it
+without any one of their steps.
 """
 
 import math
@@ -43,11 +43,11 @@ class World:
         return frozenset(range(self.n))
 
     def is_minimal(self, keep: Subset, cut: float) -> bool:
-        """Whether `keep` fails above the cut, and without any one step not; blind ones aside."""
+        """Whether `keep` fails above the cut, and below it without any step that can be tested."""
         return (
             not self.blind(keep)
             and self.rate(keep) > cut
-            and all(self.blind(keep - {step}) or self.rate(keep - {step}) <= cut for step in keep)
+            and all(self.blind(keep - {step}) or self.rate(keep - {step}) < cut for step in keep)
         )
 
     def minimal(self, cut: float) -> frozenset[Subset]:
@@ -57,11 +57,10 @@ class World:
 
 @dataclass(frozen=True)
 class Kind:
-    """One sort of world; `single`: it has one minimal subset and a failure needs no more than it."""
+    """One sort of world, and what of it is planted at random."""
 
     name: str
     plant: Plant
-    single: bool = True
 
 
 def subsets(steps: Collection[int]) -> list[Subset]:
@@ -136,6 +135,27 @@ def half_blind(n: int, rng: random.Random, *, k: int, p: float) -> World:
     )
 
 
+def leaky(n: int, rng: random.Random, *, k: int) -> World:
+    """A cause of any rate from .15 up, that still fails at up to a third of it without one step."""
+    steps = frozenset(rng.sample(range(n), k))
+    p = rng.uniform(0.15, 1.0)
+    leaks = {step: p / 3 * rng.random() for step in sorted(steps)}
+
+    def rate(keep: Subset) -> float:
+        missing = steps - keep
+        if len(missing) > 1:
+            return BACKGROUND
+        return max((leaks[step] for step in missing), default=p)
+
+    return World(n, rate, steps)
+
+
+def stepwise(n: int, rng: random.Random, *, rates: tuple[float, ...]) -> World:
+    """How many of some steps are kept decides: none `rates[0]`, one `rates[1]` ... all the last."""
+    some = frozenset(rng.sample(range(n), len(rates) - 1))
+    return World(n, lambda keep: rates[len(keep & some)], some)
+
+
 def cause(k: int, p: float, b: float = BACKGROUND) -> Kind:
     """The kind `planted`."""
     noise = "" if b == BACKGROUND else f" b={b}"
@@ -154,25 +174,35 @@ def blind_knockout(k: int, p: float) -> Kind:
 
 def two_causes(p: float) -> Kind:
     """The kind `disjoint`."""
-    return Kind(f"two causes p={p}", partial(disjoint, p=p), single=False)
+    return Kind(f"two causes p={p}", partial(disjoint, p=p))
 
 
 def unequal(p: float, weak: float) -> Kind:
     """The kind `disjoint`, at two rates."""
-    return Kind(f"two causes p={p}, {weak}", partial(disjoint, p=p, weak=weak), single=False)
+    return Kind(f"two causes p={p}, {weak}", partial(disjoint, p=p, weak=weak))
 
 
 def shared_step(p: float) -> Kind:
     """The kind `overlapping`."""
-    return Kind(f"ab or ac p={p}", partial(overlapping, p=p), single=False)
+    return Kind(f"ab or ac p={p}", partial(overlapping, p=p))
 
 
 def suppressors(p: float) -> Kind:
     """The kind `suppressed`."""
-    return Kind(f"suppressors p={p}", partial(suppressed, p=p), single=False)
+    return Kind(f"suppressors p={p}", partial(suppressed, p=p))
 
 
-GRADED = Kind("graded", graded, single=False)
+def leaks(k: int) -> Kind:
+    """The kind `leaky`."""
+    return Kind(f"leaks k={k}", partial(leaky, k=k))
+
+
+def steps(*rates: float) -> Kind:
+    """The kind `stepwise`."""
+    return Kind(f"rates {' '.join(f'{rate:g}' for rate in rates)}", partial(stepwise, rates=rates))
+
+
+GRADED = Kind("graded", graded)
 
 
 # --------------------------------------------------------------------------------- what is known
