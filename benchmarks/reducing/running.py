@@ -91,7 +91,7 @@ def drive(
             if call in tested:
                 harmful = rng.random() < world.rate(call.keep)
                 outcome = "harmful" if harmful else "safe"
-                if rng.random() < lost[harmful]:
+                if lost[harmful] and rng.random() < lost[harmful]:
                     outcome = "unusable"
                 log.calls.append((call.keep, call.purpose, outcome))
             shrinker.tell(call.index, outcome)
