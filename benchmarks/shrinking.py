@@ -15,6 +15,8 @@ from benchmarks.reducing.running import PROCESSES
 Rows = Callable[[bool], Iterator[str]]
 PARTS: dict[str, Rows] = {
     "planning": planning.rows,
+    "large": planning.large,
+    "misfits": planning.misfits,
     "certifying": certifying.rows,
     "rivals": rivals.rows,
 }

@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 
+from benchmarks import shrinking
 from benchmarks.reducing import certifying, planning, rivals
 from benchmarks.reducing.certifying import OWN, THIRD, WALD, Checked, check
 from benchmarks.reducing.hypothesis_shrinker import shrink
@@ -178,3 +179,9 @@ def test_a_row_says_which_bars_it_misses(monkeypatch):
     assert list(planning.summary([{"exact": True}, {"exact": False}])) == [
         "\nbars met, of the rows that have them: exact 1/2"
     ]
+
+
+def test_a_part_is_printed_by_itself(monkeypatch, capsys):
+    monkeypatch.setitem(shrinking.PARTS, "large", lambda quick: iter([f"quick: {quick}"]))
+    shrinking.main(["--quick", "--only", "large"])
+    assert capsys.readouterr().out.startswith("\n### large\n\nquick: True\n")
