@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from benchmarks.reducing import certifying, planning, rivals
-from benchmarks.reducing.running import PROCESSES
+from benchmarks.reducing.running import COUNT, PROCESSES
 
 Rows = Callable[[bool], Iterator[str]]
 PARTS: dict[str, Rows] = {
@@ -29,10 +29,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--quick", action="store_true", help="fewer rows, a tenth of the replicates"
     )
     parser.add_argument("--only", choices=PARTS, nargs="+", default=list(PARTS), metavar="PART")
+    parser.add_argument("--replicates", type=int, help="a row (default 400, quick 40)")
     parser.add_argument("--processes", type=int, help="default: one for each core")
     options = parser.parse_args(argv)
-    if options.processes:
-        os.environ[PROCESSES] = str(options.processes)
+    for name, value in ((PROCESSES, options.processes), (COUNT, options.replicates)):
+        if value:
+            os.environ[name] = str(value)  # so that worker processes read it too
     for name in options.only:
         started = time.perf_counter()
         print(f"\n### {name}\n", flush=True)

@@ -270,7 +270,7 @@ def holding(wanted: int) -> Iterator[str]:
     checked: list[Checked] = []
     tried = 0
     while len(checked) < wanted:
-        found = spread(partial(_check_from, tried), wanted - len(checked))
+        found = spread(check, wanted - len(checked), start=tried)
         tried += wanted - len(checked)
         checked += [one for one in found if one is not None]
     yield f"{wanted} certificates of {tried} shrinks over {len(mix())} kinds of world"
@@ -288,7 +288,3 @@ def holding(wanted: int) -> Iterator[str]:
         )
     later = [bool(one.wrong[OWN]) for one in checked if one.attempt > 1]
     yield f"\nof a second or later attempt: {len(later)}, {sum(later)} of them wrong"
-
-
-def _check_from(start: int, number: int) -> Checked | None:
-    return check(start + number)

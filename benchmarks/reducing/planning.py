@@ -11,8 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.reducing.running import (
-    QUICK,
-    REPLICATES,
     Played,
     Setting,
     at_most,
@@ -20,6 +18,7 @@ from benchmarks.reducing.running import (
     plant,
     played,
     ratio,
+    replicates,
     share,
     spans,
 )
@@ -82,7 +81,7 @@ def large(quick: bool) -> Iterator[str]:
 
 
 def _replicates(quick: bool) -> str:
-    return f"{QUICK if quick else REPLICATES} replicates a row; shares in percent, 95% intervals"
+    return f"{replicates(quick)} replicates a row; shares in percent, 95% intervals"
 
 
 # ------------------------------------------------------------------------------------ one cause

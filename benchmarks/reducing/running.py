@@ -21,7 +21,8 @@ from fuzzer.shrink import Outcome, Purpose, ShrinkConfig, Shrinker
 T = TypeVar("T")
 
 REPLICATES, QUICK = 400, 40
-PROCESSES = "HOLDFAST_BENCHMARK_PROCESSES"  # what `--processes` sets: workers must not ask again
+PROCESSES = "HOLDFAST_BENCHMARK_PROCESSES"  # set by `--processes` ...
+COUNT = "HOLDFAST_BENCHMARK_REPLICATES"  # ... and `--replicates`
 
 
 @dataclass(frozen=True)
@@ -119,17 +120,23 @@ def play(setting: Setting, number: int) -> Played:
     )
 
 
+def replicates(quick: bool) -> int:
+    """How many a cell has."""
+    return int(os.environ.get(COUNT, "0")) or (QUICK if quick else REPLICATES)
+
+
 def played(setting: Setting, quick: bool) -> list[Played]:
     """Every replicate of a cell."""
-    return spread(partial(play, setting), QUICK if quick else REPLICATES)
+    return spread(partial(play, setting), replicates(quick))
 
 
-def spread(one: Callable[[int], T], count: int) -> list[T]:
-    """`one(0)`, `one(1)` ... in this order, on as many processes as there are."""
+def spread(one: Callable[[int], T], count: int, start: int = 0) -> list[T]:
+    """`one(start)`, `one(start + 1)` ..., `count` in all: in order, on all processes."""
+    numbers = range(start, start + count)
     workers = int(os.environ.get(PROCESSES, "0")) or os.cpu_count() or 1
     if workers == 1:
-        return [one(number) for number in range(count)]
-    return list(_pool(workers).map(one, range(count), chunksize=max(1, count // (8 * workers))))
+        return [one(number) for number in numbers]
+    return list(_pool(workers).map(one, numbers, chunksize=max(1, count // (8 * workers))))
 
 
 @cache
