@@ -1,6 +1,6 @@
-"""The shortest plan that fails: how often exact, in how many calls, and whether what is said holds.
+"""The smallest scenario that fails: how often exact, in how many calls, and whether all said holds.
 
-Planted outcomes through ask and tell; nothing is rendered or judged. Each part is a module of
+Planted outcomes through ask and tell; only the part on texts renders anything. Each part is a module of
 `benchmarks.reducing`, and can be run by itself.
 """
 
@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from benchmarks.reducing import certifying, planning, rivals
+from benchmarks.reducing import certifying, condensing, planning, rivals, valuing
 from benchmarks.reducing.running import COUNT, PROCESSES
 
 Rows = Callable[[bool], Iterator[str]]
@@ -19,6 +19,8 @@ PARTS: dict[str, Rows] = {
     "misfits": planning.misfits,
     "certifying": certifying.rows,
     "rivals": rivals.rows,
+    "values": valuing.rows,
+    "text": lambda quick: condensing.rows(quick=quick),
 }
 
 

@@ -15,8 +15,9 @@ from multiprocessing import get_context
 from typing import TypeVar
 
 from benchmarks.reducing.worlds import THRESHOLD, Kind, World, replays
+from fuzzer.certificate import Outcome
 from fuzzer.evidence import clopper_pearson, upper_bound
-from fuzzer.shrink import Outcome, Purpose, ShrinkConfig, Shrinker
+from fuzzer.shrink import Purpose, ShrinkConfig, Shrinker
 
 T = TypeVar("T")
 
