@@ -1,7 +1,7 @@
 """The smallest scenario that fails: how often exact, in how many calls, and whether all said holds.
 
-Planted outcomes through ask and tell; only the part on texts renders anything. Each part is a module of
-`benchmarks.reducing`, and can be run by itself.
+Planted outcomes through ask and tell; only the part on texts renders anything. Each part is a
+module of `benchmarks.reducing`, and can be run by itself.
 """
 
 import argparse
