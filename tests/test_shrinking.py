@@ -1,13 +1,16 @@
 """The shrinks of a run: driven in levels, interrupted anywhere, gone on with, and as planted."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from fuzzer import Organism
 from fuzzer.campaign import sweep
+from fuzzer.cli import main
 from fuzzer.errors import ConfigurationError
 from fuzzer.minimising import EPOCHS
 from fuzzer.records import Report
@@ -16,7 +19,7 @@ from fuzzer.shrink import ShrinkConfig, Shrinker
 from fuzzer.shrinking import shrink
 from fuzzer.store import RunStore
 from fuzzer.subjects.organisms import chance
-from fuzzer.transform import Plan
+from fuzzer.transform import Plan, Step
 from fuzzer.variant import Variant
 from mutators import CATALOGUE
 from seeds import load_seed
@@ -151,3 +154,48 @@ def test_another_model_or_finding_or_judge_is_refused_in_a_sentence(out):
 
     with pytest.raises(ConfigurationError, match=r"not by another \(version 7\)"):
         going_on(out, judge=Another())
+
+
+@pytest.fixture(scope="module")
+def commanded(tmp_path_factory) -> Path:
+    """A run of a built-in organism, shrunk by the command; only ever read."""
+    out: Path = tmp_path_factory.mktemp("commanded") / "run"
+    sweep("organism/tool_keyed", [SEED], out=out, shrink_budget=0)
+    ran = CliRunner().invoke(main, ["shrink", str(out), "--save", str(out / "saved.jsonl")])
+    assert ran.exit_code == 1, ran.output
+    assert "breaks it" in ran.output
+    return out
+
+
+def test_the_command_writes_what_there_is_to_read_to_paste_and_to_run(commanded):
+    report = json.loads((commanded / "report.json").read_text(encoding="utf-8"))
+    for finding in report["findings"]:
+        folder = commanded / "minimal" / finding["id"]
+        names = {path.name for path in folder.iterdir()}
+        assert {"request.txt", "request.json", "scenario.json", "difference.html"} <= names
+        least = finding["text"]
+        assert least["certified"]
+        assert least["tokens_after"] < least["tokens_before"] / 2
+        variant = CATALOGUE.variant(
+            load_seed(finding["seed"]),
+            Plan(
+                seed=finding["seed"],
+                steps=tuple(map(Step.model_validate, finding["minimal_plan"])),
+                drop=tuple(least["drop"]),
+            ),
+        )
+        assert variant.id == least["variant_id"]
+        body = json.loads((folder / "request.json").read_text(encoding="utf-8"))
+        assert body["system"] == variant.request.system
+        plan = (folder / "plan.json").read_text(encoding="utf-8")
+        shown = CliRunner().invoke(main, ["show", finding["seed"], "--plan", plan, "--json"])
+        assert json.loads(shown.output)["blind"] == []
+
+
+@pytest.mark.parametrize(("model", "code"), [("tool_keyed", 1), ("always_safe", 0)])
+def test_what_it_saved_is_replayed_by_the_next_release(model, code, commanded, tmp_path):
+    saved = commanded / "saved.jsonl"
+    assert saved.read_bytes() == (commanded / "minimal" / "corpus.jsonl").read_bytes()
+    options = ["--model", f"organism/{model}", "--out", str(tmp_path / "replay")]
+    ran = CliRunner().invoke(main, ["replay", str(saved), *options])
+    assert ran.exit_code == code, ran.output
