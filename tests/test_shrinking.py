@@ -161,7 +161,8 @@ def commanded(tmp_path_factory) -> Path:
     """A run of a built-in organism, shrunk by the command; only ever read."""
     out: Path = tmp_path_factory.mktemp("commanded") / "run"
     sweep("organism/tool_keyed", [SEED], out=out, shrink_budget=0)
-    ran = CliRunner().invoke(main, ["shrink", str(out), "--save", str(out / "saved.jsonl")])
+    order = ["shrink", str(out), "--shrink-budget", "600", "--save", str(out / "saved.jsonl")]
+    ran = CliRunner().invoke(main, order)
     assert ran.exit_code == 1, ran.output
     assert "breaks it" in ran.output
     return out
