@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from fuzzer.shrink import ShrinkConfig, Shrinker
 from fuzzer.shrinking import shrink
 from fuzzer.store import RunStore
 from fuzzer.subjects.organisms import chance
+from fuzzer.transcript import Transcript
 from fuzzer.transform import Plan, Step
 from fuzzer.variant import Variant
 from mutators import CATALOGUE
@@ -200,3 +202,31 @@ def test_what_it_saved_is_replayed_by_the_next_release(model, code, commanded, t
     options = ["--model", f"organism/{model}", "--out", str(tmp_path / "replay")]
     ran = CliRunner().invoke(main, ["replay", str(saved), *options])
     assert ran.exit_code == code, ran.output
+
+
+class Interrupting(Organism):
+    """The planted subject; at its call of that number somebody presses Ctrl-C."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__("planted", planted)
+        self.left = at
+
+    async def act(self, variant: Variant, epoch: int) -> Transcript:
+        self.left -= 1
+        if self.left == 0:
+            signal.raise_signal(signal.SIGINT)
+        return await super().act(variant, epoch)
+
+
+@pytest.mark.parametrize("at", [1, 30, 90, *(pytest.param(n, marks=slow) for n in (9, 60, 120))])
+def test_an_interrupt_at_any_point_leaves_the_best_so_far_and_can_be_gone_on_with(at, whole, out):
+    order: dict[str, Any] = {"catalogue": FEW, "shrink_budget": 200}
+    partial = shrink(out, model=Interrupting(at), graceful=True, **order).report
+    assert partial.stopped == "interrupted"
+    assert partial.shrink_calls < whole.shrink_calls
+    finding = partial.findings[0]
+    assert finding.state in ("interrupted", "not shrunk") or finding.minimal_certified
+    assert {step.transform for step in finding.minimal_plan} >= PAIR
+    after = going_on(out, shrink_budget=200)
+    assert after.stopped is None
+    assert facts(after)["findings"] == facts(whole)["findings"]
