@@ -67,7 +67,10 @@ class _Calls:
         distribution: Distribution,
         first_epoch: int,
         most: int | None = None,  # calls, where that is fewer than the level would make
+        *,
+        effective: bool = False,  # whether what changes nothing is no answer
     ) -> None:
+        self._effective = effective
         self._most = math.inf if most is None else most
         self._level = level
         self._plan_of = plan_of
@@ -86,12 +89,20 @@ class _Calls:
         while not proposals and (wanted := self._level.ask(n)):
             for asked in wanted:
                 plan = self._plan_of(asked)
-                if not self._distribution.possible(self._seed, plan):
+                if not self._possible(asked, plan):
                     self._level.tell(asked.index, "blind")
                     continue
                 proposals.append(self._proposal(asked, plan))
         self._most -= len(proposals)
         return proposals
+
+    def _possible(self, asked: _Asked, plan: Plan) -> bool:
+        distribution = self._distribution
+        if self._effective and asked.purpose == "search":
+            seed = distribution.scenarios[self._seed]
+            if distribution.catalogue.applied(seed, plan) is None:
+                return False
+        return distribution.possible(self._seed, plan)
 
     def _proposal(self, asked: _Asked, plan: Plan) -> Proposal:
         return Proposal(
@@ -166,7 +177,12 @@ class Minimiser:
         episode, distribution = shrunk.episode, self._evaluator.distribution
         failures, calls = _fresh(self._store, f"{PHASE}{episode.number}", shrunk.reduced)
         shrinker = ValueShrinker(
-            ValueConfig(budget=allowed, alpha=self._rules.alpha, threshold=self._rules.threshold),
+            ValueConfig(
+                budget=allowed,
+                alpha=self._rules.alpha,
+                threshold=self._rules.threshold,
+                cut=shrunk.plan.cut,
+            ),
             shrunk.reduced.steps,
             PoolValues(distribution.catalogue, distribution.pools),
             failures,
@@ -178,6 +194,7 @@ class Minimiser:
             lambda asked: Plan(seed=episode.seed, steps=asked.steps),
             episode,
             ":values",
+            effective=True,
         )
         return shrunk._replace(values=shrinker.result())
 
@@ -245,11 +262,14 @@ class Minimiser:
         episode: Episode,
         name: str,
         most: int | None = None,
+        *,
+        effective: bool = False,
     ) -> None:
         phase = f"{PHASE}{episode.number}{name}"
         before = _made(self._store, phase)
         first = EPOCHS * episode.number + LEVELS[name]
-        calls = _Calls(level, plan_of, episode, self._evaluator.distribution, first, most)
+        distribution = self._evaluator.distribution
+        calls = _Calls(level, plan_of, episode, distribution, first, most, effective=effective)
         await self._evaluator.drive(calls, phase, self._told)
         self._left = max(0, self._left - (_made(self._store, phase) - before))
 
