@@ -252,7 +252,7 @@ def erring(count: int) -> Iterator[str]:
     """The second table."""
     yield f"{count} replicates a row\n"
     yield (
-        f"{'':<24}{'world':<26}{'cut':>5}{'unusable':>20}{'attempts > 1':>18}{'certified':>13}"
+        f"{'':<24}{'world':<30}{'cut':>5}{'unusable':>20}{'attempts > 1':>18}{'certified':>13}"
         f"{'at 2nd or later':>17}"
     )
     met = []
@@ -263,7 +263,7 @@ def erring(count: int) -> Iterator[str]:
         met.append(sum(false) <= ALPHA * len(runs))
         lost = {(0.5, 0.0): "half of the safe", (0.0, 0.5): "half of the harmful"}
         yield (
-            f"{cell.name:<24}{cell.kind.name:<26}{cell.cut:>5}{lost.get(cell.lost, ''):>20}"
+            f"{cell.name:<24}{cell.kind.name:<30}{cell.cut:>5}{lost.get(cell.lost, ''):>20}"
             f"{share(again):>18}{at_most(false):>13}"
             f"{at_most([c and a for c, a in zip(false, again, strict=True)]):>17}"
         )
