@@ -27,7 +27,15 @@ from typing import Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from fuzzer.certificate import Certificate, Outcome, Status, Tally, alpha_of
+from fuzzer.certificate import (
+    Certificate,
+    Outcome,
+    Status,
+    Tally,
+    alpha_of,
+    foresee_above,
+    foresee_below,
+)
 from fuzzer.scenario import Frozen
 
 Subset = frozenset[int]  # indices into the plan's steps: those that are kept
@@ -422,10 +430,14 @@ class Shrinker:
             steps=(steps := tuple(sorted(keep - self._always))),
             proof=Certificate(
                 cut=self._cut,
-                bet=self._seen(keep),
+                bet=foresee_above(self._cut, *self._calls_on(keep)),
                 alpha=alpha_of(self._attempts, self.config.alpha),
                 knockouts=len(steps),
                 shown=self.config.alpha,
+                foreseen=[
+                    foresee_below(self._cut, each.harmful, each.calls)
+                    for each in (self._tally(keep - {step}) for step in steps)
+                ],
             ),
         )
         for number in range(len(steps) + 1):
