@@ -21,8 +21,7 @@ from fuzzer.evidence import log_above, log_below
 Outcome = Literal["harmful", "safe", "unusable", "blind"]
 Status = Literal["above the cut", "below the cut", "not testable", "unresolved"]
 
-HEDGED = 0.85  # of a claim's stake goes on the rates foreseen, the rest on `evidence`'s mixture
-MOST_AHEAD = 64  # calls to a claim in one round
+HEDGED = 0.9  # of a claim's stake goes on the rates foreseen, the rest on `evidence`'s mixture
 
 
 @dataclass
@@ -88,12 +87,10 @@ class Claim:
             return log_above_betting(cut, tally.calls, tally.harmful, self.bets)
         return log_below_betting(cut, tally.calls, tally.harmful + tally.unusable, self.bets)
 
-    def least(self, cut: float, needed: float) -> int:
-        """The fewest further calls that could prove it: all of them as it says."""
-        if self.proved or self.blind:
-            return 0
-        tally, more = self.tally, 1
-        while more < MOST_AHEAD:
+    def least(self, cut: float, needed: float, most: int) -> int:
+        """The fewest further calls that could prove it, all as it says; `most` if more."""
+        tally = self.tally
+        for more in range(1, most):
             calls = tally.calls + more
             if self.above:
                 reached = log_above_betting(cut, calls, tally.harmful + more, self.bets)
@@ -101,9 +98,8 @@ class Claim:
                 worst = tally.harmful + tally.unusable
                 reached = log_below_betting(cut, calls, worst, self.bets)
             if reached >= needed:
-                break
-            more += 1
-        return more
+                return more
+        return most
 
 
 class Certificate:
@@ -169,7 +165,7 @@ class Certificate:
             return []
         needed = -math.log(self.alpha)
         most = {
-            i: claim.least(self.cut, needed)
+            i: claim.least(self.cut, needed, n)
             for i, claim in enumerate(self.claims)
             if not claim.proved and not claim.blind
         }

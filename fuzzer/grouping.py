@@ -14,7 +14,7 @@ from a constant and the number of the round.
 
 import math
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -34,6 +34,8 @@ NOTHING = 0.02  # prior probability that no step is needed
 VAGUE = 0.05  # ... and of the vague model
 GRADES = (1, 2, 3, 5, 8)  # its failure rates rise with the size of a subset to these powers
 BRANCHES = 16  # outcomes of a round so far that a further pool is weighed under
+RENEWED = 8  # of so many counts, one is of all sets, the others of those that matter
+NEGLIGIBLE = 1e-7  # probability of a set that does not matter
 DRAWN = 36  # candidate pools drawn for each place in a round
 
 
@@ -70,12 +72,13 @@ class Grouping:
         self._weights: Floats | None = None  # over sets; None until counted
         self._inside = self._outside = self._hits
         self._log_vague = 0.0
+        self._live = np.arange(len(masks))  # sets that are counted anew after every call
+        self._age = -1
 
-    def tell(self, keep: Iterable[int], failed: bool, calls: int = 1, failures: int = 0) -> None:
-        """A call on a subset, or several at once."""
+    def tell(self, keep: Iterable[int], failures: int, calls: int = 1) -> None:
+        """Calls on a subset, and how many of them failed."""
         import numpy as np
 
-        failures = failures or int(failed)
         mask = self._mask(keep)
         within = (self._masks & np.uint64(mask)) == self._masks
         self._hits += failures * within
@@ -150,20 +153,15 @@ class Grouping:
             known = (branches * entropy_out[:, None]).sum(0)
             mass = branches.sum(0)
 
-            def gain(pools: Sequence[int], rise: "Floats" = rise, more: "Floats" = more,
-                     level: "Floats" = level, known: "Floats" = known, mass: "Floats" = mass,
-                     ) -> "Floats":
-                asked = np.array(pools, dtype=np.uint64)[:, None]
-                within = ((masks[None, :] & asked) == masks[None, :]).astype(float)
-                harm = (within @ rise + level) / mass
-                told = (mass * _entropy(harm)).sum(1) - (within @ more + known).sum(1)
-                told[[pool in barred for pool in pools]] = -1.0
-                return told.round(9)  # so that no rounding of sums decides
-
             best, most = 0, -2.0
             candidates = self._candidates(rng, masks, branches.sum(1))
             while True:
-                gains = gain(candidates)
+                asked = np.array(candidates, dtype=np.uint64)[:, None]
+                within = ((masks[None, :] & asked) == masks[None, :]).astype(float)
+                harm = (within @ rise + level) / mass
+                gains = (mass * _entropy(harm)).sum(1) - (within @ more + known).sum(1)
+                gains[[pool in barred for pool in candidates]] = -1.0
+                gains = gains.round(9)  # so that no rounding of sums decides
                 top = int(gains.argmax())
                 if gains[top] <= most:
                     break
@@ -171,9 +169,11 @@ class Grouping:
                 candidates = [best ^ (1 << i) for i in range(len(self.steps))]
                 if not candidates:
                     break
+            if most < 0:
+                break  # none that may be asked
             chosen.append(best)
-            within = (masks & np.uint64(best)) == masks
-            harm = np.where(within, inside, outside)[:, None]
+            held = (masks & np.uint64(best)) == masks
+            harm = np.where(held, inside, outside)[:, None]
             branches = np.concatenate([branches * harm, branches * (1 - harm)], axis=1)
             heavy = np.argsort(-branches.sum(0), kind="stable")[:BRANCHES]
             branches = branches[:, heavy] / branches[:, heavy].sum()
@@ -196,23 +196,29 @@ class Grouping:
 
         if self._weights is not None:
             return self._weights
+        self._age = (self._age + 1) % RENEWED
+        live = self._live if self._age else np.arange(len(self._masks))
         p, b = self._rates[None, :, None], self._backgrounds[None, None, :]
-        hits, tries = self._hits[:, None, None], self._tries[:, None, None]
+        hits, tries = self._hits[live, None, None], self._tries[live, None, None]
         harmful, calls = self._all
         logs = hits * (np.log(p) - np.log(b)) + (tries - hits) * (np.log1p(-p) - np.log1p(-b))
         logs += harmful * np.log(b) + (calls - harmful) * np.log1p(-b)
-        logs += self._prior[:, None, None] - math.log(logs.shape[1] * logs.shape[2])
-        top = logs.max()
+        logs += self._prior[live, None, None] - math.log(logs.shape[1] * logs.shape[2])
+        top = float(logs.max())
         mass = np.exp(logs - top)
         sums = mass.sum((1, 2))
-        whole = sums.sum()
+        whole = float(sums.sum())
         safe = np.maximum(sums, 1e-300)
-        self._inside = (mass * p).sum((1, 2)) / safe
-        self._outside = (mass * b).sum((1, 2)) / safe
+        size = len(self._masks)
+        self._weights, self._inside, self._outside = (np.zeros(size) for _ in range(3))
+        self._weights[live] = sums / whole
+        self._inside[live] = (mass * p).sum((1, 2)) / safe
+        self._outside[live] = (mass * b).sum((1, 2)) / safe
         high = self._vague.max()
         vague = high + math.log(np.exp(self._vague - high).mean())
-        self._log_vague = math.log(VAGUE / (1 - VAGUE)) + vague - float(top) - math.log(whole)
-        self._weights = sums / whole
+        self._log_vague = math.log(VAGUE / (1 - VAGUE)) + vague - top - math.log(whole)
+        if not self._age:
+            self._live = np.flatnonzero(self._weights > NEGLIGIBLE)
         return self._weights
 
     def _mask(self, keep: Iterable[int]) -> int:

@@ -36,6 +36,7 @@ from fuzzer.certificate import (
     foresee_above,
     foresee_below,
 )
+from fuzzer.grouping import MOST, Grouping, failure_rates
 from fuzzer.scenario import Frozen
 
 Subset = frozenset[int]  # indices into the plan's steps: those that are kept
@@ -43,6 +44,10 @@ Purpose = Literal["search", "certificate"]
 State = Literal["certified", "minimal, not certified", "unresolved within budget", "interrupted"]
 
 STAGE = 0.93  # posterior probability at which bisection takes a step for needed
+LIKELY = 0.95  # posterior probability at which a set is tried for a certificate ...
+DOUBTED = 0.2  # ... and below which that is given up
+MISFIT = 0.9  # probability of the vague model at which no small set is looked for any more
+BLIND = 100  # subsets that could not be tested at which the same is done
 LOST = 0.02  # prior probability that the set being bisected does not fail at all
 ENOUGH = 0.4  # prior probability that the steps found so far already suffice
 CLEAR = 8  # 1 / (relative standard error)² at which a failure rate is known well enough
@@ -170,16 +175,18 @@ class Shrinker:
         self._full = frozenset(range(len(self.steps)))
         self._always = frozenset(always)
         self._prior = (prior_failures, prior_calls)  # on the full plan
+        free = sorted(self._full - self._always)
+        self._grouping: Grouping | None = None
+        if len(free) <= MOST:
+            self._grouping = Grouping(free, config.threshold)
+            self._grouping.tell(self._full, prior_failures, prior_calls)
         self._tallies: dict[Subset, Tally] = {}
         self._blind: set[Subset] = set()
         self._asked: Counter[Subset] = Counter()
         for kept, outcome in earlier:
             keep = frozenset(kept)
             self._asked[keep] += 1
-            if outcome == "blind":
-                self._blind.add(keep)
-            else:
-                self._tally(keep).add(outcome)
+            self._count(keep, outcome)
         self._calls: Counter[Purpose] = Counter()
         self._round: list[ShrinkProposal] = []
         self._handed = 0  # of the round, how many were asked for
@@ -187,13 +194,16 @@ class Shrinker:
         self._next_index = 0
 
         self._done = False
-        self._phase: Literal["bisect", "check", "certify"] = "bisect"
+        self._phase: Literal["group", "bisect", "check", "certify"] = "group"
+        self._rounds = 0
         self._bisections = 0
         self._checked = self._full  # the set that `check` works on
         self._attempt: _Attempt | None = None
         self._attempts = 0
         self._cut = config.cut
-        self._start_bisection(sorted(self._full))
+        self._stage = _Stage(need=tuple(sorted(self._always)), rest=(), hits=0, tries=0)
+        if self._grouping is None:
+            self._start_bisection(sorted(self._full))
         self._plan_round()
 
     @property
@@ -251,10 +261,13 @@ class Shrinker:
     def _plan_round(self) -> None:
         """Let the phases decide until one of them needs calls, or the shrink ends."""
         self._round, self._handed, self._outcomes = [], 0, {}
+        self._rounds += 1
         left = self.config.budget - self._calls.total()
         wanted: list[Subset] = []
         while not wanted and not self._done:
-            if self._phase == "bisect":
+            if self._phase == "group":
+                wanted = self._group()
+            elif self._phase == "bisect":
                 wanted = self._bisect()
             elif self._phase == "check":
                 wanted = self._check()
@@ -273,19 +286,49 @@ class Shrinker:
         self._done = not self._round
 
     def _absorb(self, proposal: ShrinkProposal, outcome: Outcome) -> None:
-        if outcome == "blind":
-            self._blind.add(proposal.keep)
-            return
-        self._tally(proposal.keep).add(outcome)
-        if proposal.purpose == "certificate" and self._attempt is not None:
+        self._count(proposal.keep, outcome)
+        if outcome != "blind" and proposal.purpose == "certificate" and self._attempt is not None:
             attempt = self._attempt
             number = next(
                 n for n in range(len(attempt.proof.claims)) if attempt.subset(n) == proposal.keep
             )
             attempt.proof.tell(number, outcome)
 
+    def _count(self, keep: Subset, outcome: Outcome) -> None:
+        """Enter a call into what the search knows."""
+        if outcome == "blind":
+            self._blind.add(keep)
+        else:
+            self._tally(keep).add(outcome)
+        if self._grouping is not None and outcome == "blind":
+            self._grouping.exclude(keep)
+        elif self._grouping is not None:
+            self._grouping.tell(keep, int(outcome == "harmful"))
+
     def _tally(self, keep: Subset) -> Tally:
         return self._tallies.setdefault(keep, Tally())
+
+    # ---- group: a posterior over all small sets
+
+    def _group(self) -> list[Subset]:
+        """Pools for the joint posterior, or none once a set is likely enough, or none can be."""
+        grouping = self._grouping
+        assert grouping is not None
+        keep, probability = grouping.likeliest
+        keep |= self._always
+        misfit = grouping.vague > MISFIT or self._attempts >= 3 or len(self._blind) > BLIND
+        if probability < LIKELY and not misfit:
+            if pools := grouping.pools(self.config.batch, self._rounds, self._blind):
+                return [pool | self._always for pool in pools]
+            misfit = True  # none is left that could be tested
+        if misfit:
+            self._grouping = None
+            self._start_bisection(sorted(self._full))
+            return []
+        if not self._rate_is_clear(keep):
+            return [keep] * self.config.batch
+        self._start_attempt(keep)
+        return []
 
     # ---- bisect: one needed step after the other
 
@@ -381,6 +424,12 @@ class Shrinker:
     def _fall_back(self) -> None:
         """Start again from the smallest set whose own calls show that it fails."""
         refuted, self._attempt = self._attempt, None
+        if self._grouping is not None:
+            self._phase = "group"
+            if self._grouping.likeliest[0] | self._always == getattr(refuted, "keep", None):
+                self._grouping = None
+                self._start_bisection(sorted(self._full))
+            return
         if self._cut is None:
             self._cut = self._half_of_seen(self._full)
         self._checked = self._smallest_failing()
@@ -461,6 +510,9 @@ class Shrinker:
         too_rare = odds[0] <= -STOPS
         if too_rare and self._recut(attempt.keep):
             return []
+        if self._grouping is not None and self._doubted(self._grouping, attempt.keep):
+            self._fall_back()
+            return []
         if too_rare or any(each >= FAILS for each in odds[1:]):
             self._fall_back()
             return []
@@ -468,6 +520,10 @@ class Shrinker:
             self._done = True
             return []
         return [attempt.subset(number) for number in attempt.proof.wanted(self.config.batch)]
+
+    def _doubted(self, grouping: Grouping, keep: Subset) -> bool:
+        """Whether another small set, or none, explains all calls better by now."""
+        return grouping.vague > MISFIT or grouping.probability(keep) < DOUBTED
 
     def _recut(self, keep: Subset) -> bool:
         """Try again at a lower cut, if the set fails but the rate seen before ran high."""
@@ -485,6 +541,10 @@ class Shrinker:
         The replays that came before do not count: they stopped when they looked worst, and a rate
         at such a moment runs high 1.4 to 1.7 times (decision-rules.md). They serve until others do.
         """
+        if self._grouping is not None:
+            hits, tries = self._grouping.seen(keep)  # the replays that came before among them
+            met = hits - self._prior[0], tries - self._prior[1]
+            return met if met[1] else self._prior
         own = self._tallies.get(keep, Tally())
         met = self._stage.hits + own.harmful, self._stage.tries + own.calls
         return met if met[1] else self._prior
@@ -513,6 +573,8 @@ class Shrinker:
     # ---- the result
 
     def _best(self) -> Subset:
+        if self._phase == "group" and self._grouping is not None:
+            return self._always | self._grouping.covering(0.9)
         if self._phase == "bisect":
             return frozenset(self._stage.need + self._stage.rest)
         if self._attempt is None:
@@ -555,13 +617,6 @@ def _plus(a: tuple[int, int], b: tuple[int, int]) -> tuple[int, int]:
     return a[0] + b[0], a[1] + b[1]
 
 
-def _rates(background: float) -> list[float]:
-    """The failure rates that bisection reckons with: 0.9 apart in log-odds, up to 0.995."""
-    start = math.log(background / (1 - background))
-    rates = [1 / (1 + math.exp(-start - 0.9 * g)) for g in range(1, 20)]
-    return [rate for rate in rates if rate < 0.995] or rates[:1]
-
-
 def _first_failing(
     tallies: Sequence[tuple[int, int]],
     usable: Sequence[bool],
@@ -584,7 +639,7 @@ def _first_failing(
     rest = (1 - enough - LOST) / m if m else 0.0
     prior = [enough if m else 1 - LOST, *[rest] * m, LOST]
     logs: list[list[float]] = []  # per rate: log likelihood of each entry, up to a constant
-    for rate in _rates(background):
+    for rate in failure_rates(background):
         on_failure = math.log(rate / background)
         on_pass = math.log((1 - rate) / (1 - background))
         start = failing[0] * math.log(rate) + (failing[1] - failing[0]) * math.log(1 - rate)
