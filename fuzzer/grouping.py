@@ -36,7 +36,8 @@ GRADES = (1, 2, 3, 5, 8)  # its failure rates rise with the size of a subset to 
 BRANCHES = 16  # outcomes of a round so far that a further pool is weighed under
 RENEWED = 8  # of so many counts, one is of all sets, the others of those that matter
 NEGLIGIBLE = 1e-7  # probability of a set that does not matter
-DRAWN = 36  # candidate pools drawn for each place in a round
+DRAWN = 24  # candidate pools drawn for each place in a round
+WEIGHED = 400  # sets that pools are weighed by: all that matter, or a sample of them
 
 
 class Grouping:
@@ -137,29 +138,37 @@ class Grouping:
         import numpy as np
 
         weights = self._posterior()
-        active = np.flatnonzero(weights > 1e-5 * weights.max())
-        active = active[np.argsort(-weights[active], kind="stable")]
+        rng = random.Random(f"pools {step}")
+        active = np.flatnonzero(weights > 1e-4 * weights.max())
+        if len(active) > WEIGHED:
+            places = rng.choices(active.tolist(), weights[active].tolist(), k=WEIGHED)
+            active, times = np.unique(np.array(places), return_counts=True)
+            start = times / WEIGHED
+        else:
+            start = weights[active] / weights[active].sum()
         masks = self._masks[active]
         inside, outside = self._inside[active], self._outside[active]
         entropy_in, entropy_out = _entropy(inside), _entropy(outside)
-        branches = weights[active][:, None] / weights[active].sum()  # one column per outcome
-        rng = random.Random(f"pools {step}")
+        branches = start[:, None]  # one column per outcome of the pools chosen so far
         barred = {self._mask(keep) for keep in avoid}
         chosen: list[int] = []
+        likely = rng.choices(masks.tolist(), start.tolist(), k=DRAWN * n)
         for _ in range(n):
             rise = branches * (inside - outside)[:, None]
             more = branches * (entropy_in - entropy_out)[:, None]
             level = (branches * outside[:, None]).sum(0)
-            known = (branches * entropy_out[:, None]).sum(0)
+            known = (branches * entropy_out[:, None]).sum()
             mass = branches.sum(0)
+            terms = np.concatenate([rise, more.sum(1)[:, None]], axis=1)
 
             best, most = 0, -2.0
-            candidates = self._candidates(rng, masks, branches.sum(1))
+            candidates = self._candidates(rng, [likely.pop() for _ in range(DRAWN)])
             while True:
                 asked = np.array(candidates, dtype=np.uint64)[:, None]
                 within = ((masks[None, :] & asked) == masks[None, :]).astype(float)
-                harm = (within @ rise + level) / mass
-                gains = (mass * _entropy(harm)).sum(1) - (within @ more + known).sum(1)
+                sums = within @ terms
+                harm = (sums[:, :-1] + level) / mass
+                gains = _entropy(harm) @ mass - sums[:, -1] - known
                 gains[[pool in barred for pool in candidates]] = -1.0
                 gains = gains.round(9)  # so that no rounding of sums decides
                 top = int(gains.argmax())
@@ -179,14 +188,13 @@ class Grouping:
             branches = branches[:, heavy] / branches[:, heavy].sum()
         return [self._subset(pool) for pool in chosen]
 
-    def _candidates(self, rng: random.Random, masks: "Masks", weights: "Floats") -> list[int]:
-        """Pools to begin with: random ones, and ones that hold or just miss a likely set."""
+    def _candidates(self, rng: random.Random, likely: Iterable[int]) -> list[int]:
+        """Pools to begin with: random ones, and some that hold a likely set."""
         n = len(self.steps)
-        likely = rng.choices([int(mask) for mask in masks], [float(w) for w in weights], k=DRAWN)
-        pools = [int(masks[0]), (1 << n) - 1]
+        pools = []
         for number, mask in enumerate(likely):
-            share = (0.25, 0.5, 0.65, 0.8)[number % 4]
-            drawn = sum((rng.random() < share) << i for i in range(n))
+            one, other = rng.getrandbits(n + 1) >> 1, rng.getrandbits(n + 1) >> 1
+            drawn = (one & other, one, one | other, one | other)[number % 4]
             pools.append(drawn | mask if number % 3 == 0 else drawn)
         return pools
 
