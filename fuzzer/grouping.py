@@ -138,6 +138,8 @@ class Grouping:
         import numpy as np
 
         weights = self._posterior()
+        if not weights.any():
+            return []
         rng = random.Random(f"pools {step}")
         active = np.flatnonzero(weights > 1e-4 * weights.max())
         if len(active) > WEIGHED:
@@ -213,6 +215,9 @@ class Grouping:
         logs += harmful * np.log(b) + (calls - harmful) * np.log1p(-b)
         logs += self._prior[live, None, None] - math.log(logs.shape[1] * logs.shape[2])
         top = float(logs.max())
+        if top == -math.inf:  # every set is excluded
+            self._weights, self._log_vague = np.zeros(len(self._masks)), math.inf
+            return self._weights
         mass = np.exp(logs - top)
         sums = mass.sum((1, 2))
         whole = float(sums.sum())
