@@ -60,9 +60,11 @@ LOST = 0.02  # prior probability that the set being bisected does not fail at al
 ENOUGH = 0.4  # prior probability that the steps found so far already suffice
 CLEAR = 8  # 1 / (relative standard error)² at which a failure rate is known well enough
 PLAINLY = 24  # ... and the calls that takes at least, where rates differ
+APART = math.log(30)  # as STOPS, where rates differ
+NEAR = 0.75  # of a set's rate: a knock-out that fails so often is no loss
 KNOWN = 10  # calls at which a subset is compared with the full plan ...
 RARER = math.log(3)  # ... and the log evidence at which it fails less often
-SURE = math.log(20)  # log odds at which a shorter prefix is taken to fail there
+SURELY = math.log(500)  # the same as the next, where rates differ and every call counts
 FAILS = math.log(99)  # log odds at which a subset counts as failing ...
 STOPS = math.log(9)  # ... and, negated, as failing no more, before a certificate is tried
 
@@ -383,6 +385,7 @@ class Shrinker:
         always = tuple(sorted(self._always))
         rest = tuple(step for step in order if step not in self._always)
         self._stage = _Stage(need=always, rest=rest, hits=0, tries=0)
+        self._left: list[_Stage] = []  # the stages before, where each is judged by its own calls
 
     def _bisect(self) -> list[Subset]:
         """Queries for the next needed steps, or none once the phase has changed.
@@ -399,9 +402,15 @@ class Shrinker:
             return self._compare(self._sample)
         while True:
             stage = self._stage
+            held = self._tally(stage.prefix(len(stage.rest))).low_odds(self._at)
+            if self._graded and self._left and held < 0:
+                self._stage = self._left.pop()  # what this stage rests on does not fail after all
+                continue
             posterior, length = self._first_failing(stage)
             if posterior[length] < STAGE:
                 queries = self._quantile_queries(stage, posterior)
+                if self._graded and held < self._fails:
+                    queries[0] = stage.prefix(len(stage.rest))
                 if self._always not in self._asked:
                     queries[0] = self._always  # does the seed fail by itself? asked first, once
                 return queries
@@ -410,8 +419,9 @@ class Shrinker:
                 return []
             if length > 0 and self._graded:
                 shorter = stage.prefix(length)  # what the rest of the search rests on
-                if self._tally(shorter).low_odds(self._cut or self.config.threshold) < SURE:
+                if self._tally(shorter).low_odds(self._at) < self._fails:
                     return [shorter] * self.config.batch
+                self._left.append(stage)
             if length > 0:
                 self._stage = self._next_stage(stage, length)
                 continue
@@ -434,8 +444,11 @@ class Shrinker:
         if min(some.calls, full.calls) < KNOWN and sample not in self._blind:
             pair = sorted((sample, self._full), key=lambda s: self._tally(s).calls)
             return list(islice(cycle(pair), self.config.batch))
-        self._graded = _rarer((some.harmful, some.calls), (full.harmful, full.calls)) >= RARER
+        rarer = _rarer((some.harmful, some.calls), (full.harmful, full.calls))
+        self._graded = rarer >= RARER and some.harmful > 1
         self._sample = None
+        if some.harmful < 2:
+            sample = self._full  # its one failure was chance
         self._start_bisection(sorted(self._full if self._graded else sample))
         return []
 
@@ -463,7 +476,7 @@ class Shrinker:
 
     def _first_above(self, prefixes: Sequence[Subset], enough: float) -> list[float]:
         """Like `_first_failing`, each prefix with a rate of its own: above the cut or below."""
-        cut = self._cut or self.config.threshold
+        cut = self._at
         odds = [
             -math.inf
             if p in self._blind
@@ -533,8 +546,10 @@ class Shrinker:
             return
         if self._cut is None:
             self._cut = self._half_of_seen(self._full)
-        self._checked = self._smallest_failing()
         self._graded = True
+        if self.config.cut is None and self._tally(self._full).calls >= KNOWN:
+            self._cut = max(self.config.threshold, self._seen(self._full) / 2)
+        self._checked = self._smallest_failing()
         if refuted and self._checked < refuted.keep and self._attempts < 3:
             self._start_attempt(self._checked)  # one step too many: the rest was likely right
         elif self._bisections < 3 and len(self._checked - self._always) > 8:
@@ -551,8 +566,9 @@ class Shrinker:
         if self._tally(self._checked).high_odds(cut) <= -STOPS:
             self._done = True  # only the full set gets here: it does not fail
             return []
-        undecided = [s for s in smaller if self._tally(s).high_odds(cut) > -STOPS]
-        if self._tally(self._checked).low_odds(cut) < FAILS:
+        enough = APART if self._graded else STOPS
+        undecided = [s for s in smaller if self._tally(s).high_odds(cut) > -enough]
+        if self._tally(self._checked).low_odds(cut) < self._fails:
             undecided.insert(0, self._checked)
         if not undecided:
             self._cut = cut
@@ -566,8 +582,8 @@ class Shrinker:
 
     def _smallest_failing(self) -> Subset:
         """The smallest set that fails by its own calls; the full plan if there is no other."""
-        cut = self._cut or self.config.threshold
-        failing = [s for s, t in self._tallies.items() if t.low_odds(cut) >= FAILS]
+        cut = self._at
+        failing = [s for s, t in self._tallies.items() if t.low_odds(cut) >= self._fails]
         return min(failing, key=lambda s: (len(s), sorted(s)), default=self._full)
 
     # ---- certify: fresh calls only
@@ -634,9 +650,7 @@ class Shrinker:
         """Try again at a lower cut, if the set fails but the rate seen before ran high."""
         tally = self._tally(keep)
         lower = max(self.config.threshold, tally.harmful / tally.calls / 2)
-        self._cut, before = lower, self._cut
-        lower, self._cut = self._separating(keep), before
-        if self.config.cut is not None or tally.low_odds(lower) < FAILS:
+        if self.config.cut is not None or self._graded or tally.low_odds(lower) < FAILS:
             return False
         self._cut = lower
         self._start_attempt(keep)
@@ -653,8 +667,20 @@ class Shrinker:
             met = hits - self._prior[0], tries - self._prior[1]
             return met if met[1] else self._prior
         own = self._tallies.get(keep, Tally())
+        if self._graded:  # other sets have other rates
+            return (own.harmful, own.calls) if own.calls else self._prior
         met = self._stage.hits + own.harmful, self._stage.tries + own.calls
         return met if met[1] else self._prior
+
+    @property
+    def _fails(self) -> float:
+        """Log odds at which a subset counts as failing."""
+        return SURELY if self._graded else FAILS
+
+    @property
+    def _at(self) -> float:
+        """The cut; while there is none, the lowest there could be."""
+        return self._cut or self.config.threshold
 
     def _seen(self, keep: Subset) -> float:
         """The failure rate met so far, towards one half by one imagined call."""
@@ -680,13 +706,15 @@ class Shrinker:
         Only where a knock-out was seen to fail too often for half the rate seen: there the cut is
         the one at which a certificate would take the fewest calls, if rates are what they seem.
         """
-        cut = self._cut or self.config.threshold
+        cut = self._at
         own = self._tally(keep)
         without = [self._tally(s) for s in self._leave_one_out(keep) if s in self._tallies]
         rates = [(t.harmful + t.unusable + 0.5) / (t.calls + 1) for t in without if t.calls > 3]
         if self.config.cut is not None or own.calls < 4 or max(rates, default=0.0) < cut / 3:
             return cut
         rate = (own.harmful + 0.5) / (own.calls + 1)
+        if max(rates) > NEAR * rate:
+            return cut  # that step can go
         tries = [
             self.config.threshold * (rate / self.config.threshold) ** (i / 40) for i in range(40)
         ]
@@ -706,7 +734,7 @@ class Shrinker:
 
     def _look_for_others(self) -> list[Subset]:
         """Calls on what the plan does without one step of its minimum; a further minimum there."""
-        cut = self._cut or self.config.threshold
+        cut = self._at
         while self._without:
             base = self._full - {self._without[0]}
             known = any(other <= base for other in self._others)
