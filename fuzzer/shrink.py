@@ -61,10 +61,11 @@ ENOUGH = 0.4  # prior probability that the steps found so far already suffice
 CLEAR = 8  # 1 / (relative standard error)² at which a failure rate is known well enough
 PLAINLY = 24  # ... and the calls that takes at least, where rates differ
 APART = math.log(30)  # as STOPS, where rates differ
-NEAR = 0.75  # of a set's rate: a knock-out that fails so often is no loss
+NEAR = 0.65  # of a set's rate: a knock-out that fails so often is no loss
+OFTEN = 40  # calls of what a search rests on, where rates differ
 KNOWN = 10  # calls at which a subset is compared with the full plan ...
 RARER = math.log(3)  # ... and the log evidence at which it fails less often
-SURELY = math.log(500)  # the same as the next, where rates differ and every call counts
+SURELY = math.log(3000)  # the same as the next, where rates differ and every call counts
 FAILS = math.log(99)  # log odds at which a subset counts as failing ...
 STOPS = math.log(9)  # ... and, negated, as failing no more, before a certificate is tried
 
@@ -409,7 +410,8 @@ class Shrinker:
             posterior, length = self._first_failing(stage)
             if posterior[length] < STAGE:
                 queries = self._quantile_queries(stage, posterior)
-                if self._graded and held < self._fails:
+                base = self._tally(stage.prefix(len(stage.rest)))
+                if self._graded and (held < self._fails or base.calls < OFTEN):
                     queries[0] = stage.prefix(len(stage.rest))
                 if self._always not in self._asked:
                     queries[0] = self._always  # does the seed fail by itself? asked first, once
@@ -568,7 +570,8 @@ class Shrinker:
             return []
         enough = APART if self._graded else STOPS
         undecided = [s for s in smaller if self._tally(s).high_odds(cut) > -enough]
-        if self._tally(self._checked).low_odds(cut) < self._fails:
+        own = self._tally(self._checked)
+        if own.low_odds(cut) < self._fails or (self._graded and own.calls < OFTEN):
             undecided.insert(0, self._checked)
         if not undecided:
             self._cut = cut
@@ -709,8 +712,8 @@ class Shrinker:
         cut = self._at
         own = self._tally(keep)
         without = [self._tally(s) for s in self._leave_one_out(keep) if s in self._tallies]
-        rates = [(t.harmful + t.unusable + 0.5) / (t.calls + 1) for t in without if t.calls > 3]
-        if self.config.cut is not None or own.calls < 4 or max(rates, default=0.0) < cut / 3:
+        rates = [(t.harmful + t.unusable + 0.5) / (t.calls + 1) for t in without if t.calls >= KNOWN]
+        if self.config.cut is not None or own.calls < KNOWN or max(rates, default=0.0) < cut / 3:
             return cut
         rate = (own.harmful + 0.5) / (own.calls + 1)
         if max(rates) > NEAR * rate:
