@@ -12,15 +12,16 @@ is "it does not". No claim profits from what could not be judged.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import cycle, islice
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from fuzzer.evidence import log_above, log_below
 
 Outcome = Literal["harmful", "safe", "unusable", "blind"]
 Status = Literal["above the cut", "below the cut", "not testable", "unresolved"]
+
+HEDGED = 0.9  # of a claim's stake goes on the rates foreseen, the rest on `evidence`'s mixture
 
 
 @dataclass
@@ -61,21 +62,44 @@ class Tally:
         return _log_odds(cut, self.calls, self.harmful + self.unusable)
 
 
+class Bet(NamedTuple):
+    """One alternative of a claim's test, and its share of the stake."""
+
+    rate: float
+    weight: float
+
+
 @dataclass
 class Claim:
     """One rejection that a certificate needs."""
 
     above: bool  # to be shown above the cut; else below it
+    bets: tuple[Bet, ...]
     tally: Tally = field(default_factory=Tally)
     proved: bool = False
     blind: bool = False  # cannot be tested: neither proved nor asked for
+    top: float = 0.0  # the largest log e-value met
 
-    def log_e(self, cut: float, bet: float) -> float:
+    def log_e(self, cut: float) -> float:
         """Log e-value for this claim at a cut: unusable calls count against it."""
         tally = self.tally
         if self.above:
-            return _log_above_with_bet(cut, tally.calls, tally.harmful, bet)
-        return log_below(cut, tally.calls, tally.harmful + tally.unusable)
+            return log_above_betting(cut, tally.calls, tally.harmful, self.bets)
+        return log_below_betting(cut, tally.calls, tally.harmful + tally.unusable, self.bets)
+
+    def least(self, cut: float, needed: float, most: int) -> int:
+        """The fewest further calls that could prove it, all as it says; `most` if more."""
+        tally = self.tally
+        for more in range(1, most):
+            calls = tally.calls + more
+            if self.above:
+                reached = log_above_betting(cut, calls, tally.harmful + more, self.bets)
+            else:
+                worst = tally.harmful + tally.unusable
+                reached = log_below_betting(cut, calls, worst, self.bets)
+            if reached >= needed:
+                return more
+        return most
 
 
 class Certificate:
@@ -86,21 +110,30 @@ class Certificate:
     ...     for number in certificate.wanted(4):
     ...         certificate.tell(number, "safe" if number else "harmful")
     >>> certificate.certified, [claim.tally.calls for claim in certificate.claims]
-    (True, [4, 8])
+    (True, [4, 7])
     """
 
     def __init__(
-        self, cut: float, bet: float, alpha: float, knockouts: int, shown: float | None = None
+        self,
+        cut: float,
+        bet: float | Sequence[Bet],
+        alpha: float,
+        knockouts: int,
+        shown: float | None = None,
+        foreseen: Sequence[Sequence[Bet]] = (),
     ) -> None:
-        """`bet`: the rate that the set's own test bets on, foreseen before the calls.
+        """`bet`: the rate that the set's own test bets on, or several with their weights.
 
-        `shown`: error rate of the intervals shown (default: alpha).
+        `foreseen`: the same for each knock-out (default: rates far below the cut). Whatever these
+        rest on, it must be known before the first call told here. `shown`: error rate of the
+        intervals shown (default: alpha).
         """
         self.cut = cut
-        self.bet = bet
         self.alpha = alpha
         self.shown = alpha if shown is None else shown
-        self.claims = [Claim(above=number == 0) for number in range(knockouts + 1)]
+        own = (Bet(bet, 1.0),) if isinstance(bet, float | int) else tuple(bet)
+        without = foreseen or [foresee_below(cut)] * knockouts
+        self.claims = [Claim(True, own), *(Claim(False, tuple(bets)) for bets in without)]
 
     @property
     def certified(self) -> bool:
@@ -115,17 +148,32 @@ class Certificate:
 
     @property
     def log_e(self) -> float:
-        """The smallest log e-value of a testable claim: the e-value of them all together."""
+        """The smallest log e-value of a testable claim: the e-value of them all together.
+
+        Of each claim its largest value so far, held at log(1/alpha) once proved: calls to a claim
+        stop there, and an e-process stopped at a stopping time is an e-value.
+        """
         testable = (claim for claim in self.claims if not claim.blind)
-        return min((claim.log_e(self.cut, self.bet) for claim in testable), default=0.0)
+        return min((c.top if c.proved else c.log_e(self.cut) for c in testable), default=0.0)
 
     def wanted(self, n: int) -> list[int]:
-        """The claims of the next `n` calls: those with the fewest first, several times if few."""
+        """The claims of the next `n` calls or fewer: those with the fewest calls come first.
+
+        Fewer where fewer could prove everything: no claim gets more than it may need.
+        """
         if self.done:
             return []
-        open_claims = [i for i, c in enumerate(self.claims) if not c.proved and not c.blind]
-        open_claims.sort(key=lambda number: self.claims[number].tally.calls)
-        return list(islice(cycle(open_claims), n))
+        needed = -math.log(self.alpha)
+        most = {
+            i: claim.least(self.cut, needed, n)
+            for i, claim in enumerate(self.claims)
+            if not claim.proved and not claim.blind
+        }
+        order = sorted(most, key=lambda number: self.claims[number].tally.calls)
+        given: list[int] = []
+        for turn in range(n):
+            given += [number for number in order if most[number] > turn]
+        return given[:n]
 
     def tell(self, number: int, outcome: Outcome) -> None:
         """Count a fresh call for a claim; "blind" if what it speaks of cannot be run."""
@@ -135,8 +183,9 @@ class Certificate:
             return
         claim.tally.add(outcome)
         # A crossing latches: the e-process is valid at every stopping time (Ville).
-        crossed = claim.log_e(self.cut, self.bet) >= -math.log(self.alpha)
-        claim.proved = claim.proved or crossed
+        log_e = claim.log_e(self.cut)
+        if not claim.proved and log_e >= -math.log(self.alpha):
+            claim.proved, claim.top = True, log_e
 
     def status(self, number: int) -> Status:
         """What is known of a claim."""
@@ -156,10 +205,10 @@ class Certificate:
         """
         claim = self.claims[number]
         tally, needed = claim.tally, math.log(2 / self.shown)
-        bet = self.bet if claim.above else 0.0
-        lower = _last(lambda q: _log_above_with_bet(q, tally.calls, tally.harmful, bet) >= needed)
+        up, down = (claim.bets, ()) if claim.above else ((), claim.bets)
         worst = tally.harmful + tally.unusable
-        upper = 1 - _last(lambda q: log_below(1 - q, tally.calls, worst) >= needed)
+        lower = _last(lambda q: log_above_betting(q, tally.calls, tally.harmful, up) >= needed)
+        upper = 1 - _last(lambda q: log_below_betting(1 - q, tally.calls, worst, down) >= needed)
         if claim.proved and claim.above:
             lower = max(lower, self.cut)
         elif claim.proved:
@@ -177,19 +226,90 @@ def _log_odds(cut: float, calls: int, failures: int) -> float:
     return log_above(cut, calls, failures) - log_below(cut, calls, failures)
 
 
-def _log_above_with_bet(null: float, calls: int, failures: int, bet: float) -> float:
-    """Log e-value against "p <= null", half of it a bet on one rate foreseen before the calls.
+def foresee_above(cut: float, harmful: int, calls: int) -> tuple[Bet, ...]:
+    """Bets for "above the cut", from what a search has seen: a posterior over rates above it.
 
-    An average of two e-processes. With the rate guessed right it needs about a quarter fewer
-    calls than the mixture alone, which spreads its bet over seven rates (Wald 1945,
-    doi:10.1214/aoms/1177731118: the likelihood ratio of the true rate grows fastest).
+    Rates 0.4 apart in log-odds, up to .998, equally likely before those calls.
+    """
+    start = _log_odds_of(cut)
+    rates = [_rate(start + 0.4 * g) for g in range(1, 200) if start + 0.4 * g <= 6.2]
+    return _posterior([Bet(rate, 1.0) for rate in rates], harmful, calls)
+
+
+def foresee_below(cut: float, harmful: int = 0, calls: int = 0) -> tuple[Bet, ...]:
+    """Bets for "below the cut": most of the stake far below it, moved by calls seen before."""
+    start = _log_odds_of(cut)
+    far = [(8.0, 0.3), (5.0, 0.3), (3.0, 0.2), (2.0, 0.1), (1.0, 0.07), (0.5, 0.03)]
+    return _posterior([Bet(_rate(start - 0.9 * g), weight) for g, weight in far], harmful, calls)
+
+
+def log_above_betting(null: float, calls: float, failures: float, bets: Sequence[Bet]) -> float:
+    """Log e-value against "p <= null": `log_above`, and HEDGED of the stake on foreseen rates.
+
+    Weights are fixed before the first call, so this is a convex combination of likelihood ratios
+    of fixed rates above the null, each an e-process; a rate that does not exceed the null is left
+    out, which can only lower it. With the rate guessed right it needs a third fewer calls than the
+    mixture alone, which spreads its bet over seven rates (Wald 1945, doi:10.1214/aoms/1177731118:
+    the likelihood ratio of the true rate grows fastest). Where it exceeds 1 it falls as the null
+    rises: at a null above failures / calls every ratio is below 1, and below that each one falls.
+
+    >>> round(math.exp(log_above_betting(0.4, 4, 4, [Bet(0.9, 1.0)])), 1)
+    26.0
     """
     mixture = log_above(null, calls, failures)
-    if bet <= null:
+    if not bets:
         return mixture
-    ratio = failures * math.log(bet / null) + (calls - failures) * math.log((1 - bet) / (1 - null))
-    top = max(mixture, ratio)
-    return top + math.log((math.exp(mixture - top) + math.exp(ratio - top)) / 2)
+    return _betting(mixture, null, calls, failures, [bet for bet in bets if bet.rate > null])
+
+
+def log_below_betting(null: float, calls: float, failures: float, bets: Sequence[Bet]) -> float:
+    """Log e-value against "p >= null": the mirror image of `log_above_betting`.
+
+    >>> round(math.exp(log_below_betting(0.4, 7, 0, [Bet(0.001, 1.0)])), 1)
+    34.8
+    """
+    mixture = log_below(null, calls, failures)
+    if not bets:
+        return mixture
+    return _betting(mixture, null, calls, failures, [bet for bet in bets if bet.rate < null])
+
+
+def _betting(
+    mixture: float, null: float, calls: float, failures: float, bets: Sequence[Bet]
+) -> float:
+    on_failure, on_pass = math.log(null), math.log1p(-null)
+    logs = [math.log(1 - HEDGED) + mixture]
+    for bet in bets:
+        ratio = failures * (math.log(bet.rate) - on_failure)
+        ratio += (calls - failures) * (math.log1p(-bet.rate) - on_pass)
+        logs.append(math.log(HEDGED * bet.weight) + ratio)
+    top = max(logs)
+    return top + math.log(sum(math.exp(log - top) for log in logs))
+
+
+def _posterior(bets: Sequence[Bet], harmful: int, calls: int) -> tuple[Bet, ...]:
+    """The bets reweighted by how likely they made `harmful` of `calls`."""
+    logs = [
+        math.log(bet.weight)
+        + harmful * math.log(bet.rate)
+        + (calls - harmful) * math.log1p(-bet.rate)
+        for bet in bets
+    ]
+    top = max(logs, default=0.0)
+    mass = [math.exp(log - top) for log in logs]
+    return tuple(
+        Bet(bet.rate, each / sum(mass))
+        for bet, each in zip(bets, mass, strict=True)
+        if each / sum(mass) > 1e-4
+    )
+
+
+def _log_odds_of(rate: float) -> float:
+    return math.log(rate / (1 - rate))
+
+
+def _rate(log_odds: float) -> float:
+    return 1 / (1 + math.exp(-log_odds))
 
 
 def _last(holds: Callable[[float], bool]) -> float:

@@ -19,7 +19,7 @@ is decided between whole rounds, so the order in which outcomes arrive within on
 """
 
 import math
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, cycle, islice
@@ -27,7 +27,17 @@ from typing import Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from fuzzer.certificate import Certificate, Outcome, Status, Tally, alpha_of
+from fuzzer.certificate import (
+    Certificate,
+    Outcome,
+    Status,
+    Tally,
+    alpha_of,
+    foresee_above,
+    foresee_below,
+)
+from fuzzer.evidence import log_above
+from fuzzer.grouping import MOST, Grouping, failure_rates
 from fuzzer.scenario import Frozen
 
 Subset = frozenset[int]  # indices into the plan's steps: those that are kept
@@ -35,9 +45,27 @@ Purpose = Literal["search", "certificate"]
 State = Literal["certified", "minimal, not certified", "unresolved within budget", "interrupted"]
 
 STAGE = 0.93  # posterior probability at which bisection takes a step for needed
+STRONG = math.log(20)  # log evidence at which a misfit is told
+SUPPRESSED = "Larger subsets fail less often: some step stops the failure (a suppressor)."
+SEVERAL = "Subsets without this set fail too: there are several causes."
+GRADED = (
+    "Without one of its steps the set still fails at a lower rate: the rate falls step by step."
+)
+
+LIKELY = 0.95  # posterior probability at which a set is tried for a certificate ...
+DOUBTED = 0.2  # ... and below which that is given up
+MISFIT = 0.9  # probability of the vague model at which no small set is looked for any more
+BLIND = 100  # subsets that could not be tested at which the same is done
 LOST = 0.02  # prior probability that the set being bisected does not fail at all
 ENOUGH = 0.4  # prior probability that the steps found so far already suffice
 CLEAR = 8  # 1 / (relative standard error)² at which a failure rate is known well enough
+PLAINLY = 24  # ... and the calls that takes at least, where rates differ
+APART = math.log(30)  # as STOPS, where rates differ
+NEAR = 0.65  # of a set's rate: a knock-out that fails so often is no loss
+OFTEN = 40  # calls of what a search rests on, where rates differ
+KNOWN = 10  # calls at which a subset is compared with the full plan ...
+RARER = math.log(3)  # ... and the log evidence at which it fails less often
+SURELY = math.log(3000)  # the same as the next, where rates differ and every call counts
 FAILS = math.log(99)  # log odds at which a subset counts as failing ...
 STOPS = math.log(9)  # ... and, negated, as failing no more, before a certificate is tried
 
@@ -75,6 +103,8 @@ class Knockout(Frozen):
     ci: tuple[float, float]
     n: int  # usable calls
     status: Status
+    harmful: int = 0
+    unusable: int = 0
 
 
 class ShrinkResult(Frozen):
@@ -96,6 +126,10 @@ class ShrinkResult(Frozen):
     calls_search: int
     calls_certificate: int
     state: State
+    log_e: float = 0.0  # of the last attempt's claims together, what earlier attempts cost paid
+    misfit: str = ""  # why one cause with one rate does not explain the calls
+    minima: tuple[Subset, ...] = ()  # other sets that fail, each without some step of `keep` ...
+    minima_seen: tuple[tuple[int, int], ...] = ()  # ... and (harmful, calls) of each itself
 
 
 @dataclass
@@ -162,16 +196,18 @@ class Shrinker:
         self._full = frozenset(range(len(self.steps)))
         self._always = frozenset(always)
         self._prior = (prior_failures, prior_calls)  # on the full plan
+        free = sorted(self._full - self._always)
+        self._grouping: Grouping | None = None
+        if len(free) <= MOST:
+            self._grouping = Grouping(free, config.threshold)
+            self._grouping.tell(self._full, prior_failures, prior_calls)
         self._tallies: dict[Subset, Tally] = {}
         self._blind: set[Subset] = set()
         self._asked: Counter[Subset] = Counter()
         for kept, outcome in earlier:
             keep = frozenset(kept)
             self._asked[keep] += 1
-            if outcome == "blind":
-                self._blind.add(keep)
-            else:
-                self._tally(keep).add(outcome)
+            self._count(keep, outcome)
         self._calls: Counter[Purpose] = Counter()
         self._round: list[ShrinkProposal] = []
         self._handed = 0  # of the round, how many were asked for
@@ -179,13 +215,22 @@ class Shrinker:
         self._next_index = 0
 
         self._done = False
-        self._phase: Literal["bisect", "check", "certify"] = "bisect"
+        self._phase: Literal["group", "bisect", "check", "certify", "others"] = "group"
+        self._others: list[Subset] = []  # further minima
+        self._without: deque[int] = deque()  # steps of the minimum: what fails without them?
+        self._further: Grouping | None = None  # looks for a further minimum
+        self._rounds = 0
+        self._sample: Subset | None = None  # a subset to be compared with the full plan
+        self._gave_up = False  # no small set explained the calls
+        self._graded = False  # prefixes are judged one by one, each by its own rate
         self._bisections = 0
         self._checked = self._full  # the set that `check` works on
         self._attempt: _Attempt | None = None
         self._attempts = 0
         self._cut = config.cut
-        self._start_bisection(sorted(self._full))
+        self._stage = _Stage(need=tuple(sorted(self._always)), rest=(), hits=0, tries=0)
+        if self._grouping is None:
+            self._start_bisection(sorted(self._full))
         self._plan_round()
 
     @property
@@ -196,7 +241,8 @@ class Shrinker:
     @property
     def guess(self) -> Subset | None:
         """The steps that a certificate is being tried for; None while they are looked for."""
-        return self._attempt.keep if self._phase == "certify" and self._attempt else None
+        found = self._phase in ("certify", "others")
+        return self._attempt.keep if found and self._attempt else None
 
     def ask(self, n: int) -> list[ShrinkProposal]:
         """At most `n` further calls; fewer, or none, while outcomes of the round are missing."""
@@ -223,6 +269,7 @@ class Shrinker:
         keep = self._best()
         attempt = self._attempt if self._attempt and self._attempt.keep == keep else None
         state = self._state(attempt)
+        paid = math.log(self._attempts * (self._attempts + 1)) if attempt else 0.0
         return ShrinkResult(
             keep=keep,
             certified=state == "certified",
@@ -236,6 +283,10 @@ class Shrinker:
             calls_search=self._calls["search"],
             calls_certificate=self._calls["certificate"],
             state=state,
+            log_e=attempt.proof.log_e - paid if attempt else 0.0,
+            misfit=self._misfit(keep),
+            minima=tuple(self._others),
+            minima_seen=tuple((t.harmful, t.calls) for t in map(self._tally, self._others)),
         )
 
     # ---- rounds
@@ -243,13 +294,18 @@ class Shrinker:
     def _plan_round(self) -> None:
         """Let the phases decide until one of them needs calls, or the shrink ends."""
         self._round, self._handed, self._outcomes = [], 0, {}
+        self._rounds += 1
         left = self.config.budget - self._calls.total()
         wanted: list[Subset] = []
         while not wanted and not self._done:
-            if self._phase == "bisect":
+            if self._phase == "group":
+                wanted = self._group()
+            elif self._phase == "bisect":
                 wanted = self._bisect()
             elif self._phase == "check":
                 wanted = self._check()
+            elif self._phase == "others":
+                wanted = self._look_for_others()
             else:
                 wanted = self._certify()
         purpose: Purpose = "certificate" if self._phase == "certify" else "search"
@@ -265,19 +321,62 @@ class Shrinker:
         self._done = not self._round
 
     def _absorb(self, proposal: ShrinkProposal, outcome: Outcome) -> None:
-        if outcome == "blind":
-            self._blind.add(proposal.keep)
-            return
-        self._tally(proposal.keep).add(outcome)
-        if proposal.purpose == "certificate" and self._attempt is not None:
+        self._count(proposal.keep, outcome)
+        if outcome != "blind" and proposal.purpose == "certificate" and self._attempt is not None:
             attempt = self._attempt
             number = next(
                 n for n in range(len(attempt.proof.claims)) if attempt.subset(n) == proposal.keep
             )
             attempt.proof.tell(number, outcome)
 
+    def _count(self, keep: Subset, outcome: Outcome) -> None:
+        """Enter a call into what the search knows."""
+        if outcome == "blind":
+            self._blind.add(keep)
+        else:
+            self._tally(keep).add(outcome)
+        if self._grouping is not None and outcome == "blind":
+            self._grouping.exclude(keep)
+        elif self._grouping is not None:
+            self._grouping.tell(keep, int(outcome == "harmful"))
+        if self._further is not None and keep <= self._full - {self._without[0]}:
+            if outcome == "blind":
+                self._further.exclude(keep)
+            else:
+                self._further.tell(keep, int(outcome == "harmful"))
+
     def _tally(self, keep: Subset) -> Tally:
         return self._tallies.setdefault(keep, Tally())
+
+    # ---- group: a posterior over all small sets
+
+    def _group(self) -> list[Subset]:
+        """Pools for the joint posterior, or none once a set is likely enough, or none can be."""
+        grouping = self._grouping
+        assert grouping is not None
+        keep, probability = grouping.likeliest
+        keep |= self._always
+        misfit = grouping.vague > MISFIT or self._attempts >= 3 or len(self._blind) > BLIND
+        if probability < LIKELY and not misfit:
+            if pools := grouping.pools(self.config.batch, self._rounds, self._blind):
+                return [pool | self._always for pool in pools]
+            misfit = True  # none is left that could be tested
+        if misfit:
+            self._leave_grouping()
+            return []
+        if not self._rate_is_clear(keep):
+            return [keep] * self.config.batch
+        self._start_attempt(keep)
+        return []
+
+    def _leave_grouping(self) -> None:
+        """No small set explains the calls: look for steps one by one."""
+        self._grouping = None
+        self._cut = self.config.cut  # a guess that was wrong said what was seen
+        self._gave_up = True
+        failed = [keep for keep, tally in self._tallies.items() if tally.harmful]
+        self._sample = min(failed, key=lambda s: (len(s), sorted(s)), default=self._full)
+        self._start_bisection(sorted(self._full))
 
     # ---- bisect: one needed step after the other
 
@@ -287,6 +386,7 @@ class Shrinker:
         always = tuple(sorted(self._always))
         rest = tuple(step for step in order if step not in self._always)
         self._stage = _Stage(need=always, rest=rest, hits=0, tries=0)
+        self._left: list[_Stage] = []  # the stages before, where each is judged by its own calls
 
     def _bisect(self) -> list[Subset]:
         """Queries for the next needed steps, or none once the phase has changed.
@@ -294,29 +394,72 @@ class Shrinker:
         With the steps of `need` kept, the prefixes of `rest` fail from some length on. Length 0:
         nothing more is needed. Otherwise the prefix's last step is needed, and those behind it go.
         """
+        if self._graded and self._cut is None:
+            full = self._tally(self._full)
+            if full.calls < PLAINLY or not self._rate_is_clear(self._full):
+                return [self._full] * self.config.batch
+            self._cut = max(self.config.threshold, self._seen(self._full) / 2)
+        if self._sample is not None:
+            return self._compare(self._sample)
         while True:
             stage = self._stage
+            held = self._tally(stage.prefix(len(stage.rest))).low_odds(self._at)
+            if self._graded and self._left and held < 0:
+                self._stage = self._left.pop()  # what this stage rests on does not fail after all
+                continue
             posterior, length = self._first_failing(stage)
             if posterior[length] < STAGE:
                 queries = self._quantile_queries(stage, posterior)
+                base = self._tally(stage.prefix(len(stage.rest)))
+                if self._graded and (held < self._fails or base.calls < OFTEN):
+                    queries[0] = stage.prefix(len(stage.rest))
                 if self._always not in self._asked:
                     queries[0] = self._always  # does the seed fail by itself? asked first, once
                 return queries
             if length > len(stage.rest):
                 self._fall_back()  # the set does not fail: an earlier decision was wrong
                 return []
+            if length > 0 and self._graded:
+                shorter = stage.prefix(length)  # what the rest of the search rests on
+                if self._tally(shorter).low_odds(self._at) < self._fails:
+                    return [shorter] * self.config.batch
+                self._left.append(stage)
             if length > 0:
                 self._stage = self._next_stage(stage, length)
                 continue
             found = frozenset(stage.need)
+            if self._graded:
+                self._phase = "check"  # by its own calls
+                return []
             if not self._rate_is_clear(found):
                 return [found] * self.config.batch
             self._start_attempt(found)
             return []
 
+    def _compare(self, sample: Subset) -> list[Subset]:
+        """Calls that compare a subset that failed once with the full plan, before a bisection.
+
+        Where it fails as often, one rate will do and the bisection goes on within it. Where it
+        fails less often, rates fall step by step: every prefix is judged by its own calls.
+        """
+        some, full = self._tally(sample), self._tally(self._full)
+        if min(some.calls, full.calls) < KNOWN and sample not in self._blind:
+            pair = sorted((sample, self._full), key=lambda s: self._tally(s).calls)
+            return list(islice(cycle(pair), self.config.batch))
+        rarer = _rarer((some.harmful, some.calls), (full.harmful, full.calls))
+        self._graded = rarer >= RARER and some.harmful > 1
+        self._sample = None
+        if some.harmful < 2:
+            sample = self._full  # its one failure was chance
+        self._start_bisection(sorted(self._full if self._graded else sample))
+        return []
+
     def _first_failing(self, stage: _Stage) -> tuple[list[float], int]:
         """Posterior over the shortest failing prefix, and its likeliest length."""
         prefixes = [stage.prefix(j) for j in range(len(stage.rest) + 1)]
+        if self._graded:
+            posterior = self._first_above(prefixes, ENOUGH if stage.need else LOST)
+            return posterior, _likeliest(posterior)
         tallies = [self._tallies.get(p, Tally()) for p in prefixes]
         counts = [(t.harmful, t.calls) for t in tallies]
         failing = (stage.hits, stage.tries)
@@ -332,6 +475,29 @@ class Shrinker:
             enough=ENOUGH if stage.need else LOST,
         )
         return posterior, _likeliest(posterior)
+
+    def _first_above(self, prefixes: Sequence[Subset], enough: float) -> list[float]:
+        """Like `_first_failing`, each prefix with a rate of its own: above the cut or below."""
+        cut = self._at
+        odds = [
+            -math.inf
+            if p in self._blind
+            else self._tally(p).low_odds(cut)
+            if p in self._tallies
+            else 0.0
+            for p in prefixes
+        ]
+        m = len(prefixes) - 1
+        rest = (1 - enough - LOST) / m if m else 0.0
+        prior = [enough if m else 1 - LOST, *[rest] * m, LOST]
+        finite = [0.0 if math.isinf(each) else each for each in odds]
+        logs = [*accumulate(reversed(finite), initial=0.0)][::-1]
+        top = max(logs)
+        mass = [
+            0.0 if j <= m and math.isinf(odds[j]) else p * math.exp(log - top)
+            for j, (p, log) in enumerate(zip(prior, logs, strict=True))
+        ]
+        return [each / sum(mass) for each in mass]
 
     def _next_stage(self, stage: _Stage, length: int) -> _Stage:
         """The stage after `stage`, if prefixes fail from `length` on."""
@@ -358,6 +524,8 @@ class Shrinker:
         nearest = [min(lengths, key=lambda j: abs(below[j] - level)) for level in levels]
         calls = [self._tally(stage.prefix(j)).calls for j in range(top + 1)]
         failing = self._prior[1] + stage.tries + sum(calls[_likeliest(posterior) :])
+        if self._graded:
+            return [stage.prefix(j) for j in nearest]
         queries = []
         for j in nearest:
             if calls[j] > failing:
@@ -373,12 +541,20 @@ class Shrinker:
     def _fall_back(self) -> None:
         """Start again from the smallest set whose own calls show that it fails."""
         refuted, self._attempt = self._attempt, None
+        if self._grouping is not None:
+            self._phase = "group"
+            if refuted and self._grouping.likeliest[0] | self._always == refuted.keep:
+                self._leave_grouping()
+            return
         if self._cut is None:
             self._cut = self._half_of_seen(self._full)
+        self._graded = True
+        if self.config.cut is None and self._tally(self._full).calls >= KNOWN:
+            self._cut = max(self.config.threshold, self._seen(self._full) / 2)
         self._checked = self._smallest_failing()
         if refuted and self._checked < refuted.keep and self._attempts < 3:
             self._start_attempt(self._checked)  # one step too many: the rest was likely right
-        elif self._bisections < 2 and len(self._checked) > 8:
+        elif self._bisections < 3 and len(self._checked - self._always) > 8:
             # The other order: what misled the first bisection seldom misleads this one too.
             self._start_bisection(sorted(self._checked, reverse=True))
         else:
@@ -386,16 +562,19 @@ class Shrinker:
 
     def _check(self) -> list[Subset]:
         """Subsets one step smaller whose failing is open; then smaller, or a certificate."""
-        cut = self._cut or self.config.threshold
         self._checked = self._smallest_failing()
+        cut = self._separating(self._checked)
         smaller = [s for s in self._leave_one_out(self._checked) if s not in self._blind]
         if self._tally(self._checked).high_odds(cut) <= -STOPS:
             self._done = True  # only the full set gets here: it does not fail
             return []
-        undecided = [s for s in smaller if self._tally(s).high_odds(cut) > -STOPS]
-        if self._tally(self._checked).low_odds(cut) < FAILS:
+        enough = APART if self._graded else STOPS
+        undecided = [s for s in smaller if self._tally(s).high_odds(cut) > -enough]
+        own = self._tally(self._checked)
+        if own.low_odds(cut) < self._fails or (self._graded and own.calls < OFTEN):
             undecided.insert(0, self._checked)
         if not undecided:
+            self._cut = cut
             self._start_attempt(self._checked)
             return []
         undecided.sort(key=lambda s: self._tally(s).calls)
@@ -406,8 +585,8 @@ class Shrinker:
 
     def _smallest_failing(self) -> Subset:
         """The smallest set that fails by its own calls; the full plan if there is no other."""
-        cut = self._cut or self.config.threshold
-        failing = [s for s, t in self._tallies.items() if t.low_odds(cut) >= FAILS]
+        cut = self._at
+        failing = [s for s, t in self._tallies.items() if t.low_odds(cut) >= self._fails]
         return min(failing, key=lambda s: (len(s), sorted(s)), default=self._full)
 
     # ---- certify: fresh calls only
@@ -422,10 +601,14 @@ class Shrinker:
             steps=(steps := tuple(sorted(keep - self._always))),
             proof=Certificate(
                 cut=self._cut,
-                bet=self._seen(keep),
+                bet=foresee_above(self._cut, *self._calls_on(keep)),
                 alpha=alpha_of(self._attempts, self.config.alpha),
                 knockouts=len(steps),
                 shown=self.config.alpha,
+                foreseen=[
+                    foresee_below(self._cut, each.harmful, each.calls)
+                    for each in (self._tally(keep - {step}) for step in steps)
+                ],
             ),
         )
         for number in range(len(steps) + 1):
@@ -449,19 +632,28 @@ class Shrinker:
         too_rare = odds[0] <= -STOPS
         if too_rare and self._recut(attempt.keep):
             return []
+        if self._grouping is not None and self._doubted(self._grouping, attempt.keep):
+            self._fall_back()
+            return []
         if too_rare or any(each >= FAILS for each in odds[1:]):
             self._fall_back()
             return []
         if attempt.proof.done:
-            self._done = True
+            self._phase = "others"
+            if self._misfit(attempt.keep) == SEVERAL:
+                self._without.extend(attempt.steps)
             return []
         return [attempt.subset(number) for number in attempt.proof.wanted(self.config.batch)]
+
+    def _doubted(self, grouping: Grouping, keep: Subset) -> bool:
+        """Whether another small set, or none, explains all calls better by now."""
+        return grouping.vague > MISFIT or grouping.probability(keep) < DOUBTED
 
     def _recut(self, keep: Subset) -> bool:
         """Try again at a lower cut, if the set fails but the rate seen before ran high."""
         tally = self._tally(keep)
         lower = max(self.config.threshold, tally.harmful / tally.calls / 2)
-        if self.config.cut is not None or tally.low_odds(lower) < FAILS:
+        if self.config.cut is not None or self._graded or tally.low_odds(lower) < FAILS:
             return False
         self._cut = lower
         self._start_attempt(keep)
@@ -473,9 +665,25 @@ class Shrinker:
         The replays that came before do not count: they stopped when they looked worst, and a rate
         at such a moment runs high 1.4 to 1.7 times (decision-rules.md). They serve until others do.
         """
+        if self._grouping is not None:
+            hits, tries = self._grouping.seen(keep)  # the replays that came before among them
+            met = hits - self._prior[0], tries - self._prior[1]
+            return met if met[1] else self._prior
         own = self._tallies.get(keep, Tally())
+        if self._graded:  # other sets have other rates
+            return (own.harmful, own.calls) if own.calls else self._prior
         met = self._stage.hits + own.harmful, self._stage.tries + own.calls
         return met if met[1] else self._prior
+
+    @property
+    def _fails(self) -> float:
+        """Log odds at which a subset counts as failing."""
+        return SURELY if self._graded else FAILS
+
+    @property
+    def _at(self) -> float:
+        """The cut; while there is none, the lowest there could be."""
+        return self._cut or self.config.threshold
 
     def _seen(self, keep: Subset) -> float:
         """The failure rate met so far, towards one half by one imagined call."""
@@ -495,12 +703,104 @@ class Shrinker:
         rate = self._seen_at_least(keep)
         return self._cut is not None or self._calls_on(keep)[1] * rate >= CLEAR * (1 - rate)
 
+    def _separating(self, keep: Subset) -> float:
+        """The cut, moved to where a set and its knock-outs are best told apart.
+
+        Only where a knock-out was seen to fail too often for half the rate seen: there the cut is
+        the one at which a certificate would take the fewest calls, if rates are what they seem.
+        """
+        cut = self._at
+        own = self._tally(keep)
+        without = [self._tally(s) for s in self._leave_one_out(keep) if s in self._tallies]
+        rates = [(t.harmful + t.unusable + 0.5) / (t.calls + 1) for t in without if t.calls >= KNOWN]
+        if self.config.cut is not None or own.calls < KNOWN or max(rates, default=0.0) < cut / 3:
+            return cut
+        rate = (own.harmful + 0.5) / (own.calls + 1)
+        if max(rates) > NEAR * rate:
+            return cut  # that step can go
+        tries = [
+            self.config.threshold * (rate / self.config.threshold) ** (i / 40) for i in range(40)
+        ]
+
+        def calls(at: float) -> float:
+            return sum(1 / _telling(each, at) if each < at else math.inf for each in rates) + (
+                1 / _telling(rate, at) if rate > at else math.inf
+            )
+
+        best = min(tries, key=calls, default=cut)
+        return best if calls(best) < math.inf else cut
+
     def _half_of_seen(self, keep: Subset) -> float:
         return max(self.config.threshold, self._seen_at_least(keep) / 2)
+
+    # ---- others: further minima, without a certificate
+
+    def _look_for_others(self) -> list[Subset]:
+        """Calls on what the plan does without one step of its minimum; a further minimum there."""
+        cut = self._at
+        while self._without:
+            base = self._full - {self._without[0]}
+            known = any(other <= base for other in self._others)
+            tally = self._tally(base)
+            if known or base in self._blind or tally.high_odds(cut) <= -STOPS:
+                self._next_without()
+                continue
+            if tally.low_odds(cut) < FAILS:
+                return [base] * self.config.batch
+            free = sorted(base - self._always)
+            if self._further is None and len(free) <= MOST:
+                self._further = Grouping(free, self.config.threshold)
+                for keep, each in self._tallies.items():
+                    if keep <= base and each.calls:
+                        self._further.tell(keep, each.harmful, each.calls)
+            if self._further is None or self._further.vague > MISFIT:
+                self._next_without()
+                continue
+            keep, probability = self._further.likeliest
+            keep |= self._always
+            if probability < LIKELY:
+                pools = self._further.pools(self.config.batch, self._rounds, self._blind)
+                if pools:
+                    return [pool | self._always for pool in pools]
+                self._next_without()
+            elif self._tally(keep).low_odds(cut) >= FAILS:
+                self._others.append(keep)
+                self._next_without()
+            elif keep in self._blind or self._tally(keep).high_odds(cut) <= -STOPS:
+                self._next_without()
+            else:
+                return [keep] * self.config.batch
+        self._done = True
+        return []
+
+    def _next_without(self) -> None:
+        self._without.popleft()
+        self._further = None
+
+    def _misfit(self, keep: Subset) -> str:
+        """Why one cause with one rate does not explain the calls; "" where it does."""
+        outside = within = (0, 0)
+        for each, tally in self._tallies.items():
+            if keep < each:
+                within = _plus(within, (tally.harmful, tally.calls))
+            elif not keep <= each:
+                outside = _plus(outside, (tally.harmful, tally.calls))
+        for smaller in self._leave_one_out(keep):
+            t = self._tallies.get(smaller, Tally())
+            if log_above(self.config.threshold, t.calls, t.harmful) >= STRONG + math.log(len(keep)):
+                return GRADED
+        if log_above(self.config.threshold, outside[1], outside[0]) >= STRONG:
+            return SEVERAL
+        own = self._tallies.get(keep, Tally())
+        if keep < self._full and _rarer(within, (own.harmful, own.calls)) >= STRONG:
+            return SUPPRESSED
+        return ""
 
     # ---- the result
 
     def _best(self) -> Subset:
+        if self._phase == "group" and self._grouping is not None:
+            return self._always | self._grouping.covering(0.9)
         if self._phase == "bisect":
             return frozenset(self._stage.need + self._stage.rest)
         if self._attempt is None:
@@ -509,12 +809,12 @@ class Shrinker:
         return self._smallest_failing() if doubtful else self._attempt.keep
 
     def _state(self, attempt: _Attempt | None) -> State:
+        if attempt is not None and attempt.proof.certified:
+            return "certified"
         if not self._done:
             return "interrupted"
         if attempt is None or attempt.keep in self._blind:
             return "unresolved within budget"
-        if attempt.proof.certified:
-            return "certified"
         testable = (
             attempt.subset(n) for n, c in enumerate(attempt.proof.claims) if n and not c.blind
         )
@@ -530,9 +830,32 @@ def _knockouts(attempt: _Attempt) -> tuple[Knockout, ...]:
             ci=attempt.proof.interval(number),
             n=claim.tally.usable,
             status=attempt.proof.status(number),
+            harmful=claim.tally.harmful,
+            unusable=claim.tally.unusable,
         )
         for number, step in enumerate(attempt.steps, start=1)
     )
+
+
+def _telling(rate: float, cut: float) -> float:
+    """What a call tells, on average, of a rate not being at the cut: Kullback and Leibler's."""
+    on_failure, on_pass = math.log(rate / cut), math.log((1 - rate) / (1 - cut))
+    return max(1e-9, rate * on_failure + (1 - rate) * on_pass)
+
+
+def _log_beta(hits: int, calls: int) -> float:
+    a, b = hits + 0.5, calls - hits + 0.5
+    return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
+
+
+def _rarer(a: tuple[int, int], b: tuple[int, int]) -> float:
+    """Log Bayes factor of two rates against one, for (failures, calls); 0 if a's is not lower.
+
+    Each rate Beta(1/2, 1/2): Jeffreys 1961, "Theory of probability", for contingency tables.
+    """
+    if a[0] * b[1] >= b[0] * a[1]:
+        return 0.0
+    return _log_beta(*a) + _log_beta(*b) - _log_beta(*_plus(a, b)) - _log_beta(0, 0)
 
 
 def _likeliest(posterior: Sequence[float]) -> int:
@@ -541,13 +864,6 @@ def _likeliest(posterior: Sequence[float]) -> int:
 
 def _plus(a: tuple[int, int], b: tuple[int, int]) -> tuple[int, int]:
     return a[0] + b[0], a[1] + b[1]
-
-
-def _rates(background: float) -> list[float]:
-    """The failure rates that bisection reckons with: 0.9 apart in log-odds, up to 0.995."""
-    start = math.log(background / (1 - background))
-    rates = [1 / (1 + math.exp(-start - 0.9 * g)) for g in range(1, 20)]
-    return [rate for rate in rates if rate < 0.995] or rates[:1]
 
 
 def _first_failing(
@@ -572,7 +888,7 @@ def _first_failing(
     rest = (1 - enough - LOST) / m if m else 0.0
     prior = [enough if m else 1 - LOST, *[rest] * m, LOST]
     logs: list[list[float]] = []  # per rate: log likelihood of each entry, up to a constant
-    for rate in _rates(background):
+    for rate in failure_rates(background):
         on_failure = math.log(rate / background)
         on_pass = math.log((1 - rate) / (1 - background))
         start = failing[0] * math.log(rate) + (failing[1] - failing[0]) * math.log(1 - rate)
