@@ -649,7 +649,8 @@ class Condenser:
             # The seed is the same and so is the claim: its calls go on, at the stricter alpha.
             claim = proof.claims[1]
             claim.tally = replace(self._attempts[-1].proof.claims[1].tally)
-            claim.proved = claim.log_e(proof.cut, proof.bet) >= -math.log(proof.alpha)
+            claim.top = claim.log_e(proof.cut)
+            claim.proved = claim.top >= -math.log(proof.alpha)
         self._attempts.append(_Attempt(number, drop, proof, complete))
         self._testing = True
 

@@ -712,7 +712,8 @@ class Shrinker:
         cut = self._at
         own = self._tally(keep)
         without = [self._tally(s) for s in self._leave_one_out(keep) if s in self._tallies]
-        rates = [(t.harmful + t.unusable + 0.5) / (t.calls + 1) for t in without if t.calls >= KNOWN]
+        known = (t for t in without if t.calls >= KNOWN)
+        rates = [(t.harmful + t.unusable + 0.5) / (t.calls + 1) for t in known]
         if self.config.cut is not None or own.calls < KNOWN or max(rates, default=0.0) < cut / 3:
             return cut
         rate = (own.harmful + 0.5) / (own.calls + 1)

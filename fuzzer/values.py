@@ -41,7 +41,7 @@ from typing import Any, Literal, NamedTuple, Protocol, Self, get_args
 
 from pydantic import Field, model_validator
 
-from fuzzer.certificate import Certificate, Claim, Outcome, Tally, alpha_of
+from fuzzer.certificate import Bet, Certificate, Claim, Outcome, Tally, alpha_of, foresee_below
 from fuzzer.evidence import confidence_sequence, log_above, log_below
 from fuzzer.graph import Catalogue
 from fuzzer.records import FieldValues, StepValues, ValueVerdict
@@ -594,8 +594,9 @@ class ValueShrinker:
         return (failures + 0.5) / (calls + simplest.usable + tally.usable + 1)
 
     def _shown(self, redraw: _Redraw, *, above: bool) -> bool:
-        claim = Claim(above=above, tally=redraw.tally)
-        return claim.log_e(self.cut, redraw.bet) >= -math.log(self.config.alpha)
+        bets = (Bet(redraw.bet, 1.0),) if above else foresee_below(self.cut)
+        claim = Claim(above=above, bets=bets, tally=redraw.tally)
+        return claim.log_e(self.cut) >= -math.log(self.config.alpha)
 
     def _draws(self, redraw: _Redraw, n: int) -> list[_Want]:
         found = (self._draw(redraw) for _ in range(n))
