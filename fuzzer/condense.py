@@ -515,7 +515,13 @@ class Condenser:
         Units that calls have shown to be needed come first.
         """
         parts = {unit: self.source.sentences(unit) for unit in self.source.left(found)}
-        several = [part for each in parts.values() if len(each) > 1 for part in each]
+        # Where all that is left of a unit is one sentence, it has been looked at as a unit.
+        several = [
+            part
+            for unit, each in parts.items()
+            if len(each) > 1 or unit in self.source.left(found.union(each))
+            for part in each
+        ]
         core = without_most(self.source, found, several)
         named = [unit for bundle in needed for unit in bundle]
         order = sorted(parts, key=lambda unit: unit not in named)
