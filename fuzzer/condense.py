@@ -739,7 +739,7 @@ def _chunks(bundle: Bundle) -> list[Bundle]:
     """A bundle in parts of about the same number of elements that stand together.
 
     >>> _chunks(("a", "b", "c", "d", "e"))
-    [('a',), ('b', 'c'), ('d',), ('e',)]
+    [('a',), ('b',), ('c', 'd'), ('e',)]
     """
     parts = min(CHUNKS, len(bundle))
     bounds = [round(len(bundle) * part / parts) for part in range(parts + 1)]
