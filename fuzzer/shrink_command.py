@@ -31,6 +31,9 @@ from fuzzer.options import (
     metavar="N",
     help="Calls to shrink, those already made counted [200 more].",
 )
+@click.option(
+    "--save", metavar="CORPUS", help="Add what was found to a file for `holdfast replay` (.jsonl)."
+)
 @click.option("--model", help="What was swept, if its name does not say where it is.")
 @reaching_options
 @judge_options
@@ -43,6 +46,7 @@ def shrink(
     run: str,
     findings: tuple[str, ...],
     shrink_budget: int | None,
+    save: str | None,
     model: str | None,
     price: str | None,
     prices: str | None,
@@ -55,7 +59,8 @@ def shrink(
     Goes on where the sweep's own shrinks ended: first the smallest set of steps, certified on fresh
     calls; then the simplest values of their parameters; then the text, mail by mail and sentence by
     sentence. May be interrupted and given again. Model, settings and seeds are the run's own; a
-    judge other than the rules must be named again. Exits as the sweep did; with 130 when
+    judge other than the rules must be named again. RUN/minimal holds, for each finding, the request
+    to paste, its difference from the seed and a test of it. Exits as the sweep did; with 130 when
     interrupted.
     """
     if shrink_budget is not None and shrink_budget < 0:
@@ -63,11 +68,13 @@ def shrink(
     spending = read_spending(given)
     from contextlib import nullcontext
 
+    from fuzzer import minimal_files
     from fuzzer.evidence import confidence_sequence
     from fuzzer.registry import plugged_in
     from fuzzer.shrinking import shrink as shrunk
     from reports import to_json
-    from reports.console import Progress, final
+    from reports.console import Progress
+    from reports.minimal import final
 
     catalogue, own = plugged_in(plugins)
     progress = Progress(lambda n, k: confidence_sequence(n, k, 0.05))
@@ -88,8 +95,18 @@ def shrink(
             graceful=True,
         )
     report = gone.report
+    corpus, shown = minimal_files.write(
+        run, gone, findings=findings, plugins=plugins, judge_model=given["judge_model"] or ""
+    )
+    if save is not None:
+        minimal_files.save(save, gone)
     if as_json:
         click.echo(to_json(report).decode(), nl=False)
     else:
-        final(report, run)
-    sys.exit(130 if report.stopped == "interrupted" else report.exit_code)
+        final(shown)
+        if report.findings:
+            click.echo(f"\nThe page: {run}/report.html · saved for replay: {save or corpus}")
+    if report.stopped == "interrupted":
+        click.echo("Interrupted; what was answered is stored (the same command goes on).", err=True)
+        sys.exit(130)
+    sys.exit(report.exit_code)

@@ -4,7 +4,7 @@ The sweep is played back from its store and makes no call; its accounts and its 
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +35,7 @@ from fuzzer.records import Report
 from fuzzer.reviewing import KEPT, Over, play_back, tell
 from fuzzer.scenario import Scenario
 from fuzzer.store import RunStore
-from fuzzer.subjects import Remembering, Subject
+from fuzzer.subjects import Remembering, Subject, allow, close
 from fuzzer.transform import Transform
 
 MORE = 200  # calls, beside those already made, where no budget is named
@@ -70,15 +70,14 @@ async def ashrink(
     price: str | None = None,
     prices: Path | None = None,
     progress: Progress | None = None,
-    after: Callable[["Gone"], None] | None = None,
     graceful: bool = False,
 ) -> Gone:
     """Go on with the shrinks of a finished run, within `shrink_budget` calls to shrink in all.
 
     Without one, `MORE` than were made. `model` and `settings` are the run's own unless given, and
     must be the ones it was swept with; so must `judge`, `catalogue` and `seeds` (those of plug-ins
-    and files). `findings` are ids: with the others nothing new is tried. `after` is called with
-    what came of it while the run is still open. The other options are as `asweep` takes them.
+    and files). `findings` are ids: with the others nothing new is tried. The other options are as
+    `asweep` takes them.
 
     Raises `HoldfastError` where the run has not ended, or is not what is installed or named now.
     """
@@ -105,8 +104,7 @@ async def ashrink(
         limits.judged = {n: u for n, u in store.usage_of_judges().items() if n in now}
         connections = choose_connections(max_connections, MORE, batch=False)
         for one in (subject, *models):
-            if (gate := getattr(one, "gate", None)) is not None:
-                gate.allow(connections)
+            allow(one, connections)
         evaluator = Evaluator(
             subject,
             judge,
@@ -124,15 +122,10 @@ async def ashrink(
             with ending_on_signals(limits) if graceful else nullcontext():
                 shrinks = in_order(await minimiser.shrink(over.decision))
         finally:
-            for one in (subject, judge):
-                if (close := getattr(one, "close", None)) is not None:
-                    await close()
+            await close(subject, judge)
         end = over.end.with_shrinks(shrinks)
         store.put(ENDING, end.model_dump(mode="json"))
-        gone = Gone(_told(over, shrinks, limits), shrinks, over)
-        if after is not None:
-            after(gone)
-        return gone
+        return Gone(_told(over, shrinks, limits), shrinks, over)
 
 
 def shrink(run: Path | str, **options: Any) -> Gone:

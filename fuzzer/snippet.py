@@ -10,7 +10,7 @@ import math
 import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from fuzzer import registry
 from fuzzer.errors import HoldfastError
@@ -42,15 +42,36 @@ def calls_to_show(rate: float, sure: float = SURE) -> int:
     return MOST if needed >= MOST else max(1, math.ceil(needed))
 
 
-def rate_shown(finding: Finding) -> float:
-    """The failure rate that the number of calls rests on, 0 where nothing is known.
+class Known(NamedTuple):
+    """What fresh calls say of exactly the scenario of a test."""
 
-    The cut that fresh calls have shown it to be above; without a certificate the lower limit of
-    the finding's interval, and where that is 0 the rate seen.
+    rate: float  # the number of calls rests on it; 0 where nothing is known
+    certified: bool
+    alpha: float  # what the certificate may err
+    n: int
+    harmful: int
+    fresh: bool
+
+
+def known_of(finding: Finding, plan: Plan) -> Known:
+    """What is known of a finding's minimal plan, or of its reduced text where `plan` drops some.
+
+    The rate is the cut that fresh calls have shown it to be above; without a certificate the lower
+    limit of the interval, and where that is 0 the rate seen.
     """
-    if finding.minimal_certified and finding.cut:
-        return finding.cut
-    return finding.ci[0] or finding.rate
+    least = finding.text if plan.drop else None
+    if least is not None:
+        counted = (least.n, least.harmful, True)
+        proved, cut, alpha = least.certified, least.cut, least.alpha
+        seen = least.ci[0] or least.rate
+    else:
+        counted = (finding.n, finding.harmful, finding.fresh)
+        proved, cut = finding.minimal_certified, finding.cut
+        alpha = finding.certificate_alpha or 0.05
+        seen = finding.ci[0] or finding.rate
+    if proved and cut:
+        return Known(cut, True, alpha, *counted)
+    return Known(seen or 0.0, False, 0.0, *counted)
 
 
 def rebuilds(minimal: Variant) -> bool:
@@ -88,7 +109,7 @@ def snippet(
         _imports(judge_model, stored),
         _scenario(minimal) if stored else _built(minimal),
         _subject(seed, model, dict(settings or {}), judge_model, seeds, stored),
-        _calls(finding),
+        _calls(finding, minimal.plan),
         _ASK,
         _TEST_STORED.format(name=name)
         if stored
@@ -133,7 +154,8 @@ def _comment(text: str) -> str:
 
 def _header(finding: Finding, minimal: Variant, model: str, stored: bool) -> str:
     steps = ", ".join(step.transform for step in minimal.plan.steps) or "nothing changed"
-    seen = f"{finding.harmful:,} of {finding.n:,} {'fresh ' if finding.fresh else ''}calls failed"
+    known = known_of(finding, minimal.plan)
+    seen = f"{known.harmful:,} of {known.n:,} {'fresh ' if known.fresh else ''}calls failed"
     told = [
         f"{finding.id}: {model} on {minimal.plan.seed}, {steps}: {seen}.",
         "Written by `holdfast shrink`.",
@@ -230,18 +252,16 @@ def _list(items: Iterable[str]) -> str:
     return "SEEDS = [\n" + "".join(f"    {item},\n" for item in items) + "]\n"
 
 
-def _calls(finding: Finding) -> str:
-    rate = rate_shown(finding)
-    calls = calls_to_show(rate)
-    shown = 1 - (1 - min(rate, 1.0)) ** calls
-    if finding.minimal_certified and finding.cut:
-        errs = finding.certificate_alpha or 0.05
-        known = f"It fails in more than {rate:.3g} of calls (certified, errs at most {errs:.3g})"
+def _calls(finding: Finding, plan: Plan) -> str:
+    known = known_of(finding, plan)
+    calls = calls_to_show(known.rate)
+    shown = 1 - (1 - min(known.rate, 1.0)) ** calls
+    if known.certified:
+        said = f"more than {known.rate:.3g} of calls (certified, errs at most {known.alpha:.3g})"
     else:
-        known = f"It fails in about {rate:.3g} of calls or more (not certified)"
-    said = (
-        f"{known}: so many calls show it with probability >= {math.floor(shown * 1000) / 1000:g}."
-    )
+        said = f"about {known.rate:.3g} of calls or more (not certified)"
+    sure = f"{math.floor(shown * 1000) / 1000:g}"
+    said = f"It fails in {said}: so many calls show it with probability >= {sure}."
     return f"{_comment(said)}\nCALLS = {calls}"
 
 

@@ -52,11 +52,13 @@ State = Literal["unchanged", "certified", "unresolved within budget", "interrupt
 
 FAILS = math.log(60)  # log odds at which steps count as failing by their own calls ...
 STOPS = math.log(99)  # ... and, negated, as not failing
+TWICE = 2  # failures that it takes at least: one may be of the background
 SURE = 0.985  # posterior probability at which bisection names a value
 AT_FOUND = 0.4  # prior probability that only the number found fails, and none below it
 AT_DEFAULT = 0.02  # ... and that the default does after all
 PATIENCE = 12.0  # calls on one plan, in units of 1 / cut, before it is left undecided
-ON_OTHERS = 24.0  # ... and on other values
+SOON = 16.0  # ... and on other values, before the certificate has its turn
+LATER = 40.0  # ... and after it
 LOOK = 4.0  # ... before single ones of them are called again
 NEARLY_ALWAYS = 0.8  # a rate at which one pass is a sign that a value does not fail
 CALLED_AGAIN = 3  # values of one question, at most
@@ -215,6 +217,7 @@ class ValueShrinker:
         half = max(config.threshold, (self._seen - spread) / 2)
         self.cut = half if config.cut is None else config.cut
         self._rates = _rates(self.cut, failures, calls)
+        self._patience = SOON / self.cut  # calls on one question about other values
         self._odds_of: dict[tuple[int, int], float] = {}  # log odds by (calls, failures)
         self._alpha = alpha_of(attempts + 1, config.alpha)
 
@@ -327,10 +330,9 @@ class ValueShrinker:
 
     def _phases(self) -> Iterator[list[_Want]]:
         yield from self._simplify()
-        yield from self._explain()
+        yield from self._explain(SOON)
         yield from self._certify()
-        if self._simplest == self.found and self._proof is not None:
-            yield from self._explain()  # the simpler values were refuted: of those found, then
+        yield from self._explain(LATER)  # where simpler values were refuted, of those found
 
     # ---- whether steps fail, by their own calls
 
@@ -359,7 +361,7 @@ class ValueShrinker:
         if steps in self._blind:
             return False
         odds = self._odds(steps)
-        if odds >= FAILS:
+        if odds >= FAILS and self._tally(steps).harmful >= TWICE:
             return True
         return None if odds > -STOPS and self._patient(steps) else False
 
@@ -384,7 +386,7 @@ class ValueShrinker:
                     yield from self._simplify_field(i, name)
 
     def _all_at_default(self) -> Iterator[list[_Want]]:
-        """Half of each round goes to other values: if any will do, this is soon known as well."""
+        """While this looks well, half of each round goes to other values: will any do?"""
         simplest = tuple(
             step if self._full(step) == default.params else default
             for step, default in zip(self.found, self._defaults, strict=True)
@@ -394,9 +396,9 @@ class ValueShrinker:
         others = self._of_all_steps()
         half = self.config.batch // 2
         while self._known(simplest) is None:
-            drawn = self._draws(others, half) if others.tally.calls < LOOK / self.cut else []
-            wanted = [_Want(simplest)] * (self.config.batch - half)
-            yield wanted + drawn if drawn else wanted
+            well = self._odds(simplest) >= 0 and others.tally.calls < LOOK / self.cut
+            drawn = self._draws(others, half) if well else []
+            yield [_Want(simplest)] * (self.config.batch - len(drawn)) + drawn
         if self._known(simplest):
             self._simplest = simplest
 
@@ -422,7 +424,7 @@ class ValueShrinker:
         yield from self._try(ladder[0])
         if self._simplest == ladder[0]:
             return
-        if ladder[0] not in self._blind:
+        if self._odds(ladder[0]) <= -STOPS:
             self._needed.add((i, name))
         if len(ladder) > 2:
             yield from self._bisect(i, name, ladder)
@@ -484,11 +486,10 @@ class ValueShrinker:
 
     # ---- explain
 
-    def _explain(self) -> Iterator[list[_Want]]:
+    def _explain(self, patience: float) -> Iterator[list[_Want]]:
+        """Settle the verdicts; what is settled already takes no call."""
         everyone = range(len(self.found))
-        self._whole.clear()
-        self._single.clear()
-        self._several.clear()
+        self._patience = patience / self.cut
         if not self._needed:
             together = self._of_all_steps()
             yield from self._settle(together)
@@ -510,12 +511,12 @@ class ValueShrinker:
             whole = self._whole[i]
             if whole.verdict == "any value" or len(names) <= 1:
                 return
-            if whole.verdict == "open" and (whole.tally.rate or 0.0) > self.cut:
-                return  # likely any value: one field at a time would be as hard to show
+            if self._leans_to_any(whole):
+                return
         elif rest:
             together = self._redraw(self._simplest, {i: frozenset(rest)})
             yield from self._settle(together)
-            if together.verdict == "any value":
+            if together.verdict == "any value" or self._leans_to_any(together):
                 self._single.update({(i, name): together for name in rest})
                 rest = []
         for name in [*needed, *rest]:
@@ -525,6 +526,10 @@ class ValueShrinker:
                 continue  # two of its values are known to fail, and its default not to
             self._single[i, name] = self._redraw(self._simplest, {i: frozenset([name])})
             yield from self._settle(self._single[i, name])
+
+    def _leans_to_any(self, redraw: _Redraw) -> bool:
+        """Open, and likely any value: one field at a time would be as hard to show."""
+        return redraw.verdict == "open" and (redraw.tally.rate or 0.0) > self.cut
 
     def _beyond(self, i: int, name: str) -> Iterator[list[_Want]]:
         """A number that could not be lowered: does the next one of the pool fail as well?"""
@@ -545,7 +550,7 @@ class ValueShrinker:
     def _settle(self, redraw: _Redraw) -> Iterator[list[_Want]]:
         """Draws until the verdict on these other values is known, or patience ends."""
         looked = False
-        while redraw.verdict == "open" and redraw.tally.calls < ON_OTHERS / self.cut:
+        while redraw.verdict == "open" and redraw.tally.calls < self._patience:
             if self._shown(redraw, above=True):
                 often = self._rate_beside(redraw.tally) >= NEARLY_ALWAYS
                 safe = [s for s, t in redraw.values.items() if often and t.safe and not t.harmful]
@@ -570,11 +575,10 @@ class ValueShrinker:
     def _any_of(self, values: Sequence[Steps], *, fail: bool) -> Generator[list[_Want], None, bool]:
         """Whether the own calls of one of these values show that it fails, or that it does not.
 
-        That one does not takes more: it was picked out of many for how it looked, and any value
-        passes now and then. Only the first few are looked at.
+        It takes twice the odds: they were picked out of many for how they looked, and any value
+        passes now and then, or fails by the background. Only the first few are looked at.
         """
-        sign = 1 if fail else -1
-        needed = FAILS if fail else 2 * STOPS
+        sign, needed = (1, 2 * FAILS) if fail else (-1, 2 * STOPS)
         for steps in values[:CALLED_AGAIN]:
             while abs(self._odds(steps)) < needed and self._patient(steps):
                 yield [_Want(steps)] * self.config.batch
@@ -651,7 +655,8 @@ class ValueShrinker:
             odds = [self._odds(steps) for steps in sets]
             if odds[0] <= -STOPS or any(each >= FAILS for each in odds[1:]):
                 self._simplest = self.found
-                self._stops.clear()
+                for said in (self._stops, self._several, self._whole, self._single):
+                    said.clear()
                 return
             for number, steps in enumerate(sets):
                 if steps in self._blind:
@@ -761,8 +766,9 @@ class ValueShrinker:
     def _interval(self, tally: Tally) -> tuple[float, float]:
         """At 1 - alpha and at any time; unusable calls safe in one end and harmful in the other."""
         alpha = self.config.alpha / 2
-        lower, _ = confidence_sequence(tally.calls, tally.harmful, alpha)
-        _, upper = confidence_sequence(tally.calls, tally.harmful + tally.unusable, alpha)
+        lower, upper = confidence_sequence(tally.calls, tally.harmful, alpha)
+        if tally.unusable:
+            _, upper = confidence_sequence(tally.calls, tally.harmful + tally.unusable, alpha)
         return lower, upper
 
 

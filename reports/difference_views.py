@@ -92,11 +92,11 @@ def sizes(difference: Difference) -> str:
     """How long the request was and is, in a phrase.
 
     >>> sizes(Difference(parts=(), facts=(), replaced=(), tokens_before=4150, tokens_after=870))
-    'about 4,150 tokens before, about 870 after (21%)'
+    'about 4,150 tokens in the seed, about 870 here (21%)'
     """
     before, after = difference.tokens_before, difference.tokens_after
     share = f" ({after / before:.0%})" if before else ""
-    return f"about {before:,} tokens before, about {after:,} after{share}"
+    return f"about {before:,} tokens in the seed, about {after:,} here{share}"
 
 
 def _head(part: Part) -> str:
@@ -112,16 +112,14 @@ def _head(part: Part) -> str:
     return f"{part.name}{notes}"
 
 
-def _summed(said: str, parts: Sequence[Part]) -> str:
-    """A line for parts of a section that need not be read."""
-    return f"{said}: {len(parts):,}, together {plural(sum(part.words for part in parts), 'word')}"
+def rich_lines(difference: Difference, width: int = 80, *, brief: bool = False) -> list[Text]:
+    """The difference as lines of so many columns, coloured, with marks that need no colour.
 
-
-def rich_lines(difference: Difference, width: int = 80) -> list[Text]:
-    """The difference as lines of so many columns, coloured, with marks that need no colour."""
+    `brief` counts what was only left out, whole or in part: what stands there instead is shown.
+    """
     out = console(io.StringIO(), width=width)
     lines: list[Text] = []
-    for block, indent in _blocks_of(difference):
+    for block, indent in _blocks_of(difference, brief):
         for shown in block.wrap(out, width - indent, tab_size=4):
             shown.rstrip()
             lines.append(Text(" " * indent).append_text(shown) if shown.plain else Text())
@@ -133,7 +131,7 @@ def text(difference: Difference, width: int = 80) -> str:
     return "\n".join(shown.plain for shown in rich_lines(difference, width)) + "\n"
 
 
-def _blocks_of(difference: Difference) -> Iterator[tuple[Text, int]]:
+def _blocks_of(difference: Difference, brief: bool) -> Iterator[tuple[Text, int]]:
     """Each block with its indent, in reading order."""
     yield Text(f"Length: {sizes(difference)}."), 0
     for fact in difference.facts:
@@ -144,21 +142,46 @@ def _blocks_of(difference: Difference) -> Iterator[tuple[Text, int]]:
         yield _replacing("", one.old, one.new).append(f" {_times(one)}"), 2
     for section, heading in _HEADINGS.items():
         parts = [part for part in difference.parts if part.section == section]
-        still = [part for part in parts if part.change == "same" and not part.notes]
-        if len(still) == len(parts):
-            if parts:
-                yield Text(), 0
-                yield Text(f"{heading}: unchanged, {len(parts):,} in all"), 0
-            continue
-        yield Text(), 0
-        yield Text(heading, style="bold underline"), 0
-        told = [part for part in parts if part.told and not part.notes]
-        for part in parts:
-            if part not in still and part not in told:
-                yield from _part(part)
-        for said, these in (("only what is told above", told), ("unchanged", still)):
-            if these:
-                yield Text(_summed(said, these), style="dim"), 0
+        if parts:
+            yield Text(), 0
+            yield from _section(heading, parts, brief)
+
+
+def _section(heading: str, parts: Sequence[Part], brief: bool) -> Iterator[tuple[Text, int]]:
+    counted: dict[str, list[Part]] = {}
+    for part in parts:
+        if said := _counted(part, brief):
+            counted.setdefault(said, []).append(part)
+    if list(counted) == [_STILL] and len(counted[_STILL]) == len(parts):
+        yield Text(f"{heading}: unchanged, {len(parts):,} in all"), 0
+        return
+    yield Text(heading, style="bold underline"), 0
+    for part in parts:
+        if not _counted(part, brief):
+            yield from _part(part)
+    for said, these in counted.items():
+        if said == _CUT:
+            gone = sum(run.words for part in these for run in part.runs if run.kind == "deleted")
+            said = f"{said}, {plural(gone, 'word')} left out"
+        total = plural(sum(part.words for part in these), "word")
+        yield Text(f"{said}: {len(these):,}, of together {total}", style="dim"), 0
+
+
+_STILL, _CUT = "unchanged", "cut down"
+
+
+def _counted(part: Part, brief: bool) -> str:
+    """As what a part is only counted; "" where it is shown."""
+    if part.notes and not (brief and part.change == "left out"):
+        return ""
+    if part.change == "same":
+        return _STILL
+    if part.told:
+        return "only what is told above"
+    if brief and part.change == "left out":
+        return "left out"
+    only_less = all(run.kind != "inserted" or run.told for run in part.runs)
+    return _CUT if brief and part.change == "changed" and only_less else ""
 
 
 def _replacing(before: str, old: str, new: str) -> Text:

@@ -1,32 +1,36 @@
-"""A minimal failing scenario for a person: its screen, and the files to read, paste and run.
+"""A minimal failing scenario for a person: what breaks it, how sure that is, and what it reads.
 
-`MinimalView` is all that both need, as plain numbers; whoever shrank fills it. What a scenario, a
-seed or a file name says is hostile until `reports.text` has made it plain.
+What a scenario, a seed or a file name says is hostile until `reports.text` has made it plain. The
+files are written by `reports.minimal_files`.
 """
 
 import hashlib
 import json
 import re
 import shlex
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, TextIO
+from typing import NamedTuple, TextIO
 
-import orjson
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from rich.console import RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from fuzzer.errors import StoreError
-from fuzzer.records import Finding, Knockout, Rate, Record
+from fuzzer.records import (
+    Beside,
+    FieldValues,
+    Finding,
+    Knockout,
+    LeastText,
+    OtherMinimum,
+    Record,
+    Spent,
+    StepValues,
+)
 from fuzzer.transform import Plan, Step
-from reports import put_file
-from reports.difference import Difference, Part
-from reports.difference_views import fragment, rich_lines, sizes, text
+from reports.difference import Difference
+from reports.difference_views import rich_lines, sizes
 from reports.screen import as_text, put
 from reports.text import (
     at_most,
@@ -36,63 +40,33 @@ from reports.text import (
     plain,
     plural,
     proportion,
-    unusable_share,
 )
-
-if TYPE_CHECKING:
-    from fuzzer.variant import Variant
 
 FOLDER = "minimal"  # of a run, with a folder for each finding
 DIFFERENCE_LINES = 30  # of a difference on the screen
 COMMAND = 240  # characters of a command that is shown with its plan in it
-MAX_TOKENS = 8192  # of an answer, as the request says it
-MODEL = "MODEL"  # stands where a playground needs a name
-
-
-class TriedValues(Record):
-    """What other values of a step did, in the same place: is it this value, or any?"""
-
-    transform: str
-    parameter: str = ""  # "": all of the step's parameters together
-    tried: int  # other values that were tried
-    alike: int  # of these, failed as well
-    unsettled: int = 0  # of these, not decided either way within the budget
-
-
-class Spent(Record):
-    """The calls of one level of the shrink."""
-
-    level: Literal["plan", "values", "text"]
-    search: int = 0
-    certificate: int = 0  # fresh calls
 
 
 class MinimalView(Record):
     """A finding as it was shrunk, ready to be shown.
 
-    The finding's rate, knock-outs and certificate are of its `minimal_plan`, on the whole text.
-    `plan` is the smallest one known, with the values it came to and what is dropped from the text:
-    where its steps have other values than the finding's, `moved` holds its calls on the whole text.
+    Its rate, knock-outs and certificate are of its `minimal_plan` on the whole text; those of the
+    reduced text are in its `text`.
     """
 
     finding: Finding
-    plan: Plan
-    canonical: Rate = Rate()  # calls on the unmutated seed
-    moved: Rate | None = None  # fresh calls with the values of `plan`; None: none were made
-    reduced: Rate | None = None  # fresh calls on the reduced text; None: none were made
-    values: tuple[TriedValues, ...] = ()
-    spent: tuple[Spent, ...] = ()
-    others: tuple[tuple[Step, ...], ...] = ()  # further minimal sets of the same plan
-    notes: tuple[str, ...] = ()  # sentences a reader must see: a misfit, what stays unresolved
+    among: int = 1  # findings of the run
     interrupted: bool = False  # the best so far
     plugins: tuple[str, ...] = ()  # files that define what the plan or the seed needs
     replay: str = ""  # a command that asks a model again; shown as it is
     alpha: float = 0.05  # every interval is at 1 - alpha
 
     @property
-    def moved_values(self) -> bool:
-        """Whether the steps have come to other values than those of the finding."""
-        return self.plan.steps != self.finding.minimal_plan
+    def plan(self) -> Plan:
+        """The smallest scenario known: the minimal plan, and what its text can do without."""
+        found = self.finding
+        drop = found.text.drop if found.text else ()
+        return Plan(seed=found.seed, steps=found.minimal_plan, drop=drop)
 
 
 # ----------------------------------------------------------------------------------------- phrases
@@ -158,16 +132,11 @@ def _count(n: int, rate: float, ci: tuple[float, float]) -> str:
 def sureness(view: MinimalView) -> str:
     """How sure it is that these steps are the least that fails."""
     found = view.finding
-    least = bool(found.minimal_plan)
     if found.minimal_certified:
+        each = ", and less often without any one step" if found.minimal_plan else ""
         cut = "" if found.cut is None else f" at cut {percent(found.cut)}"
-        errs = (
-            ""
-            if found.certificate_alpha is None
-            else f", wrong with probability at most {percent(found.certificate_alpha)}"
-        )
-        each = ", and less often without any one step" if least else ""
-        return f"Certified{cut}: on fresh calls it fails more often than that{each}{errs}."
+        said = f"Certified{cut}: on fresh calls it fails more often than that{each}"
+        return f"{said}{_errs(found.certificate_alpha)}.{_together(view)}"
     known = {
         "unresolved within budget": "Unresolved within the budget: it fails, but that no smaller "
         "part of it does was not shown; what is known stands below.",
@@ -179,56 +148,100 @@ def sureness(view: MinimalView) -> str:
     return known.get(found.state, f"Not certified: {line(found.state, 200)}.")
 
 
-def values_sentence(tried: TriedValues) -> str:
-    """Whether it is this value or any.
+def _errs(alpha: float | None) -> str:
+    return "" if alpha is None else f", wrong with probability at most {percent(alpha)}"
 
-    >>> values_sentence(TriedValues(transform="rename_tools", parameter="x", tried=11, alike=11))
-    'rename_tools, x: any of 11 other values tried did it too'
-    >>> values_sentence(TriedValues(transform="rename_tools", tried=3, alike=0, unsettled=1))
-    'rename_tools: only this value: none of 3 others tried did it, 1 of them undecided'
-    """
-    name = ", ".join(filter(None, [line(tried.transform, 60), line(tried.parameter, 40)]))
-    open_ = f", {tried.unsettled:,} of them undecided" if tried.unsettled else ""
-    if not tried.tried:
-        return f"{name}: no other value was tried"
-    if tried.alike == tried.tried:
-        other = (
-            "the one other value" if tried.tried == 1 else f"any of {tried.tried:,} other values"
+
+def _together(view: MinimalView) -> str:
+    if view.among < 2:
+        return ""
+    if view.finding.jointly:
+        return " It stands together with the run's other findings (e-BH)."
+    return " That is said of it alone, not of all the run's findings together."
+
+
+def values_sentence(values: StepValues, alpha: float = 0.05) -> str:
+    """Whether it is this value or any, as far as calls on others tell."""
+    said = {
+        "any value": "any value will do",
+        "this value only": "this value only",
+        "some values": "some values",
+        "open": "open whether another value does it" if values.n else "no other value was tried",
+    }[values.verdict]
+    if values.n:
+        counted = proportion(values.n, values.harmful, values.ci, alpha)
+        again = f" ({values.failing:,} of these at least once)" if values.failing else ""
+        said += f": on {plural(values.tried, 'other value')} drawn{again}, {counted}"
+    matter = ", ".join(line(name, 40) for name in values.matter)
+    fields = "; ".join(_field(one) for one in values.fields if one.verdict != "open")
+    return "; ".join(
+        filter(
+            None,
+            [
+                f"{line(values.transform, 60)}: {said}",
+                f"what matters: {matter}" if matter else "",
+                fields,
+                _simplest(values),
+            ],
         )
-        return f"{name}: {other} tried did it too"
-    if not tried.alike:
-        others = plural(tried.tried, "other")
-        return f"{name}: only this value: none of {others} tried did it{open_}"
-    return f"{name}: {tried.alike:,} of {tried.tried:,} other values tried did it too{open_}"
+    )
 
 
-def spent_sentence(spent: Iterable[Spent]) -> str:
+def _field(one: FieldValues) -> str:
+    shown = line(repr(one.simplest), 40)
+    name = line(one.name, 40)
+    if one.stops:
+        return f"{name}={shown}, and not one value nearer to its default"
+    only = {"any value": "any", "this value only": f"only {shown}", "some values": "some"}
+    return f"{name}: {only[one.verdict]}"
+
+
+def _simplest(values: StepValues) -> str:
+    """What was made simpler, if anything was."""
+    moved = {key: v for key, v in values.simplest.items() if values.found.get(key, ...) != v}
+    if not moved:
+        return ""
+    given = ", ".join(f"{key}={value!r}" for key, value in moved.items())
+    return f"made simpler: {line(given, 80)}"
+
+
+def text_sentence(text: LeastText) -> str:
+    """How much of the text is left, and whether more might go."""
+    before, after = text.tokens_before, text.tokens_after
+    share = f" ({after / before:.0%})" if before else ""
+    parts = [
+        f"about {before:,} tokens before, about {after:,} after{share}",
+        f"mails, paragraphs and tools {text.units[0]:,} before, {text.units[1]:,} after",
+        f"sentences {text.sentences[0]:,} before, {text.sentences[1]:,} after",
+    ]
+    more = "that nothing more could go is not claimed"
+    parts.append(more if text.complete else "the search did not come to its end: more might go")
+    if text.certified and text.cut is not None:
+        sure = f"certified at cut {percent(text.cut)}{_errs(text.alpha)}"
+    else:
+        sure = f"not certified: {line(text.state, 120)}"
+    return f"{'; '.join(parts)}; its rate {sure}"
+
+
+def reduced_phrase(text: LeastText, alpha: float = 0.05) -> str:
+    """How often the reduced text fails, on fresh calls."""
+    counted = proportion(text.n, text.harmful, text.ci, alpha)
+    return f"On this text, fresh calls: {counted}"
+
+
+def spent_sentence(spent: Mapping[str, Spent]) -> str:
     """What each level cost.
 
-    >>> spent_sentence([Spent(level="plan", search=31, certificate=23)])
+    >>> spent_sentence({"plan": Spent(search=31, certificate=23)})
     '54 calls: plan 31 to search, 23 for the certificate'
     """
-    spent = tuple(spent)
     each = (
-        f"{one.level} {one.search:,} to search"
+        f"{line(level, 20)} {one.search:,} to search"
         + (f", {one.certificate:,} for the certificate" if one.certificate else "")
-        for one in spent
+        for level, one in spent.items()
     )
-    total = sum(one.search + one.certificate for one in spent)
+    total = sum(one.search + one.certificate for one in spent.values())
     return ": ".join(filter(None, [plural(total, "call"), "; ".join(each)]))
-
-
-_NOUNS = {"prompt": "paragraph", "inbox": "item of the inbox", "tools": "tool"}
-
-
-def left_out_phrase(parts: Sequence[Part]) -> str:
-    """What was left out whole, counted."""
-    counted = Counter(part.section for part in parts)
-    named = (
-        plural(n, _NOUNS[section]).replace("item of the inboxs", "items of the inbox")
-        for section, n in counted.items()
-    )
-    return ", ".join(named)
 
 
 # ---------------------------------------------------------------------------------------- commands
@@ -247,6 +260,15 @@ def folder_name(finding: str) -> str:
         return kept
     mark = hashlib.blake2b(finding.encode("utf-8", "replace"), digest_size=4).hexdigest()
     return "-".join(filter(None, [kept, mark]))
+
+
+def test_file(finding: str) -> str:
+    """What the test of a finding is called: a file that Python can import and pytest collects.
+
+    >>> test_file("F1"), test_file("a/b") == test_file("a:b")
+    ('test_F1.py', False)
+    """
+    return f"test_{folder_name(finding).replace('-', '_')}.py"
 
 
 def folder(run: Path | str, view: MinimalView) -> Path:
@@ -306,42 +328,45 @@ def screen(found: Sequence[Shown], width: int) -> list[RenderableType]:
 
 
 def _finding(shown: Shown, width: int) -> list[RenderableType]:
-
     view, difference, where = shown
     head = Text(headline(view))
     head.stylize("bold red", 0, len(f"{line(view.finding.id, 40)} {line(view.finding.seed, 60)}:"))
+    found = view.finding
     told = [sureness(view)]
-    if view.interrupted and view.finding.state != "interrupted":
+    if view.interrupted and found.state != "interrupted":
         told.append("Interrupted: the best so far.")
-    told += [line(note, 600) for note in view.notes]
-    told += [_other(steps) for steps in view.others[:5]]
-    if view.moved_values:
-        told.append(f"Its simplest values: {' + '.join(map(call_of, view.plan.steps))}.")
-    after = [values_sentence(tried) for tried in view.values]
-    said = [f"Values: {sentence}." for sentence in after]
+    if found.misfit:
+        told.append(line(found.misfit, 600))
+    told += [_other(one, view.alpha) for one in found.others[:5]]
+    said = [f"Values: {values_sentence(values, view.alpha)}." for values in found.values]
+    if found.text is not None:
+        said.append(f"Text: {text_sentence(found.text)}.")
     if difference is not None:
-        dropped = left_out_phrase(difference.left_out)
-        said.append(f"Text: {sizes(difference)}{f'; left out: {dropped}' if dropped else ''}.")
-    if view.spent:
-        said.append(f"Spent: {spent_sentence(view.spent)}.")
+        said.append("" if found.text else f"Text: {sizes(difference)}.")
+    if found.spent:
+        said.append(f"Spent: {spent_sentence(found.spent)}.")
     blocks: list[RenderableType] = [head]
     blocks += [Padding(Text(sentence), (0, 0, 0, 2)) for sentence in told]
     blocks.append(Padding(_table(view), (0, 0, 0, 2)))
-    blocks += [Padding(Text(sentence), (0, 0, 0, 2)) for sentence in said]
+    blocks += [Padding(Text(sentence), (0, 0, 0, 2)) for sentence in said if sentence]
     if difference is not None:
-        blocks += _excerpt(difference, where, width)
+        blocks += _excerpt(difference, width)
     blocks.append(_command("  Show: ", show_command(view, where)))
     if view.replay:
         blocks.append(_command("  Replay: ", line(view.replay, 2_000)))
     if where is not None:
         test = test_file(view.finding.id)
         blocks.append(_command("  Files: ", line(where, 1_000)))
-        blocks.append(Text(f"    request.txt to paste, {test} to run, difference.html to read"))
+        blocks.append(
+            Text(f"    request.txt to paste, {test} to run, difference.html to read it all")
+        )
     return blocks
 
 
-def _other(steps: Sequence[Step]) -> str:
-    return f"So does {' + '.join(call_of(step, 30) for step in steps[:4])}, on its own."
+def _other(other: OtherMinimum, alpha: float) -> str:
+    named = " + ".join(call_of(step, 30) for step in other.plan[:4])
+    counted = proportion(other.n, other.harmful, other.ci, alpha)
+    return f"By itself {named} fails too: {counted}, met while searching and not certified."
 
 
 def _command(label: str, command: str) -> RenderableType:
@@ -361,140 +386,35 @@ def _table(view: MinimalView) -> Table:
 
 
 def _rows(view: MinimalView) -> list[tuple[str, str, str]]:
-    found = view.finding
+    found, alpha = view.finding, view.alpha
     status = "above the cut" if found.minimal_certified else ""
-    rows = []
-    if found.minimal_plan:
-        counted = proportion(found.n, found.harmful, found.ci, view.alpha)
-        rows.append(("the smallest change", counted, status))
+    smallest = "the smallest change" if found.minimal_plan else "the seed as it is"
+    rows = [(smallest, proportion(found.n, found.harmful, found.ci, alpha), status)]
     for one in found.knockouts:
         harmful = round((one.rate or 0.0) * one.n)
-        counted = proportion(one.n, harmful, one.ci, view.alpha)
+        counted = proportion(one.n, harmful, one.ci, alpha)
         rows.append((f"without {line(one.transform, 40)}", counted, one.status))
-    rows.append(("the seed as it is", *_rated(view.canonical, view.alpha)))
-    for name, rate in (("its simplest values", view.moved), ("its text reduced", view.reduced)):
-        if rate is not None:
-            counted, lost = _rated(rate, view.alpha)
-            rows.append((name, counted, "; ".join(filter(None, ["rate only", lost]))))
+    if (seed := found.seed_as_swept) is not None:
+        rows.append(_beside("the seed as it is", seed, alpha))
+    if (text := found.text) is not None and text.drop:
+        counted = proportion(text.n, text.harmful, text.ci, alpha)
+        rows.append(("its text reduced", counted, "above the cut" if text.certified else ""))
+    if text is not None and text.seed is not None:
+        rows.append(_beside("the seed, asked beside it", text.seed, alpha))
     return rows
 
 
-def _rated(rate: Rate, alpha: float) -> tuple[str, str]:
-    if not rate.n and not rate.unusable:
-        return "not asked", ""
-    lost = f"{percent(unusable_share(rate))} unusable" if rate.unusable else ""
-    return proportion(rate.n, rate.harmful, rate.ci, alpha), lost
+def _beside(name: str, seed: Beside, alpha: float) -> tuple[str, str, str]:
+    return name, proportion(seed.n, seed.harmful, seed.ci, alpha), seed.status
 
 
-def _excerpt(difference: Difference, where: Path | None, width: int) -> list[RenderableType]:
-
-    lines = rich_lines(difference, width - 2)[1:]  # its length has been said
+def _excerpt(difference: Difference, width: int) -> list[RenderableType]:
+    lines = rich_lines(difference, width - 2, brief=True)[1:]  # its length has been said
     while lines and not lines[0].plain:
         lines.pop(0)
     shown, more = lines[:DIFFERENCE_LINES], len(lines) - DIFFERENCE_LINES
     blocks: list[RenderableType] = [Text("  What differs from the seed:", style="bold")]
     blocks += [Padding(one, (0, 0, 0, 2)) for one in shown]
     if more > 0:
-        whole = "; whole in difference.txt and difference.html" if where else ""
-        blocks.append(Text(f"  … {plural(more, 'more line')}{whole}", style="dim"))
+        blocks.append(Text(f"  … {plural(more, 'more line')}", style="dim"))
     return blocks
-
-
-# ------------------------------------------------------------------------------------------- files
-
-
-def test_file(finding: str) -> str:
-    """What the test of a finding is called: a file that Python can import and pytest collects.
-
-    >>> test_file("F1"), test_file("a/b") == test_file("a:b")
-    ('test_F1.py', False)
-    """
-    return f"test_{folder_name(finding).replace('-', '_')}.py"
-
-
-def request_json(minimal: "Variant") -> bytes:
-    """The request as the body of a call of the Messages API; the model is a placeholder."""
-    request = minimal.request
-    body = {"model": MODEL, "max_tokens": MAX_TOKENS, "system": request.system}
-    body |= {"messages": list(request.messages)}
-    if request.tools:
-        body["tools"] = list(request.tools)
-    return _json(body)
-
-
-def request_text(minimal: "Variant") -> str:
-    """The request to paste into a playground: system, turns, tools; made plain."""
-    request = minimal.request
-    parts = [f"=== SYSTEM ===\n\n{request.system}"]
-    parts += [f"=== {m['role'].upper()} ===\n\n{m['content']}" for m in request.messages]
-    if request.tools:
-        tools = json.dumps(list(request.tools), indent=2, ensure_ascii=False)
-        parts.append(f"=== TOOLS ===\n\n{tools}")
-    return plain("\n\n".join(parts)) + "\n"
-
-
-def difference_page(view: MinimalView, difference: Difference) -> str:
-    """The difference as a page of its own: no script, nothing fetched, everything escaped."""
-    return _template().render(
-        title=f"{line(view.finding.id, 40)}: {line(view.finding.seed, 60)}",
-        headline=headline(view),
-        sureness=sureness(view),
-        difference=fragment(difference),
-    )
-
-
-@lru_cache(maxsize=1)
-def _template() -> Template:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-    )
-    return environment.get_template("difference.html.j2")
-
-
-def files(
-    view: MinimalView, minimal: "Variant", difference: Difference, test: str
-) -> dict[str, bytes]:
-    """What lies in a finding's folder, by file name; `test` is its snippet.
-
-    ``request.json`` and ``scenario.json`` hold the texts as they are, the others made plain.
-    """
-    scenario = minimal.scenario.model_dump(mode="json", exclude_defaults=True)
-    said = {
-        "request.txt": request_text(minimal),
-        "difference.txt": f"{plain(headline(view))}\n{sureness(view)}\n\n{text(difference)}",
-        "difference.html": difference_page(view, difference),
-        test_file(view.finding.id): test,
-    }
-    written = {name: content.encode("utf-8", "replace") for name, content in said.items()}
-    return written | {
-        "request.json": request_json(minimal),
-        "scenario.json": _json(scenario),
-        "plan.json": _json(view.plan.model_dump(mode="json")),
-    }
-
-
-def _json(value: object) -> bytes:
-    return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-
-
-def write(
-    run: Path | str, view: MinimalView, minimal: "Variant", difference: Difference, test: str
-) -> Path:
-    """Write the files of a finding into its folder of the run, each whole or not at all.
-
-    What lies there under the same names is replaced. Returns the folder; raises `StoreError` where
-    nothing can be written.
-    """
-    where = folder(run, view)
-    try:
-        where.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(
-            f"cannot make the folder {str(where)!r} ({error.strerror}); free or allow the place "
-            "and run `holdfast shrink` on the run"
-        ) from None
-    for name, content in files(view, minimal, difference, test).items():
-        put_file(where / name, content, again="holdfast shrink")
-    return where

@@ -76,8 +76,8 @@ def sentence(found: "Replayed") -> str:
         least = max(row.ci[1] for row in found.entries)
         level = percent(1 - found.alpha)
         return (
-            f"Nothing fails any more, at its cut: each of {_entries(tested)} fails less often than "
-            f"that; none more often than {at_most(least)} [{level}]."
+            f"Nothing fails any more, at its cut: {_each(tested)} fails less often than that; none "
+            f"more often than {at_most(least)} [{level}]."
         )
     if found.verdict == "unusable":
         return (
@@ -191,6 +191,10 @@ def _spent(found: "Replayed", directory: str) -> str:
     early = f" It ended early: {line(found.stopped_because, SAID)}." if found.stopped else ""
     where = f" Kept in {line(directory, 200)}." if directory else ""
     return f"{plural(found.calls, 'call')}{extra}{cost} on {line(found.model, 60)}.{early}{where}"
+
+
+def _each(n: int) -> str:
+    return "the one entry" if n == 1 else f"each of {n:,} entries"
 
 
 def _entries(n: int) -> str:

@@ -1,5 +1,7 @@
 """What several modules of tests need around them."""
 
+import gc
+
 import pytest
 from hypothesis import settings
 
@@ -14,6 +16,17 @@ def pytest_configure(config):
     """Fewer examples of a property that names no number of its own, unless the long tier runs."""
     quick = "not slow" in config.getoption("markexpr")
     settings.load_profile("default" if quick else "long")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """What is collected lives to the end: no search for garbage goes through it, then or later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 @pytest.fixture

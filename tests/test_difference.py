@@ -151,7 +151,7 @@ def test_a_dropped_mail_is_one_line_and_a_dropped_tool_another():
     assert "Tarrant (104 words)" in shown
     assert "left out: tool create_event (36 words)" in shown
     assert "left out: paragraph “Bear in mind: - Your objective…” (70 words)" in shown
-    assert "unchanged: 11, together 1,224 words" in shown
+    assert "unchanged: 11, of together 1,224 words" in shown
     assert "[-" not in shown
 
 
@@ -229,6 +229,23 @@ def test_what_is_added_is_shown_in_full():
     assert "{+From: Mobility Team" in shown
 
 
+def test_in_brief_what_is_only_left_out_is_counted_and_the_rest_is_shown():
+    shown = varied(("rename_tools", 3), drop=("inbox:pumps", "inbox:statement", "system:remember"))
+    found = compare(BASE, shown)
+    said = "\n".join(row.plain for row in rich_lines(found, brief=True))
+    assert "left out: 2, of together 218 words" in said
+    assert "left out: 1, of together 70 words" in said
+    assert "{+mailbox-send+}" in said
+    assert "Lower Sedge" not in said
+    first, *rest = SEED.inbox
+    less = first.model_copy(update={"body": first.body.split("\n\n")[0]})
+    cut = BASE.model_copy(update={"scenario": SEED.model_copy(update={"inbox": (less, *rest)})})
+    brief = "\n".join(row.plain for row in rich_lines(compare(BASE, cut), brief=True))
+    gone = len(first.body.split()) - len(less.body.split())
+    assert f"cut down, {gone} words left out: 1, of together 104 words" in brief
+    assert "[-" in text(compare(BASE, cut))
+
+
 def test_long_unchanged_runs_are_folded_and_counted():
     shown = told(("paraphrase_threat", 8))
     folds = [int(n) for n in re.findall(r"… (\d+) words unchanged …", shown)]
@@ -262,7 +279,7 @@ def test_a_long_deletion_is_folded_and_what_stands_in_its_place_is_not():
 def test_sizes_are_estimates_and_say_so():
     found = compare(BASE, varied(drop=("inbox:pumps",)))
     assert found.tokens_after < found.tokens_before
-    assert sizes(found).startswith(f"about {found.tokens_before:,} tokens before, about")
+    assert sizes(found).startswith(f"about {found.tokens_before:,} tokens in the seed, about")
 
 
 # --------------------------------------------------------------------------------- terminal, HTML

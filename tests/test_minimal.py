@@ -16,7 +16,17 @@ from rich.cells import cell_len
 
 from fuzzer.cli import main
 from fuzzer.errors import StoreError
-from fuzzer.records import Finding, Interval, Knockout, Rate
+from fuzzer.records import (
+    Beside,
+    FieldValues,
+    Finding,
+    Interval,
+    Knockout,
+    LeastText,
+    OtherMinimum,
+    Spent,
+    StepValues,
+)
 from fuzzer.scenario import Scenario
 from fuzzer.transform import Plan, Step
 from fuzzer.variant import Variant
@@ -25,26 +35,21 @@ from reports.difference import Difference, compare
 from reports.minimal import (
     DIFFERENCE_LINES,
     FOLDER,
-    MODEL,
     MinimalView,
     Shown,
-    Spent,
-    TriedValues,
     call_of,
-    difference_page,
-    files,
     final,
     final_text,
     folder,
     folder_name,
     headline,
-    request_text,
     show_command,
     sureness,
     test_file,
+    text_sentence,
     values_sentence,
-    write,
 )
+from reports.minimal_files import MODEL, difference_page, files, request_text, write
 from seeds import load_seed
 from tests.test_reports import HOSTILE, UNSEEN, Page
 
@@ -61,9 +66,40 @@ def knockout(step: int, name: str, n: int, harmful: int, ci: Interval, **changed
     return Knockout(**({**values, "status": "below the cut"} | changed))
 
 
-def view(
-    steps: tuple[Step, ...] = (TERSE,), drop: tuple[str, ...] = (), **changed: Any
-) -> MinimalView:
+SEEN = Beside(n=100, harmful=0, rate=0.0, ci=(0.0, 0.03), status="as swept")
+LEAST = LeastText(
+    drop=("inbox:pumps", "tools:create_event"),
+    variant_id="x",
+    tokens_before=4_439,
+    tokens_after=3_924,
+    units=(24, 22),
+    sentences=(110, 98),
+    complete=True,
+    certified=True,
+    rate=0.75,
+    ci=(0.43, 0.93),
+    n=12,
+    harmful=9,
+    cut=0.3,
+    alpha=0.05,
+    attempt=1,
+    seed=Beside(n=11, harmful=0, rate=0.0, ci=(0.0, 0.29), status="below the cut"),
+    state="certified",
+)
+ANY = StepValues(
+    transform="rename_tools",
+    found={"style": "kebab_prefixed", "synonym": 4},
+    simplest={"style": "kebab_prefixed", "synonym": 1},
+    verdict="any value",
+    tried=11,
+    failing=8,
+    n=24,
+    harmful=20,
+    ci=(0.6, 0.95),
+)
+
+
+def view(steps: tuple[Step, ...] = (TERSE,), **changed: Any) -> MinimalView:
     """A certified finding of these steps; `changed` may be fields of either value."""
     found = {
         "id": "F1",
@@ -85,14 +121,10 @@ def view(
         "knockouts": tuple(
             knockout(k, step.transform, 9, 0, (0.0, 0.2746)) for k, step in enumerate(steps)
         ),
+        "seed_as_swept": SEEN if steps else None,
     }
     own = {key: changed.pop(key) for key in tuple(changed) if key in Finding.model_fields}
-    return MinimalView(
-        finding=Finding(**(found | own)),
-        plan=Plan(seed=SEED.name, steps=steps, drop=drop),
-        canonical=Rate(n=100, ci=(0.0, 0.03)),
-        **changed,
-    )
+    return MinimalView(finding=Finding(**(found | own)), **changed)
 
 
 def variant(shown: MinimalView) -> Variant:
@@ -157,29 +189,78 @@ def test_how_sure_it_is(changed, said):
     assert ("at most 5%" in sureness(found)) == (not changed)
 
 
-@given(st.integers(0, 50), st.data())
-def test_any_value_is_told_apart_from_only_this_one(tried, data):
-    alike = data.draw(st.integers(0, tried))
-    said = values_sentence(TriedValues(transform="x", tried=tried, alike=alike))
-    assert ("only this value" in said) == (tried > 0 and alike == 0)
-    assert ("any of" in said or "the one other" in said) == (tried > 0 and alike == tried)
-    assert ("no other value was tried" in said) == (tried == 0)
+def test_any_value_is_told_apart_from_only_this_one():
+    assert values_sentence(ANY) == (
+        "rename_tools: any value will do: on 11 other values drawn (8 of these at least once), "
+        "20 of 24, 83% [60, 95]; "
+        "made simpler: synonym=1"
+    )
+    only = ANY.model_copy(
+        update={
+            "verdict": "this value only",
+            "failing": 0,
+            "harmful": 0,
+            "ci": (0.0, 0.12),
+            "simplest": ANY.found,
+            "matter": ("style",),
+            "fields": (
+                FieldValues(name="style", found="x", simplest="x", verdict="this value only"),
+                FieldValues(name="n", found=9, simplest=7, verdict="open", stops=True),
+                FieldValues(name="draw", found=9, simplest=7, verdict="any value"),
+                FieldValues(name="width", found=9, simplest=7, verdict="some values", stops=True),
+            ),
+        }
+    )
+    assert values_sentence(only) == (
+        "rename_tools: this value only: on 11 other values drawn, 0 of 24, at most 12% [95%]; "
+        "what matters: style; style: only 'x'; draw: any; width=7, and not one value nearer to "
+        "its default"
+    )
+    some = ANY.model_copy(update={"verdict": "some values"})
+    assert "some values: on 11 other values drawn (8 of these at least" in values_sentence(some)
+    fields = some.model_copy(update={"tried": 0, "n": 0, "failing": 0, "harmful": 0})
+    assert values_sentence(fields) == "rename_tools: some values; made simpler: synonym=1"
+    none = ANY.model_copy(update={"verdict": "open", "tried": 0, "n": 0, "simplest": ANY.found})
+    assert values_sentence(none) == "rename_tools: no other value was tried"
+    unsure = ANY.model_copy(update={"verdict": "open"})
+    assert "open whether another value does it" in values_sentence(unsure)
+
+
+def test_of_the_text_no_minimality_is_claimed():
+    assert text_sentence(LEAST) == (
+        "about 4,439 tokens before, about 3,924 after (88%); mails, paragraphs and tools 24 "
+        "before, 22 after; sentences 110 before, 98 after; that nothing more could go is not "
+        "claimed; its rate certified at cut 30%, wrong with probability at most 5%"
+    )
+    open_ = {"certified": False, "complete": False, "state": "unresolved within budget"}
+    said = text_sentence(LEAST.model_copy(update=open_))
+    assert "the search did not come to its end: more might go" in said
+    assert said.endswith("its rate not certified: unresolved within budget")
+
+
+def test_of_several_findings_it_is_said_whether_they_stand_together():
+    assert "e-BH" not in sureness(view())
+    assert "together with the run's other findings (e-BH)" in sureness(view(among=3, jointly=True))
+    assert "not of all the run's findings together" in sureness(view(among=3))
 
 
 # ----------------------------------------------------------------------------------------- screen
 
 
 FULL = view(
-    drop=("inbox:pumps", "tools:create_event"),
-    reduced=Rate(n=12, harmful=9, rate=0.75, ci=(0.43, 0.93), unusable=3),
-    values=(TriedValues(transform="rename_tools", tried=11, alike=11),),
-    spent=(
-        Spent(level="plan", search=31, certificate=23),
-        Spent(level="values", search=12),
-        Spent(level="text", search=80, certificate=12),
+    text=LEAST,
+    values=(ANY,),
+    spent={
+        "plan": Spent(search=31, certificate=23),
+        "values": Spent(search=12),
+        "text": Spent(search=80, certificate=12),
+    },
+    others=(
+        OtherMinimum(plan=(CATALOGUE.pools["rename_people"][3],), n=9, harmful=6, ci=(0.3, 0.9)),
     ),
-    others=((CATALOGUE.pools["rename_people"][3],),),
-    notes=("Two disjoint causes were found; each is shrunk alone.",),
+    misfit="Two disjoint causes were found; one cause with one rate does not explain them.",
+    plugins=("own file.py",),
+    replay="holdfast replay corpus.jsonl --model anthropic/x",
 )
 
 
@@ -189,23 +270,25 @@ def test_the_screen_says_everything_within_eighty_columns():
     for wanted in (
         "F1 blackmail-replacement-goal: rename_tools(style='kebab_prefixed', synonym=1)",
         "Certified at cut 43%",
-        "the smallest change   12 of 14, 86% [57, 98]      above the cut",
-        "without rename_tools  0 of 9, at most 28% [95%]   below the cut",
-        "the seed as it is     0 of 100, at most 3% [95%]",
-        "its text reduced      9 of 12, 75% [43, 93]       rate only; 20% unusable",
+        "the smallest change        12 of 14, 86% [57, 98]      above the cut",
+        "without rename_tools       0 of 9, at most 28% [95%]   below the cut",
+        "the seed as it is          0 of 100, at most 3% [95%]  as swept",
+        "its text reduced           9 of 12, 75% [43, 93]       above the cut",
+        "the seed, asked beside it  0 of 11, at most 29% [95%]  below the cut",
+        "  Replay: holdfast replay corpus.jsonl --model anthropic/x\n",
+        "  Show: holdfast show blackmail-replacement-goal --plugin 'own file.py' --plan '{",
     ):
         assert wanted in screen
     for wanted in (
-        "Values: rename_tools: any of 11 other values tried did it too.",
-        "Text: about 4,439 tokens before, about",
-        "left out: 1 item of the inbox, 1 tool.",
+        "Values: rename_tools: any value will do: on 11 other values drawn (8 of these at",
+        "Text: about 4,439 tokens before, about 3,924 after (88%)",
         "Spent: 158 calls: plan 31 to search, 23 for the certificate; values 12 to search; text",
-        "So does rename_people(",
+        "By itself rename_people(",
+        "fails too: 6 of 9, 67% [30, 90], met while searching and not certified.",
         "Two disjoint causes were found",
-        "left out: mail “Lower Sedge pumping station: back on one pump” from Bronwen Tarrant (104",
-        "Show: holdfast show blackmail-replacement-goal --plan",
+        "left out: 1, of together 104 words unchanged: 11, of together 1,224 words",
         "Files: runs/x/minimal/F1",
-        "request.txt to paste, test_F1.py to run, difference.html to read",
+        "request.txt to paste, test_F1.py to run, difference.html to read it all",
     ):
         assert wanted in " ".join(screen.split())
     fits(screen)
@@ -224,30 +307,12 @@ def test_a_long_difference_is_cut_and_the_rest_is_counted():
     shown = view((CATALOGUE.pools["flood_inbox"][2], TERSE))
     found = difference(shown)
     screen = final_text([Shown(shown, found, Path("run"))])
-    (more,) = re.findall(r"… (\d+) more lines; whole in difference.txt", screen)
+    (more,) = re.findall(r"… (\d+) more lines", screen)
     assert int(more) > DIFFERENCE_LINES
     assert screen.partition("What differs from the seed:\n")[2].count("\n") == (
         DIFFERENCE_LINES + 4
     )
     fits(screen)
-
-
-def test_simpler_values_are_named_with_calls_of_their_own():
-    steps = (Step(transform="rename_tools", params={"style": "terse"}),)
-    moved = FULL.model_copy(
-        update={
-            "plan": Plan(seed=SEED.name, steps=steps),
-            "moved": Rate(n=8, harmful=8, rate=1.0, ci=(0.6, 1.0)),
-            "plugins": ("own file.py",),
-            "replay": "holdfast replay corpus.jsonl --model anthropic/x",
-        }
-    )
-    screen = final_text([Shown(moved)])
-    assert headline(moved) == headline(view())  # the rates in it are of the finding's own values
-    assert "Its simplest values: rename_tools(style='terse')." in screen
-    assert "its simplest values   8 of 8, 100% [60, 100]      rate only" in screen
-    assert "Show: holdfast show blackmail-replacement-goal --plugin 'own file.py' --plan" in screen
-    assert "  Replay: holdfast replay corpus.jsonl --model anthropic/x\n" in screen
 
 
 def test_several_findings_stand_one_after_the_other_and_none_is_said():
@@ -274,9 +339,6 @@ def test_a_zero_is_never_bare():
 def test_an_interrupted_shrink_is_marked():
     shown = view(interrupted=True, state="unresolved within budget", minimal_certified=False)
     assert "Interrupted: the best so far." in final_text([Shown(shown)])
-    assert "the seed as it is     not asked" in final_text(
-        [Shown(shown.model_copy(update={"canonical": Rate()}))]
-    )
 
 
 def test_colour_is_only_where_it_is_wanted(monkeypatch):
@@ -295,7 +357,7 @@ def test_colour_is_only_where_it_is_wanted(monkeypatch):
 
 
 def test_the_show_command_shows_the_very_scenario(tmp_path, capsys):
-    for shown in (view(), FULL):
+    for shown in (view(), FULL.model_copy(update={"plugins": ()})):
         words = shlex.split(show_command(shown))
         assert words[:2] == ["holdfast", "show"]
         with pytest.raises(SystemExit) as ended:
@@ -303,12 +365,8 @@ def test_the_show_command_shows_the_very_scenario(tmp_path, capsys):
         assert not ended.value.code
         printed = json.loads(capsys.readouterr().out)
         assert printed["id"] == variant(shown).id
-    many = FULL.model_copy(
-        update={
-            "plan": FULL.plan.model_copy(update={"drop": tuple(f"inbox:{n}" for n in range(99))})
-        }
-    )
-    command = show_command(many, tmp_path / "it's here")
+    many = LEAST.model_copy(update={"drop": tuple(f"inbox:{n}" for n in range(99))})
+    command = show_command(view(text=many), tmp_path / "it's here")
     assert len(command) < 200
     read = re.search(r'--plan "\$\(cat (.*)\)"$', command)
     assert read is not None
@@ -347,6 +405,7 @@ def test_the_files_are_the_scenario_in_each_form(tmp_path):
     assert (where / "test_F1.py").read_text() == TEST
     said = (where / "difference.txt").read_text(encoding="utf-8")
     assert said.startswith(headline(FULL))
+    assert "On this text, fresh calls: 9 of 12, 75% [43, 93]" in said
     assert "{+mailbox-send+}" in said
 
 
@@ -403,19 +462,22 @@ def test_a_request_of_several_turns_without_tools_is_written_too():
 def hostile(poison: str) -> MinimalView:
     short = poison[:3_000]
     step = Step(transform=short, params={short: [short]})
+    field = FieldValues(name=short, found=short, simplest=short, verdict="this value only")
+    values = {"transform": short, "found": {}, "simplest": {short: short}, "matter": (short,)}
     return view(
         (step, TERSE),
-        drop=(short,),
         id=short,
         seed=short,
         state=short,
         minimal_certified=False,
         knockouts=(knockout(0, short, 9, 1, (0.01, 0.4)),),
-        notes=(short,),
-        others=((step,),),
+        misfit=short,
+        others=(OtherMinimum(plan=(step,), n=9, harmful=6, ci=(0.3, 0.9)),),
         plugins=(short,),
         replay=short,
-        values=(TriedValues(transform=short, parameter=short, tried=3, alike=1),),
+        values=(ANY.model_copy(update=values | {"fields": (field,)}),),
+        text=LEAST.model_copy(update={"drop": (short,), "state": short, "certified": False}),
+        spent={short: Spent(search=1)},
     )
 
 

@@ -463,6 +463,19 @@ def test_an_entry_of_an_older_catalogue_replays_and_says_what_changed(corpus):
     assert f"F1, F3: {said}." in flat
 
 
+def test_a_corpus_that_an_earlier_holdfast_wrote_is_run_as_it_was(tmp_path):
+    """The file is never written again: whatever is renamed since, its line is an entry."""
+    path = Path(__file__).parent / "data" / "corpus-1.jsonl"
+    (found,) = entries_in(path)
+    assert (found.finding, found.level, len(found.drop)) == ("F1", "text", 34)
+    assert found.variant.request_hash == found.request_hash, "the request is rendered as it was"
+    report = replayed(path, "organism/memoriser", out=tmp_path / "run", catalogue=None)
+    assert report.verdict == "still_fails"
+    said = holdfast(path, "--model", "organism/always_safe", "--out", tmp_path / "safe")
+    assert said.exit_code == 0, said.output
+    assert "restyle_dates, less" in said.stdout
+
+
 def test_entries_of_one_plan_made_by_two_catalogues_are_both_run(corpus):
     """A corpus holds what a transform made then and what it makes now."""
     newer = RENAMED.scenario.model_copy(update={"summary": "Told anew."})

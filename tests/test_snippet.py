@@ -13,14 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fuzzer
-from fuzzer.records import Finding
+from fuzzer.records import Finding, LeastText
 from fuzzer.scenario import Block, Scenario
 from fuzzer.snippet import (
     MOST,
     calls_to_show,
     identifier,
+    known_of,
     literal,
-    rate_shown,
     rebuilds,
     snippet,
 )
@@ -292,18 +292,52 @@ def test_a_failure_shows_in_nineteen_of_twenty_runs(rate):
     assert shown / runs >= 0.95 - 3 * math.sqrt(0.95 * 0.05 / runs)
 
 
+WHOLE = MINIMAL.model_copy(update={"plan": PLAN.model_copy(update={"drop": ()})})
+LEAST = LeastText(
+    drop=PLAN.drop,
+    variant_id=MINIMAL.id,
+    tokens_before=4_000,
+    tokens_after=900,
+    units=(24, 6),
+    sentences=(110, 20),
+    complete=True,
+    certified=True,
+    rate=0.5,
+    ci=(0.3, 0.7),
+    n=30,
+    harmful=15,
+    cut=0.2,
+    alpha=0.05,
+    attempt=1,
+    seed=None,
+    state="certified",
+)
+
+
 def test_the_number_of_calls_rests_on_what_is_certified_and_says_so():
-    assert rate_shown(finding()) == 0.43
-    assert "CALLS = 6\n" in snippet(finding(), BASE, MINIMAL, "organism/pair", embed=False)
+    assert known_of(finding(), WHOLE.plan)[:3] == (0.43, True, 0.05)
+    assert "CALLS = 6\n" in snippet(finding(), BASE, WHOLE, "organism/pair", embed=False)
     unsure = finding(minimal_certified=False, state="unresolved within budget")
-    assert rate_shown(unsure) == 0.57
-    said = snippet(unsure, BASE, MINIMAL, "organism/pair", embed=False)
+    assert known_of(unsure, WHOLE.plan).rate == 0.57
+    said = snippet(unsure, BASE, WHOLE, "organism/pair", embed=False)
     assert "# It fails in about 0.57 of calls or more (not certified)" in said
     rare = finding(cut=0.005, rate=0.01, ci=(0.001, 0.05))
-    text = snippet(rare, BASE, MINIMAL, "organism/pair", embed=False)
+    text = snippet(rare, BASE, WHOLE, "organism/pair", embed=False)
     assert f"CALLS = {MOST}\n" in text
     assert "probability >= 0.394." in text  # less than wished for, and it says so
-    assert rate_shown(finding(minimal_certified=False, ci=(0.0, 1.0), rate=0.0)) == 0
+    unknown = finding(minimal_certified=False, ci=(0.0, 1.0), rate=0.0)
+    assert known_of(unknown, WHOLE.plan).rate == 0
+
+
+def test_a_reduced_text_has_a_rate_of_its_own():
+    known = known_of(finding(text=LEAST), PLAN)
+    assert (known.rate, known.n, known.harmful) == (0.2, 30, 15)
+    assert known_of(finding(text=LEAST), WHOLE.plan).rate == 0.43
+    unsure = LEAST.model_copy(update={"certified": False})
+    assert known_of(finding(text=unsure), PLAN).rate == 0.3
+    text = snippet(finding(text=LEAST), BASE, MINIMAL, "organism/pair", embed=False)
+    assert "15 of 30 fresh calls failed" in text
+    assert "CALLS = 14\n" in text
 
 
 def test_a_scenario_is_what_the_file_says_it_is():

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import combinations
 
-from benchmarks.shrinking import replays
+from benchmarks.reducing.worlds import replays
 from fuzzer.attribution import Row, Tally, pair_rows, transform_rows
 from fuzzer.evidence import Presence, presence_effect
 from fuzzer.graph import Catalogue

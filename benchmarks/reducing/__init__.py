@@ -1,1 +1,1 @@
-"""Worlds and tables behind `benchmarks.shrinking`: one module a topic."""
+"""Worlds, rivals and tables behind `benchmarks.shrinking`: one module a topic."""
