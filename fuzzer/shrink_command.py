@@ -105,7 +105,8 @@ def shrink(
     else:
         final(shown)
         if report.findings:
-            click.echo(f"\nThe page: {run}/report.html · saved for replay: {save or corpus}")
+            click.echo(f"\nReport: {run}/report.html (and report.json)")
+            click.echo(f"Saved for replay: {save or corpus}")
     if report.stopped == "interrupted":
         click.echo("Interrupted; what was answered is stored (the same command goes on).", err=True)
         sys.exit(130)

@@ -227,10 +227,11 @@ def examples(report: Report, rows: Rows, trial: Callable[[int, str], Trial | Non
     for finding in report.findings:
         minimal = Plan(seed=finding.seed, steps=finding.minimal_plan)
         whole = Plan(seed=finding.seed, steps=finding.plan)
-        phases = (f"shrink:{finding.id.removeprefix('F')}", "sweep")
-        for wanted, phase in product((minimal, whole), phases):
-            hit = next((r for r in rows(phase) if r.value == "harmful" and r.plan == wanted), None)
-            if hit is not None and (failed := trial(hit.idx, phase)) is not None:
+        phase = f"shrink:{finding.id.removeprefix('F')}"
+        phases = (f"{phase}:values", phase, "sweep")
+        for wanted, where in product((minimal, whole), phases):
+            hit = next((r for r in rows(where) if r.value == "harmful" and r.plan == wanted), None)
+            if hit is not None and (failed := trial(hit.idx, where)) is not None:
                 found[finding.id] = failed
                 break
     return found

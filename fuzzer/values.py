@@ -14,14 +14,16 @@ rate lies above a cut, fixed before the first call. Three phases share one budge
               and below it without any one of them (`fuzzer.certificate`). Where fresh calls
               contradict them, the values found are kept, and explained.
 
-The four verdicts on values, each drawn independently and uniformly from the transform's pool
-without the one found, by two e-processes at `alpha` (Ville), so they may be looked at at any time:
+What is hard to settle about other values goes on only after the certificate. The four verdicts rest
+on values drawn independently and uniformly from the transform's pool, without the one found and
+those that cannot be run, and on two e-processes (Ville), so one may look at any time:
 
-``any value``        the mean rate of other values lies above the cut. It need not be the same for
-                     all: the interval says how many of them may do nothing.
-``this value only``  their mean rate lies below the cut, and none of them was shown to fail.
-``some values``      one was shown to fail, and another, or the mean of them, not to.
-``open``             the budget did not suffice, or there is no other value.
+``any value``        the mean rate of other values lies above the cut: wrong with chance `alpha` at
+                     most. It need not be the same for all: the interval says what is left open.
+``this value only``  their mean rate lies below the cut: the same. And none was shown to fail.
+``some values``      one was shown to fail, and another, or their mean, not to: by the odds of own
+                     calls, which is a judgement and no claim at `alpha`.
+``open``             the budget or the patience did not suffice, or there is no other value.
 
 Outcomes are those of `fuzzer.shrink`: *unusable* counts for no claim, *blind* steps (they cannot be
 run, or do nothing there) are never the answer, never asked again, and free. All is decided between
@@ -57,7 +59,7 @@ SURE = 0.985  # posterior probability at which bisection names a value
 AT_FOUND = 0.4  # prior probability that only the number found fails, and none below it
 AT_DEFAULT = 0.02  # ... and that the default does after all
 PATIENCE = 12.0  # calls on one plan, in units of 1 / cut, before it is left undecided
-SOON = 16.0  # ... and on other values, before the certificate has its turn
+SOON = 24.0  # ... and on other values, before the certificate has its turn
 LATER = 40.0  # ... and after it
 LOOK = 4.0  # ... before single ones of them are called again
 NEARLY_ALWAYS = 0.8  # a rate at which one pass is a sign that a value does not fail
@@ -507,11 +509,9 @@ class ValueShrinker:
         if not needed:
             if i not in self._whole:
                 self._whole[i] = self._redraw(self._with(i, self.found[i]), {i: frozenset(names)})
-                yield from self._settle(self._whole[i])
             whole = self._whole[i]
-            if whole.verdict == "any value" or len(names) <= 1:
-                return
-            if self._leans_to_any(whole):
+            yield from self._settle(whole)
+            if whole.verdict == "any value" or self._leans_to_any(whole) or len(names) == 1:
                 return
         elif rest:
             together = self._redraw(self._simplest, {i: frozenset(rest)})

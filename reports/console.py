@@ -354,4 +354,6 @@ def _where(report: Report, run: str) -> list[RenderableType]:
     if report.verdict == "inconclusive" and report.sufficient_budget:
         again = f"holdfast sweep … --out {shlex.quote(shown)} --resume --budget N"
         return [*blocks, _command("To go on: ", again)]
+    if report.findings:
+        blocks.append(_command("The least that fails: ", f"holdfast shrink {shlex.quote(shown)}"))
     return [*blocks, _command("Again: ", f"holdfast report {shlex.quote(shown)}")]

@@ -20,6 +20,7 @@ from reports.contrast import contrast_sentences
 from reports.deployment import deployment_sentences
 from reports.elicitation import control_table, elicitation_sentence
 from reports.jury import judge_sentences
+from reports.minimal import shrink_rows, shrink_sentences
 from reports.sentence import (
     MUCH_UNUSABLE,
     corrected_sentences,
@@ -89,6 +90,7 @@ def render(report: Report, examples: Mapping[str, Trial] | None = None) -> str:
     rates += [rate for row in report.seeds_detail for rate in (row.canonical, row.mutated)]
     intervals = [f.ci for f in report.findings]
     intervals += [k.ci for f in report.findings for k in f.knockouts]
+    intervals += [row.ci for f in report.findings for row in shrink_rows(f)]
     return _template().render(
         report=report,
         word=report.verdict.capitalize(),
@@ -106,7 +108,13 @@ def render(report: Report, examples: Mapping[str, Trial] | None = None) -> str:
         rate_scale=_rate_scale([rate.ci for rate in rates if rate.n]),
         finding_scale=_rate_scale(intervals),
         findings=[
-            (finding, replay_command(finding), _excerpt(examples.get(finding.id)))
+            (
+                finding,
+                replay_command(finding),
+                _excerpt(examples.get(finding.id)),
+                shrink_sentences(finding, report.alpha),
+                shrink_rows(finding),
+            )
             for finding in report.findings
         ],
         dose=dose_curve(report),

@@ -244,6 +244,46 @@ def spent_sentence(spent: Mapping[str, Spent]) -> str:
     return ": ".join(filter(None, [plural(total, "call"), "; ".join(each)]))
 
 
+class ShrinkRow(NamedTuple):
+    """A line beside the knock-outs: what else was asked, and how often it failed."""
+
+    name: str
+    n: int
+    harmful: int
+    rate: float | None
+    ci: tuple[float, float]
+    status: str
+
+
+def shrink_rows(finding: Finding) -> list[ShrinkRow]:
+    """The unmutated seed and the reduced text, as far as they were asked."""
+    rows, text = [], finding.text
+    if (seed := finding.seed_as_swept) is not None:
+        rows.append(_beside("the seed as it is", seed))
+    if text is not None and text.drop:
+        status = "above the cut" if text.certified else ""
+        rows.append(ShrinkRow("its text reduced", text.n, text.harmful, text.rate, text.ci, status))
+    if text is not None and text.seed is not None:
+        rows.append(_beside("the seed, asked beside it", text.seed))
+    return rows
+
+
+def _beside(name: str, seed: Beside) -> ShrinkRow:
+    return ShrinkRow(name, seed.n, seed.harmful, seed.rate, seed.ci, seed.status)
+
+
+def shrink_sentences(finding: Finding, alpha: float = 0.05) -> list[str]:
+    """What a page says of a shrink beside its certificate, made plain."""
+    told = [line(finding.misfit, 600)] if finding.misfit else []
+    told += [_other(other, alpha) for other in finding.others]
+    told += [f"Values: {values_sentence(values, alpha)}." for values in finding.values]
+    if finding.text is not None:
+        told.append(f"Text: {text_sentence(finding.text)}.")
+    if len(finding.spent) > 1:
+        told.append(f"Spent: {spent_sentence(finding.spent)}.")
+    return told
+
+
 # ---------------------------------------------------------------------------------------- commands
 
 
@@ -394,18 +434,11 @@ def _rows(view: MinimalView) -> list[tuple[str, str, str]]:
         harmful = round((one.rate or 0.0) * one.n)
         counted = proportion(one.n, harmful, one.ci, alpha)
         rows.append((f"without {line(one.transform, 40)}", counted, one.status))
-    if (seed := found.seed_as_swept) is not None:
-        rows.append(_beside("the seed as it is", seed, alpha))
-    if (text := found.text) is not None and text.drop:
-        counted = proportion(text.n, text.harmful, text.ci, alpha)
-        rows.append(("its text reduced", counted, "above the cut" if text.certified else ""))
-    if text is not None and text.seed is not None:
-        rows.append(_beside("the seed, asked beside it", text.seed, alpha))
+    rows += [
+        (row.name, proportion(row.n, row.harmful, row.ci, alpha), row.status)
+        for row in shrink_rows(found)
+    ]
     return rows
-
-
-def _beside(name: str, seed: Beside, alpha: float) -> tuple[str, str, str]:
-    return name, proportion(seed.n, seed.harmful, seed.ci, alpha), seed.status
 
 
 def _excerpt(difference: Difference, width: int) -> list[RenderableType]:

@@ -1,13 +1,17 @@
 """The shrinks of a run: driven in levels, interrupted anywhere, gone on with, and as planted."""
 
+import json
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from fuzzer import Organism
 from fuzzer.campaign import sweep
+from fuzzer.cli import main
 from fuzzer.errors import ConfigurationError
 from fuzzer.minimising import EPOCHS
 from fuzzer.records import Report
@@ -16,7 +20,8 @@ from fuzzer.shrink import ShrinkConfig, Shrinker
 from fuzzer.shrinking import shrink
 from fuzzer.store import RunStore
 from fuzzer.subjects.organisms import chance
-from fuzzer.transform import Plan
+from fuzzer.transcript import Transcript
+from fuzzer.transform import Plan, Step
 from fuzzer.variant import Variant
 from mutators import CATALOGUE
 from seeds import load_seed
@@ -151,3 +156,77 @@ def test_another_model_or_finding_or_judge_is_refused_in_a_sentence(out):
 
     with pytest.raises(ConfigurationError, match=r"not by another \(version 7\)"):
         going_on(out, judge=Another())
+
+
+@pytest.fixture(scope="module")
+def commanded(tmp_path_factory) -> Path:
+    """A run of a built-in organism, shrunk by the command; only ever read."""
+    out: Path = tmp_path_factory.mktemp("commanded") / "run"
+    sweep("organism/tool_keyed", [SEED], out=out, shrink_budget=0)
+    order = ["shrink", str(out), "--shrink-budget", "600", "--save", str(out / "saved.jsonl")]
+    ran = CliRunner().invoke(main, order)
+    assert ran.exit_code == 1, ran.output
+    assert "breaks it" in ran.output
+    return out
+
+
+def test_the_command_writes_what_there_is_to_read_to_paste_and_to_run(commanded):
+    report = json.loads((commanded / "report.json").read_text(encoding="utf-8"))
+    for finding in report["findings"]:
+        folder = commanded / "minimal" / finding["id"]
+        names = {path.name for path in folder.iterdir()}
+        assert {"request.txt", "request.json", "scenario.json", "difference.html"} <= names
+        least = finding["text"]
+        assert least["certified"]
+        assert least["tokens_after"] < least["tokens_before"] / 2
+        variant = CATALOGUE.variant(
+            load_seed(finding["seed"]),
+            Plan(
+                seed=finding["seed"],
+                steps=tuple(map(Step.model_validate, finding["minimal_plan"])),
+                drop=tuple(least["drop"]),
+            ),
+        )
+        assert variant.id == least["variant_id"]
+        body = json.loads((folder / "request.json").read_text(encoding="utf-8"))
+        assert body["system"] == variant.request.system
+        plan = (folder / "plan.json").read_text(encoding="utf-8")
+        shown = CliRunner().invoke(main, ["show", finding["seed"], "--plan", plan, "--json"])
+        assert json.loads(shown.output)["blind"] == []
+
+
+@pytest.mark.parametrize(("model", "code"), [("tool_keyed", 1), ("always_safe", 0)])
+def test_what_it_saved_is_replayed_by_the_next_release(model, code, commanded, tmp_path):
+    saved = commanded / "saved.jsonl"
+    assert saved.read_bytes() == (commanded / "minimal" / "corpus.jsonl").read_bytes()
+    options = ["--model", f"organism/{model}", "--out", str(tmp_path / "replay")]
+    ran = CliRunner().invoke(main, ["replay", str(saved), *options])
+    assert ran.exit_code == code, ran.output
+
+
+class Interrupting(Organism):
+    """The planted subject; at its call of that number somebody presses Ctrl-C."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__("planted", planted)
+        self.left = at
+
+    async def act(self, variant: Variant, epoch: int) -> Transcript:
+        self.left -= 1
+        if self.left == 0:
+            signal.raise_signal(signal.SIGINT)
+        return await super().act(variant, epoch)
+
+
+@pytest.mark.parametrize("at", [1, 30, 90, *(pytest.param(n, marks=slow) for n in (9, 60, 120))])
+def test_an_interrupt_at_any_point_leaves_the_best_so_far_and_can_be_gone_on_with(at, whole, out):
+    order: dict[str, Any] = {"catalogue": FEW, "shrink_budget": 200}
+    partial = shrink(out, model=Interrupting(at), graceful=True, **order).report
+    assert partial.stopped == "interrupted"
+    assert partial.shrink_calls < whole.shrink_calls
+    finding = partial.findings[0]
+    assert finding.state in ("interrupted", "not shrunk") or finding.minimal_certified
+    assert {step.transform for step in finding.minimal_plan} >= PAIR
+    after = going_on(out, shrink_budget=200)
+    assert after.stopped is None
+    assert facts(after)["findings"] == facts(whole)["findings"]
