@@ -20,7 +20,7 @@ PARTS: dict[str, Rows] = {
     "certifying": certifying.rows,
     "rivals": rivals.rows,
     "values": valuing.rows,
-    "text": lambda quick: condensing.rows(quick=quick),
+    "text": condensing.rows,
 }
 
 

@@ -28,7 +28,7 @@ from typing import Literal, NamedTuple, Protocol, Self
 from pydantic import Field, model_validator
 
 from fuzzer import elements
-from fuzzer.certificate import Certificate, Outcome, Status, Tally, alpha_of
+from fuzzer.certificate import Certificate, Claim, Outcome, Status, Tally, alpha_of, foresee_above
 from fuzzer.distribution import Distribution
 from fuzzer.scenario import Frozen
 from fuzzer.shrink import FAILS, STOPS, ShrinkConfig, Shrinker
@@ -37,7 +37,7 @@ from fuzzer.variant import Variant
 
 Drop = frozenset[str]  # ids of elements
 Bundle = tuple[str, ...]  # elements that are dropped or kept together
-What = Literal["scenario", "seed"]
+What = Literal["scenario", "seed", "bare"]
 Purpose = Literal["search", "certificate"]
 State = Literal["certified", "unresolved within budget", "interrupted"]
 
@@ -69,7 +69,11 @@ class CondenseConfig(Frozen):
 
 
 class CondenseProposal(Frozen):
-    """One call to make: the failing plan with these elements dropped, or the unmutated seed."""
+    """One call to make: the failing plan with these elements dropped, or what it is held against.
+
+    That is the unmutated seed, or the *bare* text: the seed with these elements dropped, without
+    the plan's steps.
+    """
 
     index: int
     drop: tuple[str, ...]  # sorted; empty for the seed
@@ -79,7 +83,7 @@ class CondenseProposal(Frozen):
 
 
 class Beside(Frozen):
-    """The unmutated seed on the same certificate's calls."""
+    """What the reduced scenario is held against, on fresh calls of the same attempt."""
 
     n: int  # usable calls
     harmful: int
@@ -113,6 +117,7 @@ class CondenseResult(Frozen):
     alpha: float  # what the attempt may err: config.alpha / (attempt (attempt + 1))
     attempt: int  # 0: none was made
     seed: Beside | None  # None: not asked, or no attempt was made
+    bare: Beside | None = None  # the text left, without the plan's steps; not in `certified`
     log_e: float  # of the certificate's claims together
     calls_search: int
     calls_certificate: int
@@ -303,6 +308,7 @@ class _Attempt(NamedTuple):
     number: int
     drop: Drop
     proof: Certificate
+    bare: Certificate | None  # its second claim is that the text does not fail without the steps
     complete: bool
 
 
@@ -310,8 +316,9 @@ class Condenser:
     """Finds the least text that fails, and its failure rate; `ask` for calls, `tell` what came.
 
     `failures` of `calls` is how often the whole failed before. With `beside` the unmutated seed is
-    called as well; a plan without steps has none to be compared with. All is decided between whole
-    rounds: the order in which outcomes arrive within one cannot matter.
+    called as well; a plan without steps has none to be compared with. With `bare` the reduced text
+    is called without the plan's steps too, last: where that fails, the text alone does it. All is
+    decided between whole rounds: the order in which outcomes arrive within one cannot matter.
     """
 
     def __init__(
@@ -322,6 +329,7 @@ class Condenser:
         calls: int,
         *,
         beside: bool = True,
+        bare: bool = False,
     ) -> None:
         if not 0 <= failures <= calls:
             raise ValueError(f"{failures=} must lie between 0 and {calls=}.")
@@ -329,6 +337,7 @@ class Condenser:
         self.source = source
         self._prior = (failures, calls)
         self._beside = beside
+        self._bare = bare
         self._limits = [each for each in config.earlier if each < config.budget]
         self._limits.append(config.budget)
 
@@ -410,7 +419,8 @@ class Condenser:
             cut=attempt.proof.cut if attempt else self._cut,
             alpha=alpha_of(attempt.number if attempt else 1, self.config.alpha),
             attempt=attempt.number if attempt else 0,
-            seed=self._seed_of(attempt),
+            seed=_beside(attempt.proof) if attempt else None,
+            bare=_beside(attempt.bare) if attempt and attempt.bare else None,
             log_e=attempt.proof.log_e if attempt else 0.0,
             calls_search=self._calls["search"],
             calls_certificate=self._calls["certificate"],
@@ -439,17 +449,6 @@ class Condenser:
         if self._level is not None and self.source.admissible(self._level.best):
             found.append(self._level.best)
         return min(found, key=self.source.tokens, default=frozenset())
-
-    def _seed_of(self, attempt: _Attempt | None) -> Beside | None:
-        if attempt is None or len(attempt.proof.claims) < 2:
-            return None
-        tally = attempt.proof.claims[1].tally
-        return Beside(
-            n=tally.usable,
-            harmful=tally.harmful,
-            ci=attempt.proof.interval(1),
-            status=attempt.proof.status(1),
-        )
 
     # ------------------------------------------------------------------------------- rounds
 
@@ -515,7 +514,13 @@ class Condenser:
         Units that calls have shown to be needed come first.
         """
         parts = {unit: self.source.sentences(unit) for unit in self.source.left(found)}
-        several = [part for each in parts.values() if len(each) > 1 for part in each]
+        # Where all that is left of a unit is one sentence, it has been looked at as a unit.
+        several = [
+            part
+            for unit, each in parts.items()
+            if len(each) > 1 or unit in self.source.left(found.union(each))
+            for part in each
+        ]
         core = without_most(self.source, found, several)
         named = [unit for bundle in needed for unit in bundle]
         order = sorted(parts, key=lambda unit: unit not in named)
@@ -624,7 +629,9 @@ class Condenser:
         cut = self._cut or self._half_of_seen(drop)
         rate = max(self._seen(drop)[0], cut)
         alpha = alpha_of(len(self._attempts) + 1, self.config.alpha)
-        return min(half, math.ceil(RESERVE * _expected(cut, rate, alpha, int(self._beside), half)))
+        return min(
+            half, math.ceil(RESERVE * _expected(cut, rate, alpha, self._beside + self._bare, half))
+        )
 
     def _failing(self) -> list[Drop]:
         """Drops that fail by their own calls."""
@@ -638,20 +645,17 @@ class Condenser:
         if self._cut is None:
             self._cut = self._half_of_seen(drop)
         number = len(self._attempts) + 1
-        proof = Certificate(
-            cut=self._cut,
-            bet=self._seen(drop)[0],
-            alpha=alpha_of(number, self.config.alpha),
-            knockouts=int(self._beside),
-            shown=self.config.alpha,
-        )
+        cut, bet = self._cut, foresee_above(self._cut, *self._met(drop))
+        alpha, shown = alpha_of(number, self.config.alpha), self.config.alpha
+        proof = Certificate(cut, bet, alpha, int(self._beside), shown)
+        bare = Certificate(cut, bet, alpha, 1, shown) if self._bare else None
         if self._beside and self._attempts and self._attempts[-1].proof.cut == self._cut:
             # The seed is the same and so is the claim: its calls go on, at the stricter alpha.
             claim = proof.claims[1]
             claim.tally = replace(self._attempts[-1].proof.claims[1].tally)
             claim.top = claim.log_e(proof.cut)
             claim.proved = claim.top >= -math.log(proof.alpha)
-        self._attempts.append(_Attempt(number, drop, proof, complete))
+        self._attempts.append(_Attempt(number, drop, proof, bare, complete))
         self._testing = True
 
     def _certify(self) -> None:
@@ -662,19 +666,23 @@ class Condenser:
             if not self._recut(attempt):
                 self._go_back(attempt.drop)
             return
+        left = min(self._limits[0] - self._calls.total(), self.config.batch)
         own, *seed = proof.claims
-        if proof.done or (own.proved and any(_fails(each.tally, proof.cut) for each in seed)):
+        if not (proof.done or (own.proved and any(_fails(each, proof.cut) for each in seed))):
+            for number in proof.wanted(left):
+                told = partial(proof.tell, number)
+                if number:
+                    self._propose(frozenset(), "seed", "certificate", told)
+                else:
+                    self._propose(attempt.drop, "scenario", "certificate", told)
+        elif attempt.bare is not None and not _settled(attempt.bare.claims[1], proof.cut):
+            for _ in range(left):
+                told = partial(attempt.bare.tell, 1)
+                self._propose(attempt.drop, "bare", "certificate", told)
+        else:
             self._testing = False
             self._finished = attempt.complete
             self._paused = not attempt.complete
-            return
-        left = self._limits[0] - self._calls.total()
-        for number in proof.wanted(min(left, self.config.batch)):
-            told = partial(proof.tell, number)
-            if number:
-                self._propose(frozenset(), "seed", "certificate", told)
-            else:
-                self._propose(attempt.drop, "scenario", "certificate", told)
 
     def _refutes(self, attempt: _Attempt) -> bool:
         """Whether what is known of a drop says that it fails no more."""
@@ -715,19 +723,37 @@ class Condenser:
         return [e for unit in self.source.units() for e in (unit, *self.source.sentences(unit))]
 
 
+def _beside(proof: Certificate) -> Beside | None:
+    """What a certificate says of its second claim, if it has one."""
+    if len(proof.claims) < 2:
+        return None
+    tally = proof.claims[1].tally
+    return Beside(
+        n=tally.usable,
+        harmful=tally.harmful,
+        ci=proof.interval(1),
+        status=proof.status(1),
+    )
+
+
 def _chunks(bundle: Bundle) -> list[Bundle]:
     """A bundle in parts of about the same number of elements that stand together.
 
     >>> _chunks(("a", "b", "c", "d", "e"))
-    [('a',), ('b', 'c'), ('d',), ('e',)]
+    [('a',), ('b',), ('c', 'd'), ('e',)]
     """
     parts = min(CHUNKS, len(bundle))
     bounds = [round(len(bundle) * part / parts) for part in range(parts + 1)]
     return [bundle[a:b] for a, b in pairwise(bounds)]
 
 
-def _fails(tally: Tally, cut: float) -> bool:
-    return tally.low_odds(cut) >= FAILS
+def _fails(claim: Claim, cut: float) -> bool:
+    """Whether what a claim says does not fail, does."""
+    return claim.tally.low_odds(cut) >= FAILS
+
+
+def _settled(claim: Claim, cut: float) -> bool:
+    return claim.proved or claim.blind or _fails(claim, cut)
 
 
 @lru_cache(maxsize=1024)

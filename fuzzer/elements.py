@@ -4,7 +4,8 @@
 (``system:ID``) and tools (``tools:ROLE``). A *sentence* of a unit is ``inbox:ID~HASH`` or
 ``system:ID~HASH``: a hash of what it says, slots unfilled and white space aside, so that another
 wording of the same unit keeps its own text, and line breaks do not matter. Sentences of a unit that
-say the same go together. Unknown ids mean nothing. A unit without any sentence goes as well.
+say the same go together. Unknown ids mean nothing. A unit without any sentence goes as well; but
+of a tool's description (``tools:ROLE~HASH``) the first sentence, which says what it is for, stays.
 
 In a file of data sentences are lines. What is attached to a message is one of its sentences, and so
 are those who got a copy, and those beside the first whom it was sent to; a message without a text
@@ -15,7 +16,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from fuzzer.scenario import Block, Medium, Message, Scenario
+from fuzzer.scenario import Block, Medium, Message, Scenario, Tool
 from fuzzer.sentences import Piece, Pieces, sentence_hash, split
 
 # ------------------------------------------------------------------------------------ elements
@@ -30,7 +31,10 @@ def units(scenario: Scenario) -> tuple[str, ...]:
 
 
 def sentences(scenario: Scenario, unit: str) -> tuple[str, ...]:
-    """The sentences of a unit, in order, each once; none of a tool or an unknown unit."""
+    """The sentences of a unit, in order, each once; none of an unknown unit.
+
+    Of a tool: those of its description behind the first, which says what it is for.
+    """
     found: dict[str, None] = {}
     for text in _texts(scenario, unit):
         found |= dict.fromkeys(sentence_hash(piece.text) for piece in text.pieces)
@@ -44,11 +48,12 @@ def unit_of(element: str) -> str:
 
 def texts_of(scenario: Scenario, element: str) -> tuple[str, ...]:
     """What an element says, slots unfilled; of a tool its name and description."""
-    kind, _, rest = unit_of(element).partition(":")
-    if kind == "tools":
+    unit = unit_of(element)
+    kind, _, rest = unit.partition(":")
+    if kind == "tools" and unit == element:
         return tuple(f"{t.name}: {t.description}" for t in scenario.tools if t.role == rest)
-    pieces = [p.text for text in _texts(scenario, unit_of(element)) for p in text.pieces]
-    if unit_of(element) == element:
+    pieces = [piece.text for text in _texts(scenario, unit) for piece in text.pieces]
+    if unit == element:
         return tuple(pieces)
     return tuple(text for text in pieces if element.endswith(f"~{sentence_hash(text)}"))
 
@@ -64,11 +69,12 @@ def drop_elements(scenario: Scenario, drop: Iterable[str]) -> Scenario:
             cuts.setdefault(unit_of(element), set()).add(element[-8:])
     blocks = (_cut_block(b, cuts.get(f"system:{b.id}"), scenario.language) for b in scenario.system)
     messages = (_cut_message(m, cuts.get(f"inbox:{m.id}"), scenario) for m in scenario.inbox)
+    tools = (_cut_tool(t, cuts.get(f"tools:{t.role}"), scenario.language) for t in scenario.tools)
     return scenario.model_copy(
         update={
             "system": tuple(b for b in blocks if b and f"system:{b.id}" not in gone),
             "inbox": tuple(m for m in messages if m and f"inbox:{m.id}" not in gone),
-            "tools": tuple(t for t in scenario.tools if f"tools:{t.role}" not in gone),
+            "tools": tuple(t for t in tools if f"tools:{t.role}" not in gone),
         }
     )
 
@@ -84,6 +90,8 @@ def describe(element: str, scenario: Scenario) -> str:
         return named or element
     if element not in sentences(scenario, unit):
         return element
+    if unit.startswith("tools:"):
+        return f"part of the description of {named}"
     body = [f"{unit}~{sentence_hash(p.text)}" for p in _texts(scenario, unit)[0].pieces]
     if element not in body:
         return f"part of the head of {named}"
@@ -127,11 +135,12 @@ def _texts(scenario: Scenario, unit: str) -> list[Pieces]:
     language = scenario.language
     if kind == "system":
         return [split(block.text, language) for block in scenario.system if block.id == rest]
-    if kind != "inbox":
-        return []
+    if kind == "tools":
+        described = (split(t.description, language) for t in scenario.tools if t.role == rest)
+        return [text._replace(pieces=text.pieces[1:]) for text in described]
     found = []
     for message in scenario.inbox:
-        if message.id == rest:
+        if kind == "inbox" and message.id == rest:
             found.append(_body(message, scenario))
             found += [Pieces((Piece("", text),), "") for text, _ in _heads(message)]
     return found
@@ -147,6 +156,13 @@ def _cut_block(block: Block, gone: set[str] | None, language: str) -> Block | No
         return block
     text = split(block.text, language).without(gone)
     return block.model_copy(update={"text": text}) if text else None
+
+
+def _cut_tool(tool: Tool, gone: set[str] | None, language: str) -> Tool:
+    """The tool without some sentences of its description; the first always stays."""
+    text = split(tool.description, language)
+    gone = (gone or set()) - {sentence_hash(piece.text) for piece in text.pieces[:1]}
+    return tool.model_copy(update={"description": text.without(gone)}) if gone else tool
 
 
 def _cut_message(message: Message, gone: set[str] | None, scenario: Scenario) -> Message | None:

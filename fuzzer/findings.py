@@ -7,12 +7,13 @@ them, and a certificate that rested on it is none any more.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Literal, NamedTuple
 
+from fuzzer.condense import Beside as Asked
 from fuzzer.decision import Counts, Decision, Episode
 from fuzzer.distribution import Distribution
 from fuzzer.evidence import bounded_exp, confidence_sequence, e_bh
 from fuzzer.judges.rules import NAME as RULES
 from fuzzer.minima import Shrunk
-from fuzzer.records import Beside, Finding, Knockout, LeastText, Spent
+from fuzzer.records import Beside, Finding, Knockout, LeastText, OtherMinimum, Spent
 from fuzzer.shrink import ShrinkResult
 from fuzzer.store import StoredRow
 from fuzzer.transform import RUNGS, Plan, Rung
@@ -113,6 +114,21 @@ def _finding(
         values=shrunk.values.rows if shrunk.values else (),
         text=_least_text(shrunk, distribution, rows, alpha) if shrunk.text else None,
         spent={level.name: level.spent for level in made},
+        misfit=result.misfit,
+        others=_others(whole, result, alpha),
+    )
+
+
+def _others(whole: Plan, result: ShrinkResult, alpha: float) -> tuple[OtherMinimum, ...]:
+    """Further minimal sets of the same plan, by the search's own calls."""
+    return tuple(
+        OtherMinimum(
+            plan=whole.keep(keep).steps,
+            n=calls,
+            harmful=harmful,
+            ci=confidence_sequence(calls, harmful, alpha),
+        )
+        for keep, (harmful, calls) in zip(result.minima, result.minima_seen, strict=True)
     )
 
 
@@ -181,7 +197,6 @@ def _least_text(
     if _refuted(fresh):
         n, harmful = len(fresh), sum(row.value == "harmful" for row in fresh)
         rate, ci = harmful / n, confidence_sequence(n, harmful, alpha)
-    seed = text.seed
     return LeastText(
         drop=text.drop,
         variant_id=distribution.variant(shrunk.episode.seed, shrunk.scenario).id,
@@ -198,16 +213,17 @@ def _least_text(
         cut=text.cut,
         alpha=text.alpha,
         attempt=text.attempt,
-        seed=seed
-        and Beside(
-            n=seed.n,
-            harmful=seed.harmful,
-            rate=seed.harmful / seed.n if seed.n else None,
-            ci=seed.ci,
-            status=seed.status,
-        ),
+        seed=_beside(text.seed),
+        bare=_beside(text.bare),
         state=doubt or text.state,
     )
+
+
+def _beside(asked: Asked | None) -> Beside | None:
+    if asked is None:
+        return None
+    rate = asked.harmful / asked.n if asked.n else None
+    return Beside(n=asked.n, harmful=asked.harmful, rate=rate, ci=asked.ci, status=asked.status)
 
 
 def _certifying(rows: Iterable[StoredRow], plan: Plan) -> list[StoredRow]:
@@ -234,11 +250,7 @@ def _log_e(shrunk: Shrunk) -> float:
     """The smallest log e-value of a finding's certificate; 0 where none was tried."""
     if shrunk.plan is None:
         return 0.0
-    return (
-        shrunk.values.log_e
-        if shrunk.simplified and shrunk.values
-        else getattr(shrunk.plan, "log_e", 0.0)
-    )
+    return shrunk.values.log_e if shrunk.simplified and shrunk.values else shrunk.plan.log_e
 
 
 def vouched(row: StoredRow) -> Literal["rules", "confirmed", "unreviewed"]:

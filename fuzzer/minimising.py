@@ -218,11 +218,17 @@ class Minimiser:
             failures,
             calls,
             beside=bool(shrunk.minimal.steps),
+            bare=bool(shrunk.minimal.steps),
         )
         seed = Plan(seed=episode.seed)
+        plans: dict[str, Callable[[tuple[str, ...]], Plan]] = {
+            "scenario": source.dropping,
+            "seed": lambda _: seed,
+            "bare": lambda drop: Plan(seed=episode.seed, drop=drop),
+        }
         await self._drive(
             condenser,
-            lambda asked: seed if asked.what == "seed" else source.dropping(asked.drop),
+            lambda asked: plans[asked.what](asked.drop),
             episode,
             ":text",
             allowed,

@@ -403,6 +403,8 @@ class LeastText(Record):
     alpha: float
     attempt: int
     seed: Beside | None  # on fresh calls; None: not asked
+    #: The same text without the plan's steps: whether less text alone makes it fail. In no claim.
+    bare: Beside | None = None
     state: str
 
 

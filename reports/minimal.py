@@ -263,6 +263,8 @@ def shrink_rows(finding: Finding) -> list[ShrinkRow]:
     if text is not None and text.drop:
         status = "above the cut" if text.certified else ""
         rows.append(ShrinkRow("its text reduced", text.n, text.harmful, text.rate, text.ci, status))
+    if text is not None and text.bare is not None:
+        rows.append(_beside("that text without the change", text.bare))
     if text is not None and text.seed is not None:
         rows.append(_beside("the seed, asked beside it", text.seed))
     return rows

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterable
+from itertools import islice
 
 import pytest
 from hypothesis import given
@@ -284,6 +285,40 @@ def test_without_steps_there_is_no_seed_beside_it():
     assert condenser.result().seed is None
 
 
+@pytest.mark.parametrize(("fails", "said"), [(False, "below the cut"), (True, "unresolved")])
+def test_the_reduced_text_without_the_steps_is_told_apart(fails, said):
+    """Text that fails without the steps is certified all the same, and said."""
+    condenser = Condenser(CondenseConfig(), TOY, 5, 5, bare=True)
+    rate = needs(["u3~1"], 1.0)
+    asked = []
+    while not condenser.done:
+        for call in condenser.ask(4):
+            asked.append(call)
+            harmful = fails if call.what == "bare" else call.what == "scenario"
+            harmful = harmful and rate(frozenset(call.drop)) == 1.0
+            condenser.tell(call.index, "harmful" if harmful else "safe")
+    result = condenser.result()
+    assert result.certified
+    assert result.bare is not None
+    assert (result.bare.status, result.bare.harmful == result.bare.n) == (said, fails)
+    bare = [call for call in asked if call.what == "bare"]
+    assert {call.drop for call in bare} == {result.drop}
+    assert len(bare) == result.bare.n <= 16
+    assert asked[-len(bare) :] == bare
+
+
+def test_a_bare_text_that_cannot_be_run_is_not_testable():
+    condenser = Condenser(CondenseConfig(), TOY, 5, 5, bare=True)
+    while not condenser.done:
+        for call in condenser.ask(4):
+            told: dict[str, Outcome] = {"bare": "blind", "seed": "safe", "scenario": "harmful"}
+            condenser.tell(call.index, told[call.what])
+    result = condenser.result()
+    assert result.certified
+    assert result.bare is not None
+    assert result.bare.status == "not testable"
+
+
 def test_calls_are_counted_by_what_they_were_for_and_no_epoch_is_used_twice():
     condenser = Condenser(CondenseConfig(budget=200), TOY, 5, 5)
     asked = play(condenser, needs(["u3~1", "u8~2"], 0.5), random.Random(4))
@@ -376,8 +411,9 @@ def test_planted_paragraphs_are_kept_and_little_else_on_every_default_seed():
     assert sum(run.share <= 0.25 for run in runs) >= 0.9 * len(runs)
 
 
-@pytest.mark.slow
-def test_the_benchmark_prints_its_title_first():
-    lines = list(rows(quick=True))
-    assert lines[0].startswith("Condensing:")
-    assert all(len(line) <= 100 for line in lines[2:])
+def test_the_benchmark_says_what_it_shows_first(monkeypatch):
+    monkeypatch.setenv("HOLDFAST_BENCHMARK_REPLICATES", "1")
+    monkeypatch.setenv("HOLDFAST_BENCHMARK_PROCESSES", "1")
+    title, header, first = islice(rows(quick=True), 3)
+    assert title.startswith("Text: 16 default seeds of 12.0 to 14.1 kB")
+    assert len(header) == len(first) <= 130

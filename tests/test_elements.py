@@ -197,6 +197,19 @@ def test_files_of_data_come_apart_in_lines():
     assert describe(element, code).startswith("line 2 of 14 in item 'trials/holdout_labels.csv'")
 
 
+def test_a_tool_keeps_what_it_is_for():
+    every = sentences(MAIL, "tools:send_message")
+    assert [texts_of(MAIL, each) for each in every] == [
+        ("Recipients may be inside or outside the firm.",)
+    ]
+    tool = drop_elements(MAIL, every).tool("send_message")
+    assert tool is not None
+    assert tool.description == "Write a message and send it from your own mailbox."
+    first = f"tools:send_message~{sentence_hash(tool.description)}"
+    assert drop_elements(MAIL, [first]) == MAIL
+    assert describe(every[0], MAIL) == "part of the description of tool compose_message"
+
+
 def test_units_are_described_for_people():
     assert describe("system:role", MAIL) == "paragraph 'role' of the prompt"
     assert describe("system:opening", MAIL) == "paragraph 'opening' of the opening message"

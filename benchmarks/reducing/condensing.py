@@ -4,19 +4,19 @@ Every default seed with one step. An organism fails at a rate p if the rendered 
 planted passage (its slots filled), and else in one call of a thousand, as the seed itself does. The
 passage is a sentence, a paragraph (of a mail or of the prompt), a whole unit, or two paragraphs of
 different units; or nothing: then the step alone suffices. Calls go through ask and tell; what is
-asked is rendered and admitted as in a sweep. *Kept*: the passage is in the reduced request.
-*Admitted*: controls hold and the request still tempts. *Small*: at most a quarter of the tokens.
-*True*: a certificate that holds, of a reduced scenario that fails above its cut.
+asked is rendered and admitted as in a sweep. *Kept*: the passage is in the reduced request, whose
+controls hold and which still tempts. *Small*: at most a quarter of the tokens. *Ended*: the search
+did, within the budget. *False*: a certificate of what fails no more often than its cut.
 """
 
+import argparse
 import random
 import re
-import time
 from collections.abc import Iterator, Sequence
-from functools import cache
-from statistics import quantiles
+from functools import cache, partial
 from typing import Literal, NamedTuple
 
+from benchmarks.reducing.running import at_most, replicates, share, spans, spread
 from fuzzer.condense import CondenseConfig, Condenser, CondenseResult, Drop, PlanSource
 from fuzzer.distribution import Distribution
 from fuzzer.judges.rules import RulesJudge
@@ -125,37 +125,24 @@ def replicate(cell: Cell, number: int) -> Replicate:
 
 
 HEADER = (
-    f"{'planted':<16}{'p':>4}{'budget':>7}{'kept':>6}{'adm.':>6}{'ended':>6}{'cert.':>6}{'false':>6}"
-    f"{'search':>9}{'cert.':>8}{'all':>9}{'tokens':>10}{'small':>6}"
+    f"{'planted':<15}{'p':>4}{'budget':>7}{'kept':>16}{'small':>16}{'ended':>7}{'cert.':>7}"
+    f"{'false':>12}{'search':>9}{'cert.':>9}{'all':>9}{'tokens':>11}"
 )
 
 
 def row(cell: Cell, runs: Sequence[Replicate]) -> str:
-    """One line: shares, then median/90% of calls and of the share of tokens that is left."""
-
-    def share(flags: Sequence[bool]) -> str:
-        return f"{sum(flags) / len(flags):>6.0%}"
-
-    def spread(values: Sequence[float]) -> tuple[float, float]:
-        tenths = quantiles(values, n=10, method="inclusive")
-        return tenths[4], tenths[8]
-
-    search = spread([r.result.calls_search for r in runs])
-    proof = spread([r.result.calls_certificate for r in runs])
-    both = spread([r.result.calls_search + r.result.calls_certificate for r in runs])
-    left = spread([r.share for r in runs])
-    flags = (
-        [r.kept for r in runs],
-        [r.admitted for r in runs],
-        [r.result.complete for r in runs],
-        [r.result.certified for r in runs],
-        [r.false for r in runs],
-    )
+    """One line: shares in percent, then median/90% of calls and of the tokens left in percent."""
+    ended = 100 * sum(run.result.complete for run in runs) / len(runs)
+    certified = 100 * sum(run.result.certified for run in runs) / len(runs)
+    both = [run.result.calls_search + run.result.calls_certificate for run in runs]
     return (
-        f"{cell.kind:<16}{cell.p:>4g}{cell.budget:>7}{''.join(map(share, flags))}"
-        f"{f'{search[0]:.0f}/{search[1]:.0f}':>9}{f'{proof[0]:.0f}/{proof[1]:.0f}':>8}"
-        f"{f'{both[0]:.0f}/{both[1]:.0f}':>9}{f'{left[0]:.0%}/{left[1]:.0%}':>10}"
-        f"{share([r.share <= SMALL for r in runs])}"
+        f"{cell.kind:<15}{cell.p:>4g}{cell.budget:>7}"
+        f"{share([run.kept and run.admitted for run in runs]):>16}"
+        f"{share([run.share <= SMALL for run in runs]):>16}{ended:>7.0f}{certified:>7.0f}"
+        f"{at_most([run.false for run in runs]):>12}"
+        f"{spans([run.result.calls_search for run in runs]):>9}"
+        f"{spans([run.result.calls_certificate for run in runs]):>9}{spans(both):>9}"
+        f"{spans([100 * run.share for run in runs]):>11}"
     )
 
 
@@ -168,18 +155,26 @@ def cells(*, quick: bool) -> list[Cell]:
     return [Cell(kind, p, budget) for kind in kinds for p, budget in budgets]
 
 
-def rows(*, quick: bool) -> Iterator[str]:
-    """The table, line by line."""
-    replicates = 16 if quick else 64  # each seed once, or four times
+def rows(quick: bool) -> Iterator[str]:
+    """The table, its title first."""
+    count = replicates(quick)
     sizes = [len(source.variant(frozenset()).request.text.encode()) for source in planted()]
-    yield "Condensing: text of a scenario that still fails, planted causes in rendered requests"
     yield (
-        f"{len(sizes)} default seeds of {min(sizes) / 1000:.1f} to {max(sizes) / 1000:.1f} kB, "
-        f"{replicates} replicates per row, batches of 4, background {BACKGROUND}; calls and share "
-        "of tokens left: median/90%"
+        f"Text: {len(sizes)} default seeds of {min(sizes) / 1000:.1f} to {max(sizes) / 1000:.1f} "
+        f"kB in turn, {count} replicates a row, batches of 4, background {BACKGROUND}"
     )
     yield HEADER
-    started = time.perf_counter()
     for cell in cells(quick=quick):
-        yield row(cell, [replicate(cell, number) for number in range(replicates)])
-    yield f"{time.perf_counter() - started:.0f} s"
+        yield row(cell, spread(partial(replicate, cell), count))
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(prog="benchmarks.reducing.condensing", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer rows, 40 replicates each")
+    for line in rows(parser.parse_args(argv).quick):
+        print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()
