@@ -81,6 +81,7 @@ ORDER = (
     "fuzzer.accounts",
     "fuzzer.reasons",
     "fuzzer.certificate",
+    "fuzzer.grouping",
     "fuzzer.shrink",
     "fuzzer.archive",
     "fuzzer.search",
