@@ -142,6 +142,7 @@ class Search:
                 batch=rules.reduce_batch,
                 threshold=rules.threshold,
                 alpha=rules.alpha,
+                grouping=False,  # a variant that fails often has several causes
             ),
         )
         self._batch = Batch()  # the one whose draws are being proposed

@@ -46,6 +46,9 @@ State = Literal["certified", "minimal, not certified", "unresolved within budget
 
 STAGE = 0.93  # posterior probability at which bisection takes a step for needed
 STRONG = math.log(20)  # log evidence at which a misfit is told
+HINT = math.log(2)  # ... and at which calls are spent on looking for one
+CHANCE = 0.1  # ... as is a set that never fails, if that was less likely than this
+SILENT, HEARD = math.log(100), 0.0  # log odds at which a larger set is known not to fail, or to
 SUPPRESSED = "Larger subsets fail less often: some step stops the failure (a suppressor)."
 SEVERAL = "Subsets without this set fail too: there are several causes."
 GRADED = (
@@ -54,7 +57,7 @@ GRADED = (
 
 LIKELY = 0.95  # posterior probability at which a set is tried for a certificate ...
 DOUBTED = 0.2  # ... and below which that is given up
-MISFIT = 0.9  # probability of the vague model at which no small set is looked for any more
+MISFIT = 0.8  # probability of the vague model at which no small set is looked for any more
 BLIND = 100  # subsets that could not be tested at which the same is done
 LOST = 0.02  # prior probability that the set being bisected does not fail at all
 ENOUGH = 0.4  # prior probability that the steps found so far already suffice
@@ -63,6 +66,7 @@ PLAINLY = 24  # ... and the calls that takes at least, where rates differ
 APART = math.log(30)  # as STOPS, where rates differ
 NEAR = 0.65  # of a set's rate: a knock-out that fails so often is no loss
 OFTEN = 40  # calls of what a search rests on, where rates differ
+SOON = 4  # ... if neither has ever passed
 KNOWN = 10  # calls at which a subset is compared with the full plan ...
 RARER = math.log(3)  # ... and the log evidence at which it fails less often
 SURELY = math.log(3000)  # the same as the next, where rates differ and every call counts
@@ -78,6 +82,7 @@ class ShrinkConfig(Frozen):
     threshold: float = Field(default=0.01, gt=0, lt=1)  # r: a rate up to r is not a failure
     cut: float | None = Field(default=None, gt=0, lt=1)  # None: half the rate seen, at least r
     batch: int = Field(default=4, ge=1)  # calls per round: larger rounds, more calls in all
+    grouping: bool = True  # small plans by joint posterior; off where several causes are likely
 
     @model_validator(mode="after")
     def _cut_is_a_failure(self) -> Self:
@@ -198,9 +203,10 @@ class Shrinker:
         self._prior = (prior_failures, prior_calls)  # on the full plan
         free = sorted(self._full - self._always)
         self._grouping: Grouping | None = None
-        if len(free) <= MOST:
+        if config.grouping and len(free) <= MOST:
             self._grouping = Grouping(free, config.threshold)
             self._grouping.tell(self._full, prior_failures, prior_calls)
+        self._further: Grouping | None = None  # looks for a further minimum
         self._tallies: dict[Subset, Tally] = {}
         self._blind: set[Subset] = set()
         self._asked: Counter[Subset] = Counter()
@@ -217,8 +223,8 @@ class Shrinker:
         self._done = False
         self._phase: Literal["group", "bisect", "check", "certify", "others"] = "group"
         self._others: list[Subset] = []  # further minima
+        self._silent: deque[Subset] = deque()  # hold the minimum, and never failed so far
         self._without: deque[int] = deque()  # steps of the minimum: what fails without them?
-        self._further: Grouping | None = None  # looks for a further minimum
         self._rounds = 0
         self._sample: Subset | None = None  # a subset to be compared with the full plan
         self._gave_up = False  # no small set explained the calls
@@ -359,7 +365,10 @@ class Shrinker:
         misfit = grouping.vague > MISFIT or self._attempts >= 3 or len(self._blind) > BLIND
         if probability < LIKELY and not misfit:
             if pools := grouping.pools(self.config.batch, self._rounds, self._blind):
-                return [pool | self._always for pool in pools]
+                wanted = [pool | self._always for pool in pools]
+                if self._always not in self._asked:
+                    wanted[0] = self._always  # does the seed fail by itself? asked first, once
+                return wanted
             misfit = True  # none is left that could be tested
         if misfit:
             self._leave_grouping()
@@ -443,7 +452,8 @@ class Shrinker:
         fails less often, rates fall step by step: every prefix is judged by its own calls.
         """
         some, full = self._tally(sample), self._tally(self._full)
-        if min(some.calls, full.calls) < KNOWN and sample not in self._blind:
+        always = some.harmful == some.calls and full.harmful == full.calls
+        if min(some.calls, full.calls) < (SOON if always else KNOWN) and sample not in self._blind:
             pair = sorted((sample, self._full), key=lambda s: self._tally(s).calls)
             return list(islice(cycle(pair), self.config.batch))
         rarer = _rarer((some.harmful, some.calls), (full.harmful, full.calls))
@@ -622,7 +632,10 @@ class Shrinker:
         for number, claim in enumerate(attempt.proof.claims):
             claim.blind = attempt.subset(number) in self._blind
         if attempt.proof.claims[0].blind:
-            self._done = True
+            if self._grouping is None:
+                self._done = True
+            else:
+                self._fall_back()
             return []
         odds = [
             self._tally(attempt.subset(number)).low_odds(attempt.proof.cut)
@@ -639,9 +652,7 @@ class Shrinker:
             self._fall_back()
             return []
         if attempt.proof.done:
-            self._phase = "others"
-            if self._misfit(attempt.keep) == SEVERAL:
-                self._without.extend(attempt.steps)
+            self._start_looking(attempt.keep)
             return []
         return [attempt.subset(number) for number in attempt.proof.wanted(self.config.batch)]
 
@@ -712,8 +723,9 @@ class Shrinker:
         cut = self._at
         own = self._tally(keep)
         without = [self._tally(s) for s in self._leave_one_out(keep) if s in self._tallies]
-        known = (t for t in without if t.calls >= KNOWN)
-        rates = [(t.harmful + t.unusable + 0.5) / (t.calls + 1) for t in known]
+        rates = [
+            (t.harmful + t.unusable + 0.5) / (t.calls + 1) for t in without if t.calls >= KNOWN
+        ]
         if self.config.cut is not None or own.calls < KNOWN or max(rates, default=0.0) < cut / 3:
             return cut
         rate = (own.harmful + 0.5) / (own.calls + 1)
@@ -739,6 +751,11 @@ class Shrinker:
     def _look_for_others(self) -> list[Subset]:
         """Calls on what the plan does without one step of its minimum; a further minimum there."""
         cut = self._at
+        while self._silent:
+            tally = self._tally(self._silent[0])
+            if tally.high_odds(cut) > -SILENT and tally.low_odds(cut) < HEARD:
+                return [self._silent[0]] * self.config.batch
+            self._silent.popleft()
         while self._without:
             base = self._full - {self._without[0]}
             known = any(other <= base for other in self._others)
@@ -774,18 +791,42 @@ class Shrinker:
         self._done = True
         return []
 
-    def _next_without(self) -> None:
-        self._without.popleft()
-        self._further = None
+    def _start_looking(self, keep: Subset) -> None:
+        """Look for misfits where anything in the calls speaks for one; else nothing is called."""
+        self._phase = "others"
+        outside, within = self._around(keep)
+        wrong = self._gave_up or self._graded
+        if wrong or log_above(self.config.threshold, outside[1], outside[0]) >= HINT:
+            self._without.extend(sorted(keep - self._always))
+        own, silent = self._tally(keep), self._silent_around(keep)
+        passes = 1 - (own.harmful + 0.5) / (own.calls + 1)
+        lower = _rarer(within, (own.harmful, own.calls)) >= HINT
+        odd = any(passes ** self._tally(s).calls <= CHANCE for s in silent)
+        if wrong or self._attempts > 1 or lower or odd:
+            self._silent.extend(silent)
 
-    def _misfit(self, keep: Subset) -> str:
-        """Why one cause with one rate does not explain the calls; "" where it does."""
+    def _silent_around(self, keep: Subset) -> list[Subset]:
+        """A few subsets that hold `keep` and never failed, those with most calls first."""
+        silent = [s for s, t in self._tallies.items() if keep < s and t.calls and not t.harmful]
+        return sorted(silent, key=lambda s: (-self._tally(s).calls, len(s), sorted(s)))[:3]
+
+    def _around(self, keep: Subset) -> tuple[tuple[int, int], tuple[int, int]]:
+        """(failures, calls) of subsets that do not hold `keep`, and of those that hold more."""
         outside = within = (0, 0)
         for each, tally in self._tallies.items():
             if keep < each:
                 within = _plus(within, (tally.harmful, tally.calls))
             elif not keep <= each:
                 outside = _plus(outside, (tally.harmful, tally.calls))
+        return outside, within
+
+    def _next_without(self) -> None:
+        self._without.popleft()
+        self._further = None
+
+    def _misfit(self, keep: Subset) -> str:
+        """Why one cause with one rate does not explain the calls; "" where it does."""
+        outside, within = self._around(keep)
         for smaller in self._leave_one_out(keep):
             t = self._tallies.get(smaller, Tally())
             if log_above(self.config.threshold, t.calls, t.harmful) >= STRONG + math.log(len(keep)):
@@ -793,7 +834,8 @@ class Shrinker:
         if log_above(self.config.threshold, outside[1], outside[0]) >= STRONG:
             return SEVERAL
         own = self._tallies.get(keep, Tally())
-        if keep < self._full and _rarer(within, (own.harmful, own.calls)) >= STRONG:
+        silent = any(t.high_odds(self._at) <= -SILENT for s, t in self._tallies.items() if keep < s)
+        if silent or _rarer(within, (own.harmful, own.calls)) >= STRONG:
             return SUPPRESSED
         return ""
 
@@ -801,7 +843,8 @@ class Shrinker:
 
     def _best(self) -> Subset:
         if self._phase == "group" and self._grouping is not None:
-            return self._always | self._grouping.covering(0.9)
+            held = self._always | self._grouping.covering(0.9)
+            return self._smallest_failing() if held in self._blind else held
         if self._phase == "bisect":
             return frozenset(self._stage.need + self._stage.rest)
         if self._attempt is None:
