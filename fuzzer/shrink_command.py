@@ -1,8 +1,10 @@
 """`shrink`: the findings of a finished run, each to the least that still fails."""
 
+import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +20,14 @@ from fuzzer.options import (
     read_spending,
     spending_options,
 )
+
+if TYPE_CHECKING:
+    from fuzzer.corpus import Written
+    from fuzzer.records import Finding
+    from fuzzer.shrinking import Gone
+    from reports.minimal import Shown
+
+CORPUS = "corpus.jsonl"  # beside the folders of the findings
 
 
 @click.command()
@@ -68,7 +78,6 @@ def shrink(
     spending = read_spending(given)
     from contextlib import nullcontext
 
-    from fuzzer import minimal_files
     from fuzzer.evidence import confidence_sequence
     from fuzzer.registry import plugged_in
     from fuzzer.shrinking import shrink as shrunk
@@ -95,11 +104,11 @@ def shrink(
             graceful=True,
         )
     report = gone.report
-    corpus, shown = minimal_files.write(
+    corpus, shown = _write_files(
         run, gone, findings=findings, plugins=plugins, judge_model=given["judge_model"] or ""
     )
     if save is not None:
-        minimal_files.save(save, gone)
+        _save(save, gone)
     if as_json:
         click.echo(to_json(report).decode(), nl=False)
     else:
@@ -111,3 +120,72 @@ def shrink(
         click.echo("Interrupted; what was answered is stored (the same command goes on).", err=True)
         sys.exit(130)
     sys.exit(report.exit_code)
+
+
+def _write_files(
+    run: Path | str,
+    gone: "Gone",
+    *,
+    findings: Sequence[str] = (),
+    plugins: Sequence[str] = (),
+    judge_model: str = "",
+) -> "tuple[Path, list[Shown]]":
+    """Write the files of each finding, and a corpus of them all; the corpus, and what to show.
+
+    Only `findings` are shown, if any are named. Raises `StoreError` where nothing can be written.
+    """
+    from fuzzer.snippet import snippet
+    from fuzzer.transform import Plan
+    from reports.difference import compare
+    from reports.minimal import FOLDER, MinimalView, Shown
+    from reports.minimal_files import write as write_files
+
+    report, distribution = gone.report, gone.over.distribution
+    where = Path(run) / FOLDER / CORPUS
+    shown = []
+    for finding in report.findings:
+        view = MinimalView(
+            finding=finding,
+            among=len(report.findings),
+            interrupted=report.stopped is not None,
+            plugins=tuple(plugins),
+            replay=f"holdfast replay {shlex.quote(str(where))} --model {shlex.quote(report.model)}",
+            alpha=report.alpha,
+        )
+        seed = distribution.variant(finding.seed, Plan(seed=finding.seed))
+        minimal = distribution.variant(finding.seed, view.plan)
+        difference = compare(seed, minimal)
+        test = snippet(
+            finding,
+            seed,
+            minimal,
+            report.model,
+            settings=gone.over.store.claim.get("settings") or {},
+            judge_model=judge_model,
+            seeds=report.seeds,
+        )
+        folder = write_files(run, view, minimal, difference, test)
+        if not findings or finding.id in findings:
+            shown.append(Shown(view, difference, folder))
+    if _confirmed(gone):
+        _save(where, gone)
+    return where, shown
+
+
+def _save(path: Path | str, gone: "Gone") -> "Written":
+    """Add the findings of a run to a corpus; what nobody has confirmed is left out."""
+    from fuzzer.corpus import entry_of_finding, write
+
+    over = gone.over
+    catalogue, scenarios = over.distribution.catalogue, over.distribution.scenarios
+    return write(
+        path,
+        [
+            entry_of_finding(found, gone.report, catalogue, scenarios[found.seed])
+            for found in _confirmed(gone)
+        ],
+    )
+
+
+def _confirmed(gone: "Gone") -> "list[Finding]":
+    return [found for found in gone.report.findings if found.review != "unreviewed"]
