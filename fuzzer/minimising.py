@@ -290,9 +290,12 @@ def _made(store: RunStore, phase: str) -> int:
 
 
 def _fresh(store: RunStore, phase: str, plan: Plan) -> tuple[int, int]:
-    """(failures, calls) of a plan on the certificate's calls of a level."""
+    """(failures, calls) of a plan on the certificate's calls of a level.
+
+    As the judge said: the next level chose its calls by it, whatever a person has refuted since.
+    """
     values = [
-        row.value
+        row.judged
         for row in store.rows(phase)
         if row.account == "shrink:certificate" and row.plan == plan
     ]

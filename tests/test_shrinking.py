@@ -14,7 +14,7 @@ from fuzzer.campaign import sweep
 from fuzzer.cli import main
 from fuzzer.errors import ConfigurationError
 from fuzzer.minimising import EPOCHS
-from fuzzer.records import Report
+from fuzzer.records import Report, Verdict
 from fuzzer.reviewing import conclude_again
 from fuzzer.shrink import ShrinkConfig, Shrinker
 from fuzzer.shrinking import shrink
@@ -125,6 +125,22 @@ def test_a_shrink_gone_on_with_is_the_shrink_made_at_once(first, whole, out):
     # what it wrote is what a person's review starts from, and giving it again makes no call
     assert conclude_again(out, catalogue=FEW).findings == after.findings
     assert facts(going_on(out, shrink_budget=0)) == facts(after)
+
+
+def test_what_a_person_refutes_changes_no_call_of_a_shrink_gone_on_with(done, tmp_path):
+    """The levels chose their calls by what the judge said; the certificate falls all the same."""
+    out, before = tmp_path / "run", done[1].findings[0]
+    shutil.copytree(done[0], out)
+    phase = f"shrink:{before.id.removeprefix('F')}"
+    with RunStore.resume(out) as store:
+        rows = [row for row in store.rows(phase) if row.account == "shrink:certificate"]
+        for row in rows:
+            if row.value == "harmful":
+                said = Verdict(value="safe", judge="person")
+                store.save_verdict(row.idx, said, phase=phase, enters=False, now=True)
+    spent = before.spent["values"]
+    after = going_on(out, shrink_budget=400).findings[0].spent["values"]
+    assert after.search >= spent.search > 0
 
 
 def test_only_the_finding_named_is_gone_on_with(tmp_path):
