@@ -108,7 +108,7 @@ class ValueResult(Frozen):
     cut: float
     alpha: float  # what the certificate may err
     knockouts: tuple[Knockout, ...]
-    log_e: float
+    log_e: float  # what earlier attempts cost paid, as in `fuzzer.shrink.ShrinkResult`
     calls_search: int
     calls_certificate: int
     state: State
@@ -284,7 +284,7 @@ class ValueShrinker:
             cut=self.cut,
             alpha=self._alpha,
             knockouts=_knockouts(proof) if proof else (),
-            log_e=proof.log_e if proof else 0.0,
+            log_e=proof.log_e - math.log(self.config.alpha / self._alpha) if proof else 0.0,
             calls_search=self._calls["search"],
             calls_certificate=self._calls["certificate"],
             state=self._state(changed=changed, certified=certified),

@@ -1,6 +1,7 @@
 """Values on planted outcomes: exact without noise, rarely wrong with it, never a blind answer."""
 
 import asyncio
+import math
 import random
 from collections.abc import Callable
 from functools import cache
@@ -301,6 +302,17 @@ def test_a_later_attempt_on_a_finding_may_err_less():
         return ValueShrinker(config, (), ONE, 4, 4, attempts).result().alpha
 
     assert [alpha(attempts) for attempts in (0, 1, 2)] == pytest.approx([0.03, 0.01, 0.005])
+
+
+@pytest.mark.parametrize("attempts", [0, 1, 4])
+def test_what_earlier_attempts_cost_is_taken_off_the_e_value(attempts):
+    """Weights 1 / (a (a + 1)) over all attempts on a finding keep its e-value one."""
+    steps = (step("a", {"draw": 17}),)
+    shrinker = ValueShrinker(ValueConfig(), steps, ONE, 6, 6, attempts)
+    result = drive(shrinker, always(lambda kept: bool(kept)))
+    assert result.certified
+    needed = math.log(1 / shrinker.config.alpha)
+    assert needed <= result.log_e <= needed + 1  # it stopped at the call that sufficed
 
 
 def test_a_step_of_one_value_only_asks_for_nothing():
