@@ -36,16 +36,23 @@ def tell(
     doi:10.1111/rssb.12489.
     """
     found = [_finding(each, decision, distribution, rows, vouched_for) for each in shrinks]
+    return together(found, list(map(_log_e, shrinks)), 1 / decision.needed)
+
+
+def together(found: Sequence[Finding], log_e: Sequence[float], alpha: float) -> tuple[Finding, ...]:
+    """The findings, those marked that e-BH certifies over all for which a certificate was tried.
+
+    A certificate that does not stand, whatever its calls once said, is evidence of nothing: it
+    must not lower what the others need.
+    """
     tried = {
-        finding.id: bounded_exp(_log_e(shrunk))
-        for finding, shrunk in zip(found, shrinks, strict=True)
+        finding.id: bounded_exp(each) if finding.minimal_certified else 0.0
+        for finding, each in zip(found, log_e, strict=True)
         if finding.attempt
     }
-    together = set(e_bh(tried, 1 / decision.needed))
+    stand = set(e_bh(tried, alpha))
     return tuple(
-        finding.model_copy(update={"jointly": True})
-        if finding.id in together and finding.minimal_certified
-        else finding
+        finding.model_copy(update={"jointly": True}) if finding.id in stand else finding
         for finding in found
     )
 
