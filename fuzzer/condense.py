@@ -648,7 +648,8 @@ class Condenser:
         cut, bet = self._cut, foresee_above(self._cut, *self._met(drop))
         alpha, shown = alpha_of(number, self.config.alpha), self.config.alpha
         proof = Certificate(cut, bet, alpha, int(self._beside), shown)
-        bare = Certificate(cut, bet, alpha, 1, shown) if self._bare else None
+        # Where nothing is dropped, the text without the steps is the seed, which is asked already.
+        bare = Certificate(cut, bet, alpha, 1, shown) if self._bare and drop else None
         if self._beside and self._attempts and self._attempts[-1].proof.cut == self._cut:
             # The seed is the same and so is the claim: its calls go on, at the stricter alpha.
             claim = proof.claims[1]

@@ -307,6 +307,16 @@ def test_the_reduced_text_without_the_steps_is_told_apart(fails, said):
     assert asked[-len(bare) :] == bare
 
 
+def test_where_nothing_can_go_the_seed_is_not_asked_a_second_time_as_the_bare_text():
+    """It would be the same plan at the same epochs: no fresh calls, and nothing learnt."""
+    everything = frozenset({*TOY.units(), *SENTENCES})
+    condenser = Condenser(CondenseConfig(), Toy(core=everything), 5, 5, bare=True)
+    asked = play(condenser, lambda _: 1.0, random.Random(0))
+    assert {(call.what, call.drop) for call in asked} == {("scenario", ()), ("seed", ())}
+    result = condenser.result()
+    assert (result.certified, result.drop, result.bare) == (True, (), None)
+
+
 def test_a_bare_text_that_cannot_be_run_is_not_testable():
     condenser = Condenser(CondenseConfig(), TOY, 5, 5, bare=True)
     while not condenser.done:
