@@ -205,7 +205,10 @@ def smallest(finding: Finding) -> tuple[Plan, Level]:
     steps, text = finding.minimal_plan, finding.text
     if text is not None and text.certified and text.drop:
         return Plan(seed=finding.seed, steps=steps, drop=text.drop), "text"
-    simpler = any(values.simplest != values.found for values in finding.values)
+    simpler = len(steps) == len(finding.values) and any(
+        {**values.found, **step.params} != values.found
+        for step, values in zip(steps, finding.values, strict=True)
+    )
     return Plan(seed=finding.seed, steps=steps), "values" if simpler else "plan"
 
 

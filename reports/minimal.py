@@ -118,7 +118,8 @@ def _without(knockouts: Sequence[Knockout]) -> str:
     if not tested:
         return ""
     worst = max(tested, key=lambda one: (one.ci[1], one.rate or 0.0))
-    which = "without it" if len(knockouts) == 1 else "with any one left out, at worst"
+    several = "any one" if len(tested) == len(knockouts) else f"any of the {len(tested)} tested"
+    which = "without it" if len(knockouts) == 1 else f"with {several} left out, at worst"
     return f"; {which} {_count(worst.n, worst.rate or 0.0, worst.ci)}"
 
 
@@ -133,19 +134,29 @@ def sureness(view: MinimalView) -> str:
     """How sure it is that these steps are the least that fails."""
     found = view.finding
     if found.minimal_certified:
-        each = ", and less often without any one step" if found.minimal_plan else ""
+        each = f", and {_less_often(found.knockouts)}" if found.minimal_plan else ""
         cut = "" if found.cut is None else f" at cut {percent(found.cut)}"
         said = f"Certified{cut}: on fresh calls it fails more often than that{each}"
         return f"{said}{_errs(found.certificate_alpha)}.{_together(view)}"
     known = {
-        "unresolved within budget": "Unresolved within the budget: it fails, but that no smaller "
-        "part of it does was not shown; what is known stands below.",
+        "unresolved within budget": "Unresolved within the budget: that this fails, and no smaller "
+        "part of it, was not shown; what is known stands below.",
         "minimal, not certified": "Minimal as far as the search saw, but not certified within the "
         "budget.",
         "interrupted": "Interrupted: the best so far, and not certified.",
         "not shrunk": "Not shrunk: the plan is the one that was met.",
     }
     return known.get(found.state, f"Not certified: {line(found.state, 200)}.")
+
+
+def _less_often(knockouts: Sequence[Knockout]) -> str:
+    """What the certificate shows of the knock-outs; of what could not be tested, nothing."""
+    untested = sum(one.status == "not testable" for one in knockouts)
+    if not untested:
+        return "less often without any one step"
+    if untested == len(knockouts):
+        return "that it needs any one step could not be tested"
+    return f"less often without any one step but {untested} that could not be left out in a test"
 
 
 def _errs(alpha: float | None) -> str:
@@ -160,10 +171,14 @@ def _together(view: MinimalView) -> str:
     return " That is said of it alone, not of all the run's findings together."
 
 
-def values_sentence(values: StepValues, alpha: float = 0.05) -> str:
-    """Whether it is this value or any, as far as calls on others tell."""
+def values_sentence(values: StepValues, alpha: float = 0.05, *, proved: bool = True) -> str:
+    """Whether it is this value or any, as far as calls on others tell.
+
+    "Any value" is shown of their mean rate alone: one or the other may not do it. `proved`: whether
+    fresh calls certify the simpler values.
+    """
     said = {
-        "any value": "any value will do",
+        "any value": "any value will do, on average",
         "this value only": "this value only",
         "some values": "some values",
         "open": "open whether another value does it" if values.n else "no other value was tried",
@@ -181,7 +196,7 @@ def values_sentence(values: StepValues, alpha: float = 0.05) -> str:
                 f"{line(values.transform, 60)}: {said}",
                 f"what matters: {matter}" if matter else "",
                 fields,
-                _simplest(values),
+                _simplest(values, proved=proved),
             ],
         )
     )
@@ -196,13 +211,23 @@ def _field(one: FieldValues) -> str:
     return f"{name}: {only[one.verdict]}"
 
 
-def _simplest(values: StepValues) -> str:
+def _simplest(values: StepValues, *, proved: bool) -> str:
     """What was made simpler, if anything was."""
     moved = {key: v for key, v in values.simplest.items() if values.found.get(key, ...) != v}
     if not moved:
         return ""
     given = ", ".join(f"{key}={value!r}" for key, value in moved.items())
-    return f"made simpler: {line(given, 80)}"
+    how = "made simpler" if proved else "simpler values failed while searching, not certified"
+    return f"{how}: {line(given, 80)}"
+
+
+def _values(finding: Finding, alpha: float) -> list[str]:
+    """What is known of each step's values; simpler ones are certified if the plan has them."""
+    steps, rows = finding.minimal_plan, finding.values
+    proved = len(steps) == len(rows) and all(
+        {**row.found, **step.params} == row.simplest for step, row in zip(steps, rows, strict=True)
+    )
+    return [f"Values: {values_sentence(row, alpha, proved=proved)}." for row in rows]
 
 
 def text_sentence(text: LeastText) -> str:
@@ -278,7 +303,7 @@ def shrink_sentences(finding: Finding, alpha: float = 0.05) -> list[str]:
     """What a page says of a shrink beside its certificate, made plain."""
     told = [line(finding.misfit, 600)] if finding.misfit else []
     told += [_other(other, alpha) for other in finding.others]
-    told += [f"Values: {values_sentence(values, alpha)}." for values in finding.values]
+    told += _values(finding, alpha)
     if finding.text is not None:
         told.append(f"Text: {text_sentence(finding.text)}.")
     if len(finding.spent) > 1:
@@ -380,7 +405,7 @@ def _finding(shown: Shown, width: int) -> list[RenderableType]:
     if found.misfit:
         told.append(line(found.misfit, 600))
     told += [_other(one, view.alpha) for one in found.others[:5]]
-    said = [f"Values: {values_sentence(values, view.alpha)}." for values in found.values]
+    said = _values(found, view.alpha)
     if found.text is not None:
         said.append(f"Text: {text_sentence(found.text)}.")
     if difference is not None:
@@ -408,7 +433,8 @@ def _finding(shown: Shown, width: int) -> list[RenderableType]:
 def _other(other: OtherMinimum, alpha: float) -> str:
     named = " + ".join(call_of(step, 30) for step in other.plan[:4])
     counted = proportion(other.n, other.harmful, other.ci, alpha)
-    return f"By itself {named} fails too: {counted}, met while searching and not certified."
+    searched = "met while searching, which runs high, and not certified"
+    return f"By itself {named} fails too: {counted}, {searched}."
 
 
 def _command(label: str, command: str) -> RenderableType:

@@ -237,7 +237,9 @@ def _smallest(report: Report, finding: Finding) -> str:
     phrase = plan_phrase(finding.minimal_plan, summaries(report))
     if finding.minimal_certified:
         at = "" if finding.cut is None else f" at {percent(finding.cut)}"
-        certified = f", certified minimal{at}" if finding.minimal_plan else ""
+        tested = all(each.status != "not testable" for each in finding.knockouts)
+        minimal = " minimal" if tested else ""  # else some step could not be left out
+        certified = f", certified{minimal}{at}" if finding.minimal_plan else ""
         return f"; smallest change{certified}: {phrase}"
     return f"; smallest change found, not certified: {phrase}"
 

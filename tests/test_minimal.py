@@ -44,6 +44,7 @@ from reports.minimal import (
     folder_name,
     headline,
     show_command,
+    shrink_sentences,
     sureness,
     test_file,
     text_sentence,
@@ -156,9 +157,28 @@ def test_of_several_steps_the_worst_knock_out_is_told():
         ),
     )
     assert headline(shown).endswith(
-        "together break it: 12 of 14 fresh calls (86%, 95% [57, 98]); with any one left out, at "
-        "worst 0 of 9 (at most 27%)."
+        "together break it: 12 of 14 fresh calls (86%, 95% [57, 98]); with any of the 2 tested "
+        "left out, at worst 0 of 9 (at most 27%)."
     )
+    assert "less often without any one step but 1 that could not be left out" in sureness(shown)
+
+
+def test_a_step_that_could_not_be_left_out_is_not_said_to_be_needed():
+    untested = knockout(0, "rename_tools", 0, 0, (0.0, 1.0), status="not testable")
+    said = sureness(view(knockouts=(untested,)))
+    assert "less often" not in said
+    assert "that it needs any one step could not be tested" in said
+
+
+def test_values_that_were_not_proved_are_not_said_to_be_simpler():
+    found, simpler = TERSE.params, {**TERSE.params, "synonym": 1}
+    values = ANY.model_copy(update={"found": found, "simplest": simpler})
+    step = Step(transform="rename_tools", params={**found, "synonym": 4})
+    row = values.model_copy(update={"found": step.params})
+    (kept,) = shrink_sentences(view((step,), values=(row,)).finding)
+    assert "simpler values failed while searching, not certified: synonym=1" in kept
+    (taken,) = shrink_sentences(view((TERSE,), values=(row,)).finding)
+    assert "made simpler: synonym=1" in taken
 
 
 def test_a_seed_that_fails_as_it_is_needs_no_change():
@@ -191,8 +211,8 @@ def test_how_sure_it_is(changed, said):
 
 def test_any_value_is_told_apart_from_only_this_one():
     assert values_sentence(ANY) == (
-        "rename_tools: any value will do: on 11 other values drawn (8 of these at least once), "
-        "20 of 24, 83% [60, 95]; "
+        "rename_tools: any value will do, on average: on 11 other values drawn (8 of these at "
+        "least once), 20 of 24, 83% [60, 95]; "
         "made simpler: synonym=1"
     )
     only = ANY.model_copy(
@@ -280,11 +300,11 @@ def test_the_screen_says_everything_within_eighty_columns():
     ):
         assert wanted in screen
     for wanted in (
-        "Values: rename_tools: any value will do: on 11 other values drawn (8 of these at",
+        "Values: rename_tools: any value will do, on average: on 11 other values drawn (8 of",
         "Text: about 4,439 tokens before, about 3,924 after (88%)",
         "Spent: 158 calls: plan 31 to search, 23 for the certificate; values 12 to search; text",
         "By itself rename_people(",
-        "fails too: 6 of 9, 67% [30, 90], met while searching and not certified.",
+        "fails too: 6 of 9, 67% [30, 90], met while searching, which runs high, and not",
         "Two disjoint causes were found",
         "left out: 1, of together 104 words unchanged: 11, of together 1,224 words",
         "Files: runs/x/minimal/F1",
