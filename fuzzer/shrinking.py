@@ -4,6 +4,7 @@ The sweep is played back from its store and makes no call; its accounts and its 
 """
 
 import asyncio
+import json
 from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ from fuzzer.store import RunStore
 from fuzzer.subjects import Remembering, Subject, allow, close
 from fuzzer.transform import Transform
 
+#: Settings that say where a model is and how patiently it is asked, not what it does.
+_REACHING = frozenset(("base_url", "max_retries", "trial_timeout"))
 MORE = 200  # calls, beside those already made, where no budget is named
 #: What going on may change of what a review keeps.
 _SPENT = frozenset(("shrink_calls", "tokens", "cost_usd", "price", "stopped", "after_stop"))
@@ -157,6 +160,12 @@ def _same_judge(store: RunStore, judge: Judge) -> None:
             f"the run in {str(store.directory)!r} was judged by {was[0]} (version {was[1]}), not "
             f"by {now[0]} (version {now[1]}); name the same judge, with the same options"
         )
+    claim = json.loads(json.dumps(getattr(judge, "claim", {})))  # as the store has it
+    if changed := sorted(key for key in claim if claim[key] != swept.get(key, claim[key])):
+        raise ConfigurationError(
+            f"the run in {str(store.directory)!r} was judged by {was[0]} with other options "
+            f"({', '.join(changed)}); name the same judge, with the same options"
+        )
 
 
 def _numbers(over: Over, findings: tuple[str, ...]) -> list[int] | None:
@@ -177,6 +186,14 @@ def _subject(
 ) -> tuple[Subject, dict[str, Any]]:
     """The run's own subject, and its settings; `ConfigurationError` for another one."""
     swept: dict[str, Any] = store.claim.get("settings") or {}
+    for name, value in (settings or {}).items():
+        if name not in _REACHING and swept.get(name, ...) != value:
+            was = f"{name}={swept[name]!r}" if name in swept else f"no {name} of its own"
+            raise ConfigurationError(
+                f"the run in {str(store.directory)!r} was swept with {was}, not with "
+                f"{name}={value!r}; leave it out: a finding is of one model with one set of "
+                "settings"
+            )
     told = with_timeout(over.before.model, swept | (settings or {}), trial_timeout)
     scenarios = tuple(over.distribution.scenarios.values())
     named = over.before.model if model is None else model

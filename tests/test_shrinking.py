@@ -13,6 +13,7 @@ from fuzzer import Organism
 from fuzzer.campaign import sweep
 from fuzzer.cli import main
 from fuzzer.errors import ConfigurationError
+from fuzzer.judges.rules import RulesJudge
 from fuzzer.minimising import EPOCHS
 from fuzzer.records import Report, Verdict
 from fuzzer.reviewing import conclude_again
@@ -161,6 +162,8 @@ def test_only_the_finding_named_is_gone_on_with(tmp_path):
 def test_another_model_or_finding_or_judge_is_refused_in_a_sentence(out):
     with pytest.raises(ConfigurationError, match="is of 'planted', not of 'other'"):
         shrink(out, model=Organism("other", 0.5), catalogue=FEW)
+    with pytest.raises(ConfigurationError, match="swept with no temperature of its own, not with"):
+        going_on(out, settings={"temperature": 0})
     with pytest.raises(ConfigurationError, match="unknown finding 'F99'"):
         going_on(out, findings=["F99"])
 
@@ -172,6 +175,19 @@ def test_another_model_or_finding_or_judge_is_refused_in_a_sentence(out):
 
     with pytest.raises(ConfigurationError, match=r"not by another \(version 7\)"):
         going_on(out, judge=Another())
+
+
+def test_a_judge_with_other_options_is_another(tmp_path):
+    class Voting(RulesJudge):
+        def __init__(self, votes: int) -> None:
+            super().__init__()
+            self.claim = {"models": [{"votes": votes}], "audit": 0.0}
+
+    out = tmp_path / "run"
+    swept(out, judge=Voting(3), budget=20, shrink_budget=0)
+    going_on(out, judge=Voting(3), shrink_budget=0)
+    with pytest.raises(ConfigurationError, match=r"rules with other options \(models\)"):
+        going_on(out, judge=Voting(1))
 
 
 @pytest.fixture(scope="module")
