@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 from fuzzer.condense import CondenseConfig, Condenser, PlanSource
 from fuzzer.decision import Called, Decision, Episode, Rules
 from fuzzer.distribution import Distribution
+from fuzzer.errors import StoreError
 from fuzzer.evaluate import Evaluator, Told
 from fuzzer.minima import Minima, Shrunk, by_turns
 from fuzzer.proposal import Outcome, Proposal
@@ -77,6 +78,7 @@ class _Calls:
         self._seed = episode.seed
         self._distribution = distribution
         self._first_epoch = first_epoch
+        self.stored: dict[int, str] = {}  # what the calls that the store has were made for
 
     @property
     def done(self) -> bool:
@@ -105,12 +107,19 @@ class _Calls:
         return distribution.possible(self._seed, plan)
 
     def _proposal(self, asked: _Asked, plan: Plan) -> Proposal:
+        account = f"shrink:{asked.purpose}"
+        if self.stored.get(asked.index, account) != account:
+            raise StoreError(
+                f"call {asked.index} of a shrink was made for another purpose than this Holdfast "
+                "would make it for, and no search's call may count as a certificate's; continue "
+                "it with the version that began it"
+            )
         return Proposal(
             index=asked.index,
             seed=self._seed,
             plan=plan,
             stratum="shrink",
-            account=f"shrink:{asked.purpose}",
+            account=account,
             epoch=self._first_epoch + asked.epoch,
             distance=self._distribution.variant(self._seed, plan).distance,
         )
@@ -276,6 +285,7 @@ class Minimiser:
         first = EPOCHS * episode.number + LEVELS[name]
         distribution = self._evaluator.distribution
         calls = _Calls(level, plan_of, episode, distribution, first, most, effective=effective)
+        calls.stored = {row.idx: row.account for row in self._store.rows(phase)}
         await self._evaluator.drive(calls, phase, self._told)
         self._left = max(0, self._left - (_made(self._store, phase) - before))
 

@@ -3,6 +3,8 @@
 import json
 import shutil
 import signal
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from click.testing import CliRunner
 from fuzzer import Organism
 from fuzzer.campaign import sweep
 from fuzzer.cli import main
-from fuzzer.errors import ConfigurationError
+from fuzzer.errors import ConfigurationError, StoreError
 from fuzzer.judges.rules import RulesJudge
 from fuzzer.minimising import EPOCHS
 from fuzzer.records import Report, Verdict
@@ -142,6 +144,16 @@ def test_what_a_person_refutes_changes_no_call_of_a_shrink_gone_on_with(done, tm
     spent = before.spent["values"]
     after = going_on(out, shrink_budget=400).findings[0].spent["values"]
     assert after.search >= spent.search > 0
+
+
+def test_no_call_of_a_search_is_taken_for_a_certificate_s(done, tmp_path):
+    """As another version may have left it, that searched longer before its certificate."""
+    out = tmp_path / "run"
+    shutil.copytree(done[0], out)
+    with closing(sqlite3.connect(out / "run.sqlite")) as stored, stored:
+        stored.execute("UPDATE trial SET account = 'shrink:search' WHERE phase LIKE 'shrink:%'")
+    with pytest.raises(StoreError, match="made for another purpose"):
+        going_on(out, shrink_budget=0)
 
 
 def test_only_the_finding_named_is_gone_on_with(tmp_path):
