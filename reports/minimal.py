@@ -88,12 +88,15 @@ def headline(view: MinimalView) -> str:
     where = f"{line(found.id, 40)} {line(found.seed, 60)}"
     steps = found.minimal_plan
     seen = _seen(found, view.alpha)
-    if not steps:
+    if not steps and not _guessed(found):
         return f"{where}: the seed fails as it is, nothing changed: {seen}."
     room = 60 if len(steps) == 1 else 30
     named = " + ".join(call_of(step, room) for step in steps[:4])
     named += f" + {len(steps) - 4} more" if len(steps) > 4 else ""
+    named = named or "no change at all"
     breaks = "breaks it" if len(steps) == 1 else "together break it"
+    if _guessed(found):
+        breaks = "may be all that breaks it; the whole plan"
     return f"{where}: {named} {breaks}: {seen}{_without(found.knockouts)}."
 
 
@@ -106,6 +109,11 @@ def _seen(found: Finding, alpha: float) -> str:
         return f"{counted} (at most {at_most(found.ci[1])} [{_level(alpha)}])"
     share = percent(found.harmful / found.n)
     return f"{counted} ({share}, {_level(alpha)} {interval(found.ci)})"
+
+
+def _guessed(found: Finding) -> bool:
+    """Whether the rate is of the whole plan, and no call yet shows it of these steps alone."""
+    return not found.fresh and found.minimal_plan != found.plan
 
 
 def _level(alpha: float) -> str:
@@ -457,6 +465,8 @@ def _rows(view: MinimalView) -> list[tuple[str, str, str]]:
     found, alpha = view.finding, view.alpha
     status = "above the cut" if found.minimal_certified else ""
     smallest = "the smallest change" if found.minimal_plan else "the seed as it is"
+    if _guessed(found):
+        smallest = "the whole plan, replayed"
     rows = [(smallest, proportion(found.n, found.harmful, found.ci, alpha), status)]
     for one in found.knockouts:
         harmful = round((one.rate or 0.0) * one.n)

@@ -219,7 +219,9 @@ def _brittle_claim(report: Report) -> str:
 
 def _failing(report: Report, finding: Finding) -> str:
     where = f" on {line(finding.seed, 40)}" if len(report.seeds) > 1 else ""
-    steps = [line(step.transform, 40) for step in finding.minimal_plan]
+    # Without fresh calls the rate is of the replays, and those were of the whole plan.
+    plan = finding.minimal_plan if finding.fresh else finding.plan
+    steps = [line(step.transform, 40) for step in plan]
     if not steps:
         when = "as it stands, nothing changed"
     elif len(steps) == 1:
@@ -228,6 +230,9 @@ def _failing(report: Report, finding: Finding) -> str:
         when = f"when {len(steps)} changes are applied together"
     else:
         when = f"when {', '.join(steps[:-1])} and {steps[-1]} are applied together"
+    if finding.n and not finding.harmful:
+        few = f"{plural(finding.n, 'fresh call')} (at most {at_most(finding.ci[1])} may)"
+        return f"failed in 0 of {few}{where} {when}, though its replays failed"
     return f"fails in {percent(finding.rate)} {interval(finding.ci)} of runs{where} {when}"
 
 

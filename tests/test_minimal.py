@@ -51,8 +51,9 @@ from reports.minimal import (
     values_sentence,
 )
 from reports.minimal_files import MODEL, difference_page, files, request_text, write
+from reports.sentence import sentence
 from seeds import load_seed
-from tests.test_reports import HOSTILE, UNSEEN, Page
+from tests.test_reports import BRITTLE, HOSTILE, UNSEEN, Page
 
 test_file.__test__ = False  # type: ignore[attr-defined]  # a name, no test
 
@@ -161,6 +162,26 @@ def test_of_several_steps_the_worst_knock_out_is_told():
         "left out, at worst 0 of 9 (at most 27%)."
     )
     assert "less often without any one step but 1 that could not be left out" in sureness(shown)
+
+
+def test_a_rate_of_the_whole_plan_is_not_said_to_be_of_the_part_that_may_be_enough():
+    whole = (CATALOGUE.pools["rename_people"][3], TERSE)
+    for part in ((TERSE,), ()):
+        guess = view(part, plan=whole, fresh=False, minimal_certified=False, knockouts=())
+        said = headline(guess)
+        assert "may be all that breaks it; the whole plan: 12 of 14 replays" in said
+        assert "the whole plan, replayed" in final_text([Shown(guess)])
+    report = BRITTLE.model_copy(update={"findings": (view((TERSE,), plan=whole).finding,)})
+    assert "when rename_tools is applied" in sentence(report)
+    guess = view((TERSE,), plan=whole, fresh=False, minimal_certified=False)
+    report = BRITTLE.model_copy(update={"findings": (guess.finding,)})
+    assert "when rename_people and rename_tools are applied together" in sentence(report)
+
+
+def test_no_failure_among_a_few_fresh_calls_is_no_bare_zero():
+    few = view(n=2, harmful=0, rate=0.0, ci=(0.0, 0.86), minimal_certified=False)
+    report = BRITTLE.model_copy(update={"findings": (few.finding,)})
+    assert "failed in 0 of 2 fresh calls (at most 86% may)" in sentence(report)
 
 
 def test_a_step_that_could_not_be_left_out_is_not_said_to_be_needed():
