@@ -200,8 +200,11 @@ def entry_of_finding(
 def smallest(finding: Finding) -> tuple[Plan, Level]:
     """The smallest scenario of a finding that is shown to fail, as a plan, and its level.
 
-    Less text counts once its own fresh calls certify that it fails.
+    Less text counts once its own fresh calls certify that it fails; fewer steps once there are
+    fresh calls on them: before, the plan that was replayed is all that is known to.
     """
+    if not finding.fresh:
+        return Plan(seed=finding.seed, steps=finding.plan), "plan"
     steps, text = finding.minimal_plan, finding.text
     if text is not None and text.certified and text.drop:
         return Plan(seed=finding.seed, steps=steps, drop=text.drop), "text"

@@ -236,6 +236,10 @@ def test_of_a_finding_the_smallest_scenario_that_is_shown_to_fail_is_kept():
     kept = entry_of_finding(simpler, report, CATALOGUE, SEED)
     assert (kept.level, kept.drop, kept.recorded.cut) == ("values", (), 0.3)
     assert kept.recorded.alpha == 0.05
+    more = (step, CATALOGUE.default_step("rename_tools"))
+    guess = found.model_copy(update={"text": None, "plan": more, "fresh": False})
+    whole = entry_of_finding(guess, report, CATALOGUE, SEED)
+    assert (whole.level, whole.steps) == ("plan", more)  # of the part no call has shown it
     never = found.model_copy(update={"text": None, "n": 0, "harmful": 0, "fresh": False})
     bare = recorded_of(never, report)
     assert (bare.rate, bare.fresh, bare.seed) == (None, False, Unmutated())
