@@ -5,7 +5,7 @@ them, and a certificate that rested on it is none any more.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from fuzzer.condense import Beside as Asked
 from fuzzer.decision import Counts, Decision, Episode
@@ -78,7 +78,7 @@ def _finding(
         "review": _reviewed(episode, vouched_for.get(f"replay:{episode.number}", ())),
     }
     minimal = shrunk.minimal
-    on_replays = {
+    on_replays: dict[str, Any] = {
         "rate": episode.harmful / episode.replays if episode.replays else 0.0,
         "ci": confidence_sequence(episode.replays, episode.harmful, alpha),
         "n": episode.replays,
@@ -101,10 +101,11 @@ def _finding(
     refuted = _refuted(fresh)
     measured = on_replays
     if proof.rate is not None and fresh:
-        n, harmful = len(fresh), sum(row.value == "harmful" for row in fresh)
-        again = {"rate": harmful / n, "ci": confidence_sequence(n, harmful, alpha)}
-        told = again if refuted else {"rate": proof.rate, "ci": proof.ci}
-        measured = {**told, "n": n, "harmful": harmful}
+        measured = _measured(fresh, alpha)
+        if not refuted:  # the last attempt alone: an earlier one was given up for how it went
+            measured |= {"rate": proof.rate, "ci": proof.ci}
+            if proof.n:  # 0: it was shrunk by a version that did not count them
+                measured |= {"n": proof.n, "harmful": proof.harmful}
     doubt = _doubt(fresh) if proof.certified else ""
     return Finding(
         **shared,
@@ -124,6 +125,13 @@ def _finding(
         misfit=result.misfit,
         others=_others(whole, result, alpha),
     )
+
+
+def _measured(rows: Sequence[StoredRow], alpha: float) -> dict[str, Any]:
+    """The rate of these usable calls as it counts now."""
+    n, harmful = len(rows), sum(row.value == "harmful" for row in rows)
+    ci = confidence_sequence(n, harmful, alpha)
+    return {"rate": harmful / n, "ci": ci, "n": n, "harmful": harmful}
 
 
 def _others(whole: Plan, result: ShrinkResult, alpha: float) -> tuple[OtherMinimum, ...]:

@@ -133,6 +133,8 @@ class ShrinkResult(Frozen):
     state: State
     log_e: float = 0.0  # of the last attempt's claims together, what earlier attempts cost paid
     misfit: str = ""  # why one cause with one rate does not explain the calls
+    n: int = 0  # usable fresh calls of the last attempt on the set ...
+    harmful: int = 0  # ... and of these
     minima: tuple[Subset, ...] = ()  # other sets that fail, each without some step of `keep` ...
     minima_seen: tuple[tuple[int, int], ...] = ()  # ... and (harmful, calls) of each itself
 
@@ -291,6 +293,8 @@ class Shrinker:
             state=state,
             log_e=attempt.proof.log_e - paid if attempt else 0.0,
             misfit=self._misfit(keep),
+            n=attempt.own.usable if attempt else 0,
+            harmful=attempt.own.harmful if attempt else 0,
             minima=tuple(self._others),
             minima_seen=tuple((t.harmful, t.calls) for t in map(self._tally, self._others)),
         )

@@ -112,6 +112,8 @@ class ValueResult(Frozen):
     calls_search: int
     calls_certificate: int
     state: State
+    n: int = 0  # usable fresh calls of the certificate on the steps ...
+    harmful: int = 0  # ... and of these
 
 
 class ValueSource(Protocol):
@@ -284,6 +286,8 @@ class ValueShrinker:
             cut=self.cut,
             alpha=self._alpha,
             knockouts=_knockouts(proof) if proof else (),
+            n=proof.claims[0].tally.usable if proof else 0,
+            harmful=proof.claims[0].tally.harmful if proof else 0,
             log_e=proof.log_e - math.log(self.config.alpha / self._alpha) if proof else 0.0,
             calls_search=self._calls["search"],
             calls_certificate=self._calls["certificate"],

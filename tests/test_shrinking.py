@@ -1,9 +1,11 @@
 """The shrinks of a run: driven in levels, interrupted anywhere, gone on with, and as planted."""
 
 import json
+import random
 import shutil
 import signal
 import sqlite3
+from collections import Counter
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -274,3 +276,22 @@ def test_an_interrupt_at_any_point_leaves_the_best_so_far_and_can_be_gone_on_wit
     after = going_on(out, shrink_budget=200)
     assert after.stopped is None
     assert facts(after)["findings"] == facts(whole)["findings"]
+
+
+def test_what_is_counted_is_the_last_attempt_as_its_rate_is():
+    """An attempt given up for how its calls went is in no figure beside the rate."""
+    several = 0
+    for number in range(12):
+        rng = random.Random(number)
+        shrinker = Shrinker(ShrinkConfig(budget=400), range(6), 5, 5)
+        asked: Counter[frozenset[int]] = Counter()
+        while not shrinker.done:
+            for call in shrinker.ask(4):
+                asked[call.keep] += call.purpose == "certificate"
+                fails = rng.random() < (0.4 if call.keep >= {0, 1} else 0.001)
+                shrinker.tell(call.index, "harmful" if fails else "safe")
+        result = shrinker.result()
+        if result.rate is not None:
+            assert result.rate == result.harmful / result.n
+            several += asked[result.keep] > result.n
+    assert several
