@@ -57,7 +57,7 @@ GRADED = (
 
 LIKELY = 0.95  # posterior probability at which a set is tried for a certificate ...
 DOUBTED = 0.2  # ... and below which that is given up
-MISFIT = 0.8  # probability of the vague model at which no small set is looked for any more
+MISFIT = 0.9  # probability of the vague model at which no small set is looked for any more
 BLIND = 100  # subsets that could not be tested at which the same is done
 LOST = 0.02  # prior probability that the set being bisected does not fail at all
 ENOUGH = 0.4  # prior probability that the steps found so far already suffice
@@ -559,6 +559,10 @@ class Shrinker:
         if self._cut is None:
             self._cut = self._half_of_seen(self._full)
         self._graded = True
+        if self._gave_up and self._bisections < 3 and self._tally(self._full).calls < PLAINLY:
+            self._cut = self.config.cut  # known when the plan has been called more often
+            self._start_bisection(sorted(self._full, reverse=True))
+            return
         if self.config.cut is None and self._tally(self._full).calls >= KNOWN:
             self._cut = max(self.config.threshold, self._seen(self._full) / 2)
         self._checked = self._smallest_failing()
@@ -642,11 +646,12 @@ class Shrinker:
             for number, claim in enumerate(attempt.proof.claims)
             if not claim.blind
         ]
-        too_rare = odds[0] <= -STOPS
-        if too_rare and self._recut(attempt.keep):
+        # Where one rate is reckoned with, calls on other subsets speak for the set as well.
+        too_rare = odds[0] <= -(STOPS if self._grouping is None else SILENT)
+        if (too_rare or self._slow(attempt)) and self._recut(attempt.keep):
             return []
-        if self._grouping is not None and self._doubted(self._grouping, attempt.keep):
-            self._fall_back()
+        if self._grouping is not None and self._grouping.probability(attempt.keep) < DOUBTED:
+            self._attempt, self._phase = None, "group"  # another small set is likelier by now
             return []
         if too_rare or any(each >= FAILS for each in odds[1:]):
             self._fall_back()
@@ -656,14 +661,24 @@ class Shrinker:
             return []
         return [attempt.subset(number) for number in attempt.proof.wanted(self.config.batch)]
 
-    def _doubted(self, grouping: Grouping, keep: Subset) -> bool:
-        """Whether another small set, or none, explains all calls better by now."""
-        return grouping.vague > MISFIT or grouping.probability(keep) < DOUBTED
+    def _slow(self, attempt: _Attempt) -> bool:
+        """Whether a lower cut, with all calls made anew, would be reached much sooner."""
+        own = self._tally(attempt.keep)
+        if attempt.own.calls < KNOWN * 2 or attempt.proof.claims[0].proved:
+            return False
+        rate, cut = (own.harmful + 0.5) / (own.calls + 1), attempt.proof.cut
+        lower = max(self.config.threshold, self._half_of_seen(attempt.keep))
+        if lower >= 0.9 * cut:
+            return False
+        missing = -math.log(attempt.proof.alpha) - attempt.proof.claims[0].log_e(cut)
+        again = -math.log(alpha_of(self._attempts + 1, self.config.alpha))
+        anew = again / _telling(rate, lower) - len(attempt.steps) * again / math.log1p(-lower)
+        return rate <= cut or missing / _telling(rate, cut) > 2 * anew
 
     def _recut(self, keep: Subset) -> bool:
         """Try again at a lower cut, if the set fails but the rate seen before ran high."""
         tally = self._tally(keep)
-        lower = max(self.config.threshold, tally.harmful / tally.calls / 2)
+        lower = self._half_of_seen(keep)
         if self.config.cut is not None or self._graded or tally.low_odds(lower) < FAILS:
             return False
         self._cut = lower
