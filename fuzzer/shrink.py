@@ -716,10 +716,12 @@ class Shrinker:
         hits, tries = self._calls_on(keep)
         return (hits + 0.5) / (tries + 1)
 
-    def _seen_at_least(self, keep: Subset) -> float:
-        """The rate seen less its standard error: what a search has met runs high."""
+    def _seen_at_least(self, keep: Subset, errors: float = 1.0) -> float:
+        """The rate seen less its standard error or several: what a search has met runs high."""
         rate = self._seen(keep)
-        return max(0.0, rate - math.sqrt(rate * (1 - rate) / (self._calls_on(keep)[1] + 1)))
+        return max(
+            0.0, rate - errors * math.sqrt(rate * (1 - rate) / (self._calls_on(keep)[1] + 1))
+        )
 
     def _rate_is_clear(self, keep: Subset) -> bool:
         """Whether the rate is known well enough for half of it to be a good cut.
@@ -759,7 +761,9 @@ class Shrinker:
         return best if calls(best) < math.inf else cut
 
     def _half_of_seen(self, keep: Subset) -> float:
-        return max(self.config.threshold, self._seen_at_least(keep) / 2)
+        # The fewer knock-outs there are to pay for a lower cut, the more a high one would cost.
+        errors = 1 + 0.75 / max(1, len(keep - self._always))
+        return max(self.config.threshold, self._seen_at_least(keep, errors) / 2)
 
     # ---- others: further minima, without a certificate
 
