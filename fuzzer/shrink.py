@@ -1,16 +1,22 @@
 """Shrink: from a plan that fails to the smallest subset that still fails, by ask and tell.
 
 A plan is a set of steps, every subset of it is a plan, and one call on a subset is one draw from a
-coin of unknown rate. Three phases share one budget of calls:
+coin of unknown rate. Phases share one budget of calls:
 
-``bisect``   probabilistic bisection over the prefixes of the plan finds one needed step after the
-             other (Waeber, Frazier and Henderson 2013, doi:10.1137/120861898; as group testing:
-             Scarlett 2019, arXiv:1803.05099). It assumes that adding steps never stops a failure,
-             and one failure rate: quick, but only a guess where those are wrong.
+``group``    small plans: a posterior over all sets of up to three steps (`fuzzer.grouping`), and
+             pools that tell most, a whole round at a time. One cause and one failure rate assumed.
+``bisect``   larger plans, and where no small set explains the calls: probabilistic bisection over
+             the prefixes of the plan finds one needed step after the other (Waeber, Frazier and
+             Henderson 2013, doi:10.1137/120861898; as group testing: Scarlett 2019,
+             arXiv:1803.05099). First with one failure rate for all; where rates differ, every
+             prefix is judged by its own calls, above the cut or below. It assumes that adding steps
+             never stops a failure: quick, but only a guess where that is wrong.
 ``certify``  the guess T is tested on fresh calls: T fails more often than a cut, and T without i
              fails less often, for every i (decision-rules.md, "Certificate of a minimal plan").
 ``check``    where fresh calls contradict the guess (suppressors, several causes, graded rates):
              leave one out, each subset judged by its own calls alone, until nothing can go.
+``others``   after a certificate, where calls speak against one cause: is there a suppressor, and
+             what fails without the set found? Nothing is claimed of those; they are noted.
 
 A wrong model thus costs calls, not truth: only `certify` makes a claim. Outcomes are *harmful*,
 *safe*, *unusable* (safe where the claim is "it fails", harmful where it is "it does not": no claim
@@ -44,34 +50,38 @@ Subset = frozenset[int]  # indices into the plan's steps: those that are kept
 Purpose = Literal["search", "certificate"]
 State = Literal["certified", "minimal, not certified", "unresolved within budget", "interrupted"]
 
-STAGE = 0.93  # posterior probability at which bisection takes a step for needed
-STRONG = math.log(20)  # log evidence at which a misfit is told
-HINT = math.log(2)  # ... and at which calls are spent on looking for one
-CHANCE = 0.1  # ... as is a set that never fails, if that was less likely than this
+# A small set by joint posterior
+LIKELY = 0.95  # posterior probability at which a set is tried for a certificate ...
+DOUBTED = 0.2  # ... and below which that is given up
+MISFIT = 0.9  # probability of the vague model at which no small set is looked for any more
+BLIND = 100  # subsets that could not be tested at which the same is done
+# Bisection
+STAGE = 0.93  # posterior probability at which it takes a step for needed
+LOST = 0.02  # prior probability that the set being bisected does not fail at all
+ENOUGH = 0.4  # prior probability that the steps found so far already suffice
+# What calls on one subset say of it
+CLEAR = 8  # 1 / (relative standard error)² at which a failure rate is known well enough
+FAILS = math.log(99)  # log odds at which a subset counts as failing ...
+STOPS = math.log(9)  # ... and, negated, as failing no more, before a certificate is tried
+# The same where rates differ, so that every subset is judged by its own calls
+PLAINLY = 24  # calls of the full plan before half its rate is the cut
+SURELY = math.log(3000)  # as FAILS
+APART = math.log(30)  # as STOPS
+OFTEN = 40  # calls of what a search rests on
+NEAR = 0.65  # of a set's rate: a knock-out that fails so often is no loss
+# Misfits
+KNOWN = 10  # calls at which a subset is compared with the full plan ...
+SOON = 4  # ... if neither has ever passed ...
+RARER = math.log(3)  # ... and the log evidence at which it fails less often
+HINT = math.log(2)  # log evidence at which calls are spent on looking for a misfit ...
+CHANCE = 0.1  # ... as for a larger set that never fails, if that was less likely than this ...
+STRONG = math.log(20)  # ... and at which it is told
 SILENT, HEARD = math.log(100), 0.0  # log odds at which a larger set is known not to fail, or to
 SUPPRESSED = "Larger subsets fail less often: some step stops the failure (a suppressor)."
 SEVERAL = "Subsets without this set fail too: there are several causes."
 GRADED = (
     "Without one of its steps the set still fails at a lower rate: the rate falls step by step."
 )
-
-LIKELY = 0.95  # posterior probability at which a set is tried for a certificate ...
-DOUBTED = 0.2  # ... and below which that is given up
-MISFIT = 0.9  # probability of the vague model at which no small set is looked for any more
-BLIND = 100  # subsets that could not be tested at which the same is done
-LOST = 0.02  # prior probability that the set being bisected does not fail at all
-ENOUGH = 0.4  # prior probability that the steps found so far already suffice
-CLEAR = 8  # 1 / (relative standard error)² at which a failure rate is known well enough
-PLAINLY = 24  # ... and the calls that takes at least, where rates differ
-APART = math.log(30)  # as STOPS, where rates differ
-NEAR = 0.65  # of a set's rate: a knock-out that fails so often is no loss
-OFTEN = 40  # calls of what a search rests on, where rates differ
-SOON = 4  # ... if neither has ever passed
-KNOWN = 10  # calls at which a subset is compared with the full plan ...
-RARER = math.log(3)  # ... and the log evidence at which it fails less often
-SURELY = math.log(3000)  # the same as the next, where rates differ and every call counts
-FAILS = math.log(99)  # log odds at which a subset counts as failing ...
-STOPS = math.log(9)  # ... and, negated, as failing no more, before a certificate is tried
 
 
 class ShrinkConfig(Frozen):

@@ -60,7 +60,7 @@ def test_what_rejects_a_rate_rejects_those_beyond_it(cut, one, other, counts, fr
     ("runs", "most"), [(60, 0.1), pytest.param(2000, 0.05, marks=pytest.mark.slow)]
 )
 def test_a_rate_at_the_cut_is_proved_in_at_most_alpha_of_runs(runs, most, own, knockout):
-    """Watched at every call, with bets from a search that ran high; few runs leave luck its room."""
+    """Watched at every call, with bets from a search that ran high, and luck in few runs."""
     wrong = 0
     for run in range(runs):
         rng = random.Random(f"{own} {run}")
