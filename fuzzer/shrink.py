@@ -657,7 +657,7 @@ class Shrinker:
             if not claim.blind
         ]
         # Where one rate is reckoned with, calls on other subsets speak for the set as well.
-        too_rare = odds[0] <= -(STOPS if self._grouping is None else SILENT)
+        too_rare = odds[0] <= -(STOPS if self._grouping is None else SURELY)
         if (too_rare or self._slow(attempt)) and self._recut(attempt.keep):
             return []
         if self._grouping is not None and self._grouping.probability(attempt.keep) < DOUBTED:
