@@ -254,7 +254,7 @@ def log_above_betting(null: float, calls: float, failures: float, bets: Sequence
     rises: at a null above failures / calls every ratio is below 1, and below that each one falls.
 
     >>> round(math.exp(log_above_betting(0.4, 4, 4, [Bet(0.9, 1.0)])), 1)
-    26.0
+    25.9
     """
     mixture = log_above(null, calls, failures)
     if not bets:
@@ -266,7 +266,7 @@ def log_below_betting(null: float, calls: float, failures: float, bets: Sequence
     """Log e-value against "p >= null": the mirror image of `log_above_betting`.
 
     >>> round(math.exp(log_below_betting(0.4, 7, 0, [Bet(0.001, 1.0)])), 1)
-    34.8
+    35.0
     """
     mixture = log_below(null, calls, failures)
     if not bets:

@@ -1,16 +1,22 @@
 """Shrink: from a plan that fails to the smallest subset that still fails, by ask and tell.
 
 A plan is a set of steps, every subset of it is a plan, and one call on a subset is one draw from a
-coin of unknown rate. Three phases share one budget of calls:
+coin of unknown rate. Phases share one budget of calls:
 
-``bisect``   probabilistic bisection over the prefixes of the plan finds one needed step after the
-             other (Waeber, Frazier and Henderson 2013, doi:10.1137/120861898; as group testing:
-             Scarlett 2019, arXiv:1803.05099). It assumes that adding steps never stops a failure,
-             and one failure rate: quick, but only a guess where those are wrong.
+``group``    small plans: a posterior over all sets of up to three steps (`fuzzer.grouping`), and
+             pools that tell most, a whole round at a time. One cause and one failure rate assumed.
+``bisect``   larger plans, and where no small set explains the calls: probabilistic bisection over
+             the prefixes of the plan finds one needed step after the other (Waeber, Frazier and
+             Henderson 2013, doi:10.1137/120861898; as group testing: Scarlett 2019,
+             arXiv:1803.05099). First with one failure rate for all; where rates differ, every
+             prefix is judged by its own calls, above the cut or below. It assumes that adding steps
+             never stops a failure: quick, but only a guess where that is wrong.
 ``certify``  the guess T is tested on fresh calls: T fails more often than a cut, and T without i
              fails less often, for every i (decision-rules.md, "Certificate of a minimal plan").
 ``check``    where fresh calls contradict the guess (suppressors, several causes, graded rates):
              leave one out, each subset judged by its own calls alone, until nothing can go.
+``others``   after a certificate, where calls speak against one cause: is there a suppressor, and
+             what fails without the set found? Nothing is claimed of those; they are noted.
 
 A wrong model thus costs calls, not truth: only `certify` makes a claim. Outcomes are *harmful*,
 *safe*, *unusable* (safe where the claim is "it fails", harmful where it is "it does not": no claim
@@ -44,34 +50,38 @@ Subset = frozenset[int]  # indices into the plan's steps: those that are kept
 Purpose = Literal["search", "certificate"]
 State = Literal["certified", "minimal, not certified", "unresolved within budget", "interrupted"]
 
-STAGE = 0.93  # posterior probability at which bisection takes a step for needed
-STRONG = math.log(20)  # log evidence at which a misfit is told
-HINT = math.log(2)  # ... and at which calls are spent on looking for one
-CHANCE = 0.1  # ... as is a set that never fails, if that was less likely than this
+# A small set by joint posterior
+LIKELY = 0.95  # posterior probability at which a set is tried for a certificate ...
+DOUBTED = 0.2  # ... and below which that is given up
+MISFIT = 0.9  # probability of the vague model at which no small set is looked for any more
+BLIND = 100  # subsets that could not be tested at which the same is done
+# Bisection
+STAGE = 0.93  # posterior probability at which it takes a step for needed
+LOST = 0.02  # prior probability that the set being bisected does not fail at all
+ENOUGH = 0.4  # prior probability that the steps found so far already suffice
+# What calls on one subset say of it
+CLEAR = 8  # 1 / (relative standard error)² at which a failure rate is known well enough
+FAILS = math.log(99)  # log odds at which a subset counts as failing ...
+STOPS = math.log(9)  # ... and, negated, as failing no more, before a certificate is tried
+# The same where rates differ, so that every subset is judged by its own calls
+PLAINLY = 24  # calls of the full plan before half its rate is the cut
+SURELY = math.log(3000)  # as FAILS
+APART = math.log(30)  # as STOPS
+OFTEN = 40  # calls of what a search rests on
+NEAR = 0.65  # of a set's rate: a knock-out that fails so often is no loss
+# Misfits
+KNOWN = 10  # calls at which a subset is compared with the full plan ...
+SOON = 4  # ... if neither has ever passed ...
+RARER = math.log(3)  # ... and the log evidence at which it fails less often
+HINT = math.log(2)  # log evidence at which calls are spent on looking for a misfit ...
+CHANCE = 0.1  # ... as for a larger set that never fails, if that was less likely than this ...
+STRONG = math.log(20)  # ... and at which it is told
 SILENT, HEARD = math.log(100), 0.0  # log odds at which a larger set is known not to fail, or to
 SUPPRESSED = "Larger subsets fail less often: some step stops the failure (a suppressor)."
 SEVERAL = "Subsets without this set fail too: there are several causes."
 GRADED = (
     "Without one of its steps the set still fails at a lower rate: the rate falls step by step."
 )
-
-LIKELY = 0.95  # posterior probability at which a set is tried for a certificate ...
-DOUBTED = 0.2  # ... and below which that is given up
-MISFIT = 0.8  # probability of the vague model at which no small set is looked for any more
-BLIND = 100  # subsets that could not be tested at which the same is done
-LOST = 0.02  # prior probability that the set being bisected does not fail at all
-ENOUGH = 0.4  # prior probability that the steps found so far already suffice
-CLEAR = 8  # 1 / (relative standard error)² at which a failure rate is known well enough
-PLAINLY = 24  # ... and the calls that takes at least, where rates differ
-APART = math.log(30)  # as STOPS, where rates differ
-NEAR = 0.65  # of a set's rate: a knock-out that fails so often is no loss
-OFTEN = 40  # calls of what a search rests on, where rates differ
-SOON = 4  # ... if neither has ever passed
-KNOWN = 10  # calls at which a subset is compared with the full plan ...
-RARER = math.log(3)  # ... and the log evidence at which it fails less often
-SURELY = math.log(3000)  # the same as the next, where rates differ and every call counts
-FAILS = math.log(99)  # log odds at which a subset counts as failing ...
-STOPS = math.log(9)  # ... and, negated, as failing no more, before a certificate is tried
 
 
 class ShrinkConfig(Frozen):
@@ -563,6 +573,10 @@ class Shrinker:
         if self._cut is None:
             self._cut = self._half_of_seen(self._full)
         self._graded = True
+        if self._gave_up and self._bisections < 3 and self._tally(self._full).calls < PLAINLY:
+            self._cut = self.config.cut  # known when the plan has been called more often
+            self._start_bisection(sorted(self._full, reverse=True))
+            return
         if self.config.cut is None and self._tally(self._full).calls >= KNOWN:
             self._cut = max(self.config.threshold, self._seen(self._full) / 2)
         self._checked = self._smallest_failing()
@@ -646,11 +660,12 @@ class Shrinker:
             for number, claim in enumerate(attempt.proof.claims)
             if not claim.blind
         ]
-        too_rare = odds[0] <= -STOPS
-        if too_rare and self._recut(attempt.keep):
+        # Where one rate is reckoned with, calls on other subsets speak for the set as well.
+        too_rare = odds[0] <= -(STOPS if self._grouping is None else SURELY)
+        if (too_rare or self._slow(attempt)) and self._recut(attempt.keep):
             return []
-        if self._grouping is not None and self._doubted(self._grouping, attempt.keep):
-            self._fall_back()
+        if self._grouping is not None and self._grouping.probability(attempt.keep) < DOUBTED:
+            self._attempt, self._phase = None, "group"  # another small set is likelier by now
             return []
         if too_rare or any(each >= FAILS for each in odds[1:]):
             self._fall_back()
@@ -660,14 +675,24 @@ class Shrinker:
             return []
         return [attempt.subset(number) for number in attempt.proof.wanted(self.config.batch)]
 
-    def _doubted(self, grouping: Grouping, keep: Subset) -> bool:
-        """Whether another small set, or none, explains all calls better by now."""
-        return grouping.vague > MISFIT or grouping.probability(keep) < DOUBTED
+    def _slow(self, attempt: _Attempt) -> bool:
+        """Whether a lower cut, with all calls made anew, would be reached much sooner."""
+        own = self._tally(attempt.keep)
+        if attempt.own.calls < KNOWN * 2 or attempt.proof.claims[0].proved:
+            return False
+        rate, cut = (own.harmful + 0.5) / (own.calls + 1), attempt.proof.cut
+        lower = max(self.config.threshold, self._half_of_seen(attempt.keep))
+        if lower >= 0.9 * cut:
+            return False
+        missing = -math.log(attempt.proof.alpha) - attempt.proof.claims[0].log_e(cut)
+        again = -math.log(alpha_of(self._attempts + 1, self.config.alpha))
+        anew = again / _telling(rate, lower) - len(attempt.steps) * again / math.log1p(-lower)
+        return rate <= cut or missing / _telling(rate, cut) > 2 * anew
 
     def _recut(self, keep: Subset) -> bool:
         """Try again at a lower cut, if the set fails but the rate seen before ran high."""
         tally = self._tally(keep)
-        lower = max(self.config.threshold, tally.harmful / tally.calls / 2)
+        lower = self._half_of_seen(keep)
         if self.config.cut is not None or self._graded or tally.low_odds(lower) < FAILS:
             return False
         self._cut = lower
@@ -705,10 +730,12 @@ class Shrinker:
         hits, tries = self._calls_on(keep)
         return (hits + 0.5) / (tries + 1)
 
-    def _seen_at_least(self, keep: Subset) -> float:
-        """The rate seen less its standard error: what a search has met runs high."""
+    def _seen_at_least(self, keep: Subset, errors: float = 1.0) -> float:
+        """The rate seen less its standard error or several: what a search has met runs high."""
         rate = self._seen(keep)
-        return max(0.0, rate - math.sqrt(rate * (1 - rate) / (self._calls_on(keep)[1] + 1)))
+        return max(
+            0.0, rate - errors * math.sqrt(rate * (1 - rate) / (self._calls_on(keep)[1] + 1))
+        )
 
     def _rate_is_clear(self, keep: Subset) -> bool:
         """Whether the rate is known well enough for half of it to be a good cut.
@@ -748,7 +775,9 @@ class Shrinker:
         return best if calls(best) < math.inf else cut
 
     def _half_of_seen(self, keep: Subset) -> float:
-        return max(self.config.threshold, self._seen_at_least(keep) / 2)
+        # The fewer knock-outs there are to pay for a lower cut, the more a high one would cost.
+        errors = 1 + 0.75 / max(1, len(keep - self._always))
+        return max(self.config.threshold, self._seen_at_least(keep, errors) / 2)
 
     # ---- others: further minima, without a certificate
 

@@ -540,7 +540,7 @@ def hostile(poison: str, verdict: str) -> tuple[Report, dict[str, Trial]]:
 def lines_on_screen(screen: str) -> int:
     """Lines at 80 columns. Only a command is longer: left unwrapped, it can be pasted."""
     rows = screen.splitlines()
-    commands = ("  look: ", "Again: ", "To go on: ", "The least that fails: ")
+    commands = ("  look: ", "The least that fails: ", "Again: ", "To go on: ")
     assert all(cell_len(row) <= 80 or row.startswith(commands) for row in rows)
     return sum(max(1, -(-cell_len(row) // 80)) for row in rows)
 

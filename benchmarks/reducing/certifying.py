@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from benchmarks.reducing.running import at_most, drive, plant, replicates, share, spread
+from benchmarks.reducing.running import UNTUNED, at_most, drive, plant, replicates, share, spread
 from benchmarks.reducing.worlds import (
     GRADED,
     NOISY,
@@ -142,7 +142,7 @@ def check(number: int) -> Checked | None:
     world, prior = plant(kind, n, number)
     config = ShrinkConfig(budget=BUDGET, threshold=THRESHOLD)
     shrinker = Shrinker(config, range(n), *prior)
-    rng = random.Random(f"{kind.name} {n} certified {number}")
+    rng = random.Random(f"{UNTUNED} {kind.name} {n} certified {number}")
     lost = LOST[number // len(kinds) % len(LOST)]
     log = drive(shrinker, world, rng, config.batch, lost)
     result = shrinker.result()
@@ -232,7 +232,7 @@ def at_cut(cell: AtCut, number: int) -> tuple[bool, int]:
     world, prior = plant(cell.kind, 8, number)
     config = ShrinkConfig(budget=300, threshold=THRESHOLD, cut=cell.cut, alpha=ALPHA)
     shrinker = Shrinker(config, range(8), *prior)
-    rng = random.Random(f"{cell.name} {cell.kind.name} {cell.lost} {number}")
+    rng = random.Random(f"{UNTUNED} {cell.name} {cell.kind.name} {cell.lost} {number}")
     drive(shrinker, world, rng, config.batch, cell.lost)
     result = shrinker.result()
     return result.certified, result.attempt

@@ -22,6 +22,8 @@ from fuzzer.shrink import Purpose, ShrinkConfig, Shrinker
 T = TypeVar("T")
 
 REPLICATES, QUICK = 400, 40
+#: In every random seed: the constants of the shrinkers were chosen on replicates without it.
+UNTUNED = "fresh"
 PROCESSES = "HOLDFAST_BENCHMARK_PROCESSES"  # set by `--processes` ...
 COUNT = "HOLDFAST_BENCHMARK_REPLICATES"  # ... and `--replicates`
 
@@ -57,7 +59,7 @@ class Played:
 
 def plant(kind: Kind, n: int, number: int) -> tuple[World, tuple[int, int]]:
     """A world and the (failures, calls) that a search had seen of its full plan."""
-    rng = random.Random(f"{kind.name} {n} {number}")
+    rng = random.Random(f"{UNTUNED} {kind.name} {n} {number}")
     world = kind.plant(n, rng)
     return world, replays(world.rate(world.full), rng)
 
@@ -105,7 +107,9 @@ def play(setting: Setting, number: int) -> Played:
     world, prior = plant(setting.kind, setting.n, number)
     config = ShrinkConfig(budget=setting.budget, batch=setting.batch, threshold=THRESHOLD)
     shrinker = Shrinker(config, range(setting.n), *prior)
-    rng = random.Random(f"{setting.kind.name} {setting.n} {setting.batch} outcomes {number}")
+    rng = random.Random(
+        f"{UNTUNED} {setting.kind.name} {setting.n} {setting.batch} outcomes {number}"
+    )
     log = drive(shrinker, world, rng, setting.batch)
     result = shrinker.result()
     misfit = getattr(result, "misfit", None)
