@@ -40,17 +40,17 @@ def tell(
 
 
 def together(found: Sequence[Finding], log_e: Sequence[float], alpha: float) -> tuple[Finding, ...]:
-    """The findings, those marked that e-BH certifies over all for which a certificate was tried.
+    """The findings, those marked that e-BH certifies over all of them.
 
     A certificate that does not stand, whatever its calls once said, is evidence of nothing: it
-    must not lower what the others need.
+    must not lower what the others need. Nor must a finding for which none was tried, since which
+    are tried depends on what the shrinks before them took.
     """
-    tried = {
+    evidence = {
         finding.id: bounded_exp(each) if finding.minimal_certified else 0.0
         for finding, each in zip(found, log_e, strict=True)
-        if finding.attempt
     }
-    stand = set(e_bh(tried, alpha))
+    stand = set(e_bh(evidence, alpha))
     return tuple(
         finding.model_copy(update={"jointly": True}) if finding.id in stand else finding
         for finding in found
