@@ -1,5 +1,6 @@
 """`shrink`: the findings of a finished run, each to the least that still fails."""
 
+import json
 import shlex
 import sys
 from collections.abc import Sequence
@@ -155,7 +156,9 @@ def _write_files(
     from reports.minimal_files import write as write_files
 
     report, distribution = gone.report, gone.over.distribution
+    settings = gone.over.store.claim.get("settings") or {}
     where = Path(run) / FOLDER / CORPUS
+    replay = _replaying(where, model, settings, judge_model)
     shown = []
     for finding in report.findings:
         view = MinimalView(
@@ -163,7 +166,7 @@ def _write_files(
             among=len(report.findings),
             interrupted=report.stopped is not None,
             plugins=tuple(plugins),
-            replay=f"holdfast replay {shlex.quote(str(where))} --model {shlex.quote(model)}",
+            replay=replay,
             alpha=report.alpha,
         )
         seed = distribution.variant(finding.seed, Plan(seed=finding.seed))
@@ -174,7 +177,7 @@ def _write_files(
             seed,
             minimal,
             _found_from_anywhere(model),
-            settings=gone.over.store.claim.get("settings") or {},
+            settings=settings,
             judge_model=judge_model,
             seeds=report.seeds,
         )
@@ -185,6 +188,17 @@ def _write_files(
         # An earlier, larger form of a finding is no second entry.
         _save(where, gone, afresh=True)
     return where, shown
+
+
+def _replaying(corpus: Path, model: str, settings: dict[str, Any], judge_model: str) -> str:
+    """The command that asks the same model again, at the same server and judged alike."""
+    parts = ["holdfast", "replay", str(corpus), "--model", model]
+    for name, value in settings.items():
+        if name in ("base_url", "max_turns", "max_retries"):
+            parts += [f"--{name.replace('_', '-')}", str(value)]
+        else:
+            parts += ["-M", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
+    return shlex.join([*parts, *(["--judge-model", judge_model] if judge_model else [])])
 
 
 def _found_from_anywhere(model: str) -> str:

@@ -200,7 +200,7 @@ def _subject(
     try:
         found = registry.find_subject(named, scenarios, **told) if isinstance(named, str) else named
     except ConfigurationError as error:
-        if model is not None or any(mark in named for mark in "/:"):
+        if model is not None or "/" in over.before.model or ":" in over.before.model:
             raise
         raise ConfigurationError(
             f"the run in {str(store.directory)!r} is of {named!r}, which does not say where it "

@@ -582,6 +582,8 @@ def test_a_request_that_was_tampered_with_shows_it_where_it_is_to_be_pasted():
     written = files(view(), spoilt, compare(BASE, spoilt), TEST)
     assert UNSEEN.search(written["request.txt"].decode()) is None
     assert "\ufffdneddih" in written["request.txt"].decode()
+    for name in ("request.json", "scenario.json", "plan.json"):
+        assert UNSEEN.search(written[name].decode()) is None
     assert body in json.loads(written["request.json"])["messages"][0]["content"]
 
 

@@ -2,6 +2,7 @@
 
 import json
 import random
+import shlex
 import shutil
 import signal
 import sqlite3
@@ -22,6 +23,7 @@ from fuzzer.minimising import EPOCHS, called_to_shrink
 from fuzzer.records import Report, Verdict
 from fuzzer.reviewing import conclude_again
 from fuzzer.shrink import ShrinkConfig, Shrinker
+from fuzzer.shrink_command import _replaying
 from fuzzer.shrinking import shrink
 from fuzzer.store import RunStore
 from fuzzer.subjects.organisms import chance
@@ -285,6 +287,14 @@ def test_an_interrupt_before_any_call_names_what_goes_on(out, monkeypatch):
     ran = CliRunner().invoke(main, ["shrink", str(out)])
     assert ran.exit_code == 130
     assert "(the same command goes on)" in ran.output
+
+
+def test_the_replay_command_reaches_the_same_server_and_judge():
+    settings = {"base_url": "http://127.0.0.1:1", "max_turns": 3, "thinking": {"budget": 9}}
+    words = shlex.split(_replaying(Path("a b/c.jsonl"), "anthropic/m", settings, "openai/j"))
+    assert words[:5] == ["holdfast", "replay", "a b/c.jsonl", "--model", "anthropic/m"]
+    assert words[5:9] == ["--base-url", "http://127.0.0.1:1", "--max-turns", "3"]
+    assert words[9:] == ["-M", 'thinking={"budget": 9}', "--judge-model", "openai/j"]
 
 
 class Interrupting(Organism):
