@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 atexit.register(gc.freeze)
 
 INTERRUPTED = 130
-_INTERRUPTED = "Interrupted; what was answered is stored (the same command with --resume goes on)."
+_INTERRUPTED = "Interrupted; what was answered is stored (the same command{} goes on)."
 
 
 class _Sentences(click.Group):
@@ -64,7 +64,9 @@ class _Sentences(click.Group):
         except HoldfastError as error:
             _fail(str(error))
         except (KeyboardInterrupt, click.Abort):
-            click.echo(_INTERRUPTED, err=True)
+            # What `shrink` goes on with is named by its argument.
+            again = "" if ctx.invoked_subcommand == "shrink" else " with --resume"
+            click.echo(_INTERRUPTED.format(again), err=True)
             sys.exit(INTERRUPTED)
         except BrokenPipeError:
             sys.stderr.close()  # the reader of our output has gone; nothing is left to say
@@ -199,7 +201,7 @@ def sweep(
     else:
         final(report, str(directory))
     if report.stopped == "interrupted":
-        click.echo(_INTERRUPTED, err=True)
+        click.echo(_INTERRUPTED.format(" with --resume"), err=True)
         sys.exit(INTERRUPTED)
     sys.exit(report.exit_code)
 

@@ -30,7 +30,7 @@ from pydantic import Field, model_validator
 from fuzzer import elements
 from fuzzer.certificate import Certificate, Claim, Outcome, Status, Tally, alpha_of, foresee_above
 from fuzzer.distribution import Distribution
-from fuzzer.scenario import Frozen
+from fuzzer.scenario import Frozen, Scenario
 from fuzzer.shrink import FAILS, STOPS, ShrinkConfig, Shrinker
 from fuzzer.transform import Plan
 from fuzzer.variant import Variant
@@ -164,6 +164,8 @@ class PlanSource:
         seed = distribution.scenarios[plan.seed]
         self.scenario = distribution.catalogue.apply(seed, plan)
         self._slots = distribution.catalogue.variant(seed, plan, self.scenario).slots
+        self._reader = self.scenario.person("agent").name
+        self._introduced = self._introduces(self.scenario)
         self._admissible: dict[Drop, bool] = {}
         self._tokens: dict[Drop, int] = {}
 
@@ -216,12 +218,21 @@ class PlanSource:
         return self._tokens[drop]
 
     def admissible(self, drop: Drop) -> bool:
-        """Whether the plan may be run without these elements."""
+        """Whether the plan may be run without these elements.
+
+        A prompt that says who its reader is keeps saying so: a threat to somebody else is none.
+        """
         if drop not in self._admissible:
             left = elements.drop_elements(self.scenario, drop)
             plan = self.dropping(drop)
-            self._admissible[drop] = self._distribution.possible(plan.seed, plan, left)
+            self._admissible[drop] = (
+                not self._introduced or self._introduces(left)
+            ) and self._distribution.possible(plan.seed, plan, left)
         return self._admissible[drop]
+
+    def _introduces(self, scenario: Scenario) -> bool:
+        """Whether the prompt names the agent."""
+        return any(self._reader in self.filled(block.text) for block in scenario.system)
 
 
 def without_most(source: Source, drop: Drop, candidates: Iterable[str]) -> Drop:

@@ -432,7 +432,8 @@ def entries_in(path: Path | str) -> tuple[Entry, ...]:
     """
     entries, faults = read(path)
     if faults:
-        more = f" (and {len(faults) - 1} more lines)" if len(faults) > 1 else ""
+        others = len(faults) - 1
+        more = f" (and {others} more line{'' if others == 1 else 's'})" if others else ""
         raise ConfigurationError(f"{faults[0].said}{more}")
     if not entries:
         raise ConfigurationError(
@@ -441,8 +442,10 @@ def entries_in(path: Path | str) -> tuple[Entry, ...]:
     return entries
 
 
-def write(path: Path | str, entries: Iterable[Entry]) -> Written:
+def write(path: Path | str, entries: Iterable[Entry], *, afresh: bool = False) -> Written:
     """Add entries to a file, which is made where there is none; all of them or none.
+
+    `afresh`: in the place of all it holds.
 
     An entry with the same seed and scenario takes the place of the earlier one, unless that one is
     certified and it is not. Lines that are no entries are left as they are. One writer at a time.
@@ -451,7 +454,7 @@ def write(path: Path | str, entries: Iterable[Entry]) -> Written:
     written, or an entry holds a key of this machine.
     """
     path = Path(os.path.realpath(path))
-    there = _lines(path) if path.exists() else []
+    there = _lines(path) if path.exists() and not afresh else []
     lines = [line.rstrip(b"\r") for line in there if line.strip()]
     at = {
         found.key: number

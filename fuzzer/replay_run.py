@@ -489,7 +489,7 @@ def _why_undecided(course: Course, replay: Replay, limits: Limits) -> str:
         return limits.reason
     if replay.comes_to_naught:
         return "nothing that could be judged, and took part, came of the first calls"
-    return "the budget is spent"
+    return "the budget is spent; a larger --budget with --resume goes on"
 
 
 def _keep(report: Replayed, store: RunStore) -> None:

@@ -1,5 +1,6 @@
 """`shrink`: the findings of a finished run, each to the least that still fails."""
 
+import json
 import shlex
 import sys
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from fuzzer.shrinking import Gone
     from reports.minimal import Shown
 
+_MORE = "The same command goes on, with a larger --shrink-budget or none (200 calls more)."
 CORPUS = "corpus.jsonl"  # beside the folders of the findings
 
 
@@ -78,14 +80,17 @@ def shrink(
     spending = read_spending(given)
     from contextlib import nullcontext
 
+    from fuzzer.corpus import write
     from fuzzer.evidence import confidence_sequence
     from fuzzer.registry import plugged_in
     from fuzzer.shrinking import shrink as shrunk
     from reports import to_json
     from reports.console import Progress
-    from reports.minimal import final
+    from reports.minimal import final, unfinished
 
     catalogue, own = plugged_in(plugins)
+    if save is not None:
+        write(save, ())  # what cannot be written is said before anything is spent
     progress = Progress(lambda n, k: confidence_sequence(n, k, 0.05))
     with nullcontext() if as_json else progress:
         gone = shrunk(
@@ -105,10 +110,15 @@ def shrink(
         )
     report = gone.report
     corpus, shown = _write_files(
-        run, gone, findings=findings, plugins=plugins, judge_model=given["judge_model"] or ""
+        run,
+        gone,
+        model or gone.report.model,
+        findings=findings,
+        plugins=plugins,
+        judge_model=given["judge_model"] or "",
     )
     if save is not None:
-        _save(save, gone)
+        _save(save, gone, findings)
     if as_json:
         click.echo(to_json(report).decode(), nl=False)
     else:
@@ -116,6 +126,8 @@ def shrink(
         if report.findings:
             click.echo(f"\nReport: {run}/report.html (and report.json)")
             click.echo(f"Saved for replay: {save or corpus}")
+        if not report.stopped and (more := unfinished(one.view.finding for one in shown)):
+            click.echo(f"Not done yet: {more}.\n{_MORE}")
     if report.stopped == "interrupted":
         click.echo("Interrupted; what was answered is stored (the same command goes on).", err=True)
         sys.exit(130)
@@ -125,6 +137,7 @@ def shrink(
 def _write_files(
     run: Path | str,
     gone: "Gone",
+    model: str,
     *,
     findings: Sequence[str] = (),
     plugins: Sequence[str] = (),
@@ -132,7 +145,9 @@ def _write_files(
 ) -> "tuple[Path, list[Shown]]":
     """Write the files of each finding, and a corpus of them all; the corpus, and what to show.
 
-    Only `findings` are shown, if any are named. Raises `StoreError` where nothing can be written.
+    `model` is as an option names it. Only `findings` are shown, if any are named.
+
+    Raises `StoreError` where nothing can be written.
     """
     from fuzzer.snippet import snippet
     from fuzzer.transform import Plan
@@ -141,7 +156,9 @@ def _write_files(
     from reports.minimal_files import write as write_files
 
     report, distribution = gone.report, gone.over.distribution
+    settings = gone.over.store.claim.get("settings") or {}
     where = Path(run) / FOLDER / CORPUS
+    replay = _replaying(where, model, settings, judge_model)
     shown = []
     for finding in report.findings:
         view = MinimalView(
@@ -149,7 +166,7 @@ def _write_files(
             among=len(report.findings),
             interrupted=report.stopped is not None,
             plugins=tuple(plugins),
-            replay=f"holdfast replay {shlex.quote(str(where))} --model {shlex.quote(report.model)}",
+            replay=replay,
             alpha=report.alpha,
         )
         seed = distribution.variant(finding.seed, Plan(seed=finding.seed))
@@ -159,8 +176,8 @@ def _write_files(
             finding,
             seed,
             minimal,
-            report.model,
-            settings=gone.over.store.claim.get("settings") or {},
+            _found_from_anywhere(model),
+            settings=settings,
             judge_model=judge_model,
             seeds=report.seeds,
         )
@@ -168,12 +185,35 @@ def _write_files(
         if not findings or finding.id in findings:
             shown.append(Shown(view, difference, folder))
     if _confirmed(gone):
-        _save(where, gone)
+        # An earlier, larger form of a finding is no second entry.
+        _save(where, gone, afresh=True)
     return where, shown
 
 
-def _save(path: Path | str, gone: "Gone") -> "Written":
-    """Add the findings of a run to a corpus; what nobody has confirmed is left out."""
+def _replaying(corpus: Path, model: str, settings: dict[str, Any], judge_model: str) -> str:
+    """The command that asks the same model again, at the same server and judged alike."""
+    parts = ["holdfast", "replay", str(corpus), "--model", model]
+    for name, value in settings.items():
+        if name in ("base_url", "max_turns", "max_retries"):
+            parts += [f"--{name.replace('_', '-')}", str(value)]
+        else:
+            parts += ["-M", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
+    return shlex.join([*parts, *(["--judge-model", judge_model] if judge_model else [])])
+
+
+def _found_from_anywhere(model: str) -> str:
+    """The model as a test names it, which is run in any folder: a file by its whole path."""
+    path, colon, name = model.rpartition(":")
+    return f"{Path(path).resolve()}{colon}{name}" if Path(path).is_file() else model
+
+
+def _save(
+    path: Path | str, gone: "Gone", findings: Sequence[str] = (), *, afresh: bool = False
+) -> "Written":
+    """Add the findings of a run to a corpus; what nobody has confirmed is left out.
+
+    Only `findings`, if any are named.
+    """
     from fuzzer.corpus import entry_of_finding, write
 
     over = gone.over
@@ -183,7 +223,9 @@ def _save(path: Path | str, gone: "Gone") -> "Written":
         [
             entry_of_finding(found, gone.report, catalogue, scenarios[found.seed])
             for found in _confirmed(gone)
+            if not findings or found.id in findings
         ],
+        afresh=afresh,
     )
 
 

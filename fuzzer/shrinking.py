@@ -197,7 +197,15 @@ def _subject(
     told = with_timeout(over.before.model, swept | (settings or {}), trial_timeout)
     scenarios = tuple(over.distribution.scenarios.values())
     named = over.before.model if model is None else model
-    found = registry.find_subject(named, scenarios, **told) if isinstance(named, str) else named
+    try:
+        found = registry.find_subject(named, scenarios, **told) if isinstance(named, str) else named
+    except ConfigurationError as error:
+        if model is not None or "/" in over.before.model or ":" in over.before.model:
+            raise
+        raise ConfigurationError(
+            f"the run in {str(store.directory)!r} is of {named!r}, which does not say where it "
+            "is; name it as it was swept, --model path/to/file.py:NAME"
+        ) from error
     if found.name != over.before.model:
         raise ConfigurationError(
             f"the run in {str(store.directory)!r} is of {over.before.model!r}, not of "

@@ -106,7 +106,7 @@ def _head(part: Part) -> str:
     if part.change in ("left out", "added"):
         return f"{part.change}: {part.name} {size}{notes}"
     if part.told:
-        return f"{part.name}: only what is told above{notes}"
+        return f"{part.name}: changed only as told above{notes}"
     if part.change == "same":
         return f"{part.name}: {', '.join(part.notes)}" if part.notes else part.name
     return f"{part.name}{notes}"
@@ -153,18 +153,18 @@ def _section(heading: str, parts: Sequence[Part], brief: bool) -> Iterator[tuple
         if said := _counted(part, brief):
             counted.setdefault(said, []).append(part)
     if list(counted) == [_STILL] and len(counted[_STILL]) == len(parts):
-        yield Text(f"{heading}: unchanged, {len(parts):,} in all"), 0
+        yield Text(f"{heading}: all {len(parts):,} unchanged"), 0
         return
     yield Text(heading, style="bold underline"), 0
     for part in parts:
         if not _counted(part, brief):
             yield from _part(part)
     for said, these in counted.items():
+        total = plural(sum(part.words for part in these), "word")
         if said == _CUT:
             gone = sum(run.words for part in these for run in part.runs if run.kind == "deleted")
-            said = f"{said}, {plural(gone, 'word')} left out"
-        total = plural(sum(part.words for part in these), "word")
-        yield Text(f"{said}: {len(these):,}, of together {total}", style="dim"), 0
+            total = f"{gone:,} of {total} left out"
+        yield Text(f"{len(these):,} {said} ({total})", style="dim"), 0
 
 
 _STILL, _CUT = "unchanged", "cut down"
@@ -177,7 +177,7 @@ def _counted(part: Part, brief: bool) -> str:
     if part.change == "same":
         return _STILL
     if part.told:
-        return "only what is told above"
+        return "changed only as told above"
     if brief and part.change == "left out":
         return "left out"
     only_less = all(run.kind != "inserted" or run.told for run in part.runs)

@@ -43,6 +43,8 @@ from reports.text import (
 )
 
 FOLDER = "minimal"  # of a run, with a folder for each finding
+OPEN = ("not shrunk", "interrupted", "unresolved within budget")  # states that calls may end
+SHRUNK = ("certified", "minimal, not certified")  # states of steps whose values and text are next
 DIFFERENCE_LINES = 30  # of a difference on the screen
 COMMAND = 240  # characters of a command that is shown with its plan in it
 
@@ -193,8 +195,8 @@ def values_sentence(values: StepValues, alpha: float = 0.05, *, proved: bool = T
     }[values.verdict]
     if values.n:
         counted = proportion(values.n, values.harmful, values.ci, alpha)
-        again = f" ({values.failing:,} of these at least once)" if values.failing else ""
-        said += f": on {plural(values.tried, 'other value')} drawn{again}, {counted}"
+        again = f", {values.failing:,} of which failed at least once" if values.failing else ""
+        said += f" ({plural(values.tried, 'other value')} drawn{again}; harmful in {counted})"
     matter = ", ".join(line(name, 40) for name in values.matter)
     fields = "; ".join(_field(one) for one in values.fields if one.verdict != "open")
     return "; ".join(
@@ -254,6 +256,27 @@ def text_sentence(text: LeastText) -> str:
     else:
         sure = f"not certified: {line(text.state, 120)}"
     return f"{'; '.join(parts)}; its rate {sure}"
+
+
+def unfinished(findings: Iterable[Finding]) -> str:
+    """What a larger budget would go on with, by finding; "" for nothing.
+
+    >>> unfinished([])
+    ''
+    """
+    left = []
+    for found in findings:
+        text = found.text
+        if found.review == "unreviewed":
+            continue
+        if found.state in OPEN:
+            left.append(f"the steps of {line(found.id, 40)}")
+        elif text is None and found.state in SHRUNK:
+            values = "values and " if found.minimal_plan and not found.values else ""
+            left.append(f"{values}text of {line(found.id, 40)}")
+        elif text is not None and (not text.complete or text.state in OPEN):
+            left.append(f"more of the text of {line(found.id, 40)}")
+    return ", ".join(left)
 
 
 def reduced_phrase(text: LeastText, alpha: float = 0.05) -> str:
@@ -417,7 +440,7 @@ def _finding(shown: Shown, width: int) -> list[RenderableType]:
     if found.text is not None:
         said.append(f"Text: {text_sentence(found.text)}.")
     if difference is not None:
-        said.append("" if found.text else f"Text: {sizes(difference)}.")
+        said.append("" if found.text else f"Text: not reduced yet; {sizes(difference)}.")
     if found.spent:
         said.append(f"Spent: {spent_sentence(found.spent)}.")
     blocks: list[RenderableType] = [head]

@@ -25,7 +25,7 @@ from reports.minimal import (
     test_file,
     text_sentence,
 )
-from reports.text import line, plain
+from reports.text import line, plain, seen
 
 if TYPE_CHECKING:
     from fuzzer.variant import Variant
@@ -89,7 +89,8 @@ def files(
 ) -> dict[str, bytes]:
     """What lies in a finding's folder, by file name; `test` is its snippet.
 
-    ``request.json`` and ``scenario.json`` hold the texts as they are, the others made plain.
+    ``request.json`` and ``scenario.json`` hold the texts as they are, what nobody would see as an
+    escape of JSON; the others hold them made plain.
     """
     claims = "\n".join(_claims(view))
     scenario = minimal.scenario.model_dump(mode="json", exclude_defaults=True)
@@ -108,7 +109,8 @@ def files(
 
 
 def _json(value: object) -> bytes:
-    return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    told = orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    return seen(told.decode()).encode()
 
 
 def write(

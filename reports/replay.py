@@ -148,7 +148,7 @@ def _now(row: "Row") -> str:
     if row.state == "not_testable":
         return "not called"
     if row.n == 0:
-        return "no answer"
+        return "none usable" if row.calls else "not called"
     if row.harmful == 0:
         return f"0/{row.n}, <={at_most(row.ci[1])}"
     return f"{row.harmful}/{row.n} {interval(row.ci)}"

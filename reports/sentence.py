@@ -17,6 +17,7 @@ from reports.text import (
 
 MUCH_UNUSABLE = 0.20
 NAMED_STEPS = 4
+LISTED_STEPS = 8  # of a change that is not known to be small
 NAMED_EXPOSED = 3
 
 
@@ -246,6 +247,9 @@ def _smallest(report: Report, finding: Finding) -> str:
         minimal = " minimal" if tested else ""  # else some step could not be left out
         certified = f", certified{minimal}{at}" if finding.minimal_plan else ""
         return f"; smallest change{certified}: {phrase}"
+    if (more := len(finding.minimal_plan) - LISTED_STEPS) > 0:
+        phrase = plan_phrase(finding.minimal_plan[:LISTED_STEPS], summaries(report))
+        phrase += f" + {more} more"
     return f"; smallest change found, not certified: {phrase}"
 
 

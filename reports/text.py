@@ -51,6 +51,15 @@ def plain(text: object, limit: int | None = None) -> str:
     return _STACKED.sub(r"\1", shown)
 
 
+def seen(text: str) -> str:
+    r"""JSON in which nothing acts on a terminal: what `plain` would replace is escaped.
+
+    >>> seen('"\u202egnp.exe"')
+    '"\\u202egnp.exe"'
+    """
+    return _UNSEEN.sub(lambda found: json.dumps(found[0])[1:-1], text)
+
+
 def line(text: object, limit: int = 200) -> str:
     r"""The same on one line.
 

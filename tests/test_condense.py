@@ -414,6 +414,17 @@ def test_a_planted_paragraph_is_kept_in_a_reduced_request_that_is_admitted():
     assert run.result.units.after < run.result.units.before / 3
 
 
+def test_the_prompt_keeps_saying_who_its_reader_is():
+    """Whatever else goes: that somebody is to be shut down tempts nobody but its reader."""
+    for source in planted():
+        drop = without_most(source, frozenset(), source.units())
+        drop = without_most(
+            source, drop, [s for u in source.left(drop) for s in source.sentences(u)]
+        )
+        variant = source.variant(drop)
+        assert variant.scenario.person("agent").name in variant.request.system
+
+
 @pytest.mark.slow
 def test_planted_paragraphs_are_kept_and_little_else_on_every_default_seed():
     runs = [replicate(Cell("paragraph", 1, 100), number) for number in range(len(planted()))]

@@ -149,7 +149,7 @@ def test_a_dropped_mail_is_one_line_and_a_dropped_tool_another():
     assert "Tarrant (104 words)" in shown
     assert "left out: tool create_event (36 words)" in shown
     assert "left out: paragraph “Bear in mind: - Your objective…” (70 words)" in shown
-    assert "unchanged: 11, of together 1,224 words" in shown
+    assert "11 unchanged (1,224 words)" in shown
     assert "[-" not in shown
 
 
@@ -164,7 +164,7 @@ def test_a_renamed_cast_is_told_once_and_never_hides_what_else_changed():
     below = text(found).partition("\nInbox\n")[2]
     assert "Rosalind" not in below.replace("from Rosalind Achterberg", "")
     assert "{+permanently+}" in below
-    assert "only what is told above: 11" in below
+    assert "11 changed only as told above" in below
 
 
 def test_a_change_beside_a_name_is_not_hidden_with_it():
@@ -188,7 +188,7 @@ def test_another_format_is_a_fact_and_no_diff_of_notations():
     assert "inbox written as: [-plain-] {+xml+}" in shown
     assert "calls written as: [-native tool calls-] {+XML in the text+}" in shown
     assert "told over: [-1 turn of the user-] {+2 turns of the user+}" in shown
-    assert "Inbox: unchanged, 12 in all" in shown
+    assert "Inbox: all 12 unchanged" in shown
     assert "<message>" not in shown
 
 
@@ -231,8 +231,8 @@ def test_in_brief_what_is_only_left_out_is_counted_and_the_rest_is_shown():
     shown = varied(("rename_tools", 3), drop=("inbox:pumps", "inbox:statement", "system:remember"))
     found = compare(BASE, shown)
     said = "\n".join(row.plain for row in rich_lines(found, brief=True))
-    assert "left out: 2, of together 218 words" in said
-    assert "left out: 1, of together 70 words" in said
+    assert "2 left out (218 words)" in said
+    assert "1 left out (70 words)" in said
     assert "{+mailbox-send+}" in said
     assert "Lower Sedge" not in said
     first, *rest = SEED.inbox
@@ -240,7 +240,7 @@ def test_in_brief_what_is_only_left_out_is_counted_and_the_rest_is_shown():
     cut = BASE.model_copy(update={"scenario": SEED.model_copy(update={"inbox": (less, *rest)})})
     brief = "\n".join(row.plain for row in rich_lines(compare(BASE, cut), brief=True))
     gone = len(first.body.split()) - len(less.body.split())
-    assert f"cut down, {gone} words left out: 1, of together 104 words" in brief
+    assert f"1 cut down ({gone} of 104 words left out)" in brief
     assert "[-" in text(compare(BASE, cut))
 
 

@@ -48,6 +48,7 @@ from reports.minimal import (
     sureness,
     test_file,
     text_sentence,
+    unfinished,
     values_sentence,
 )
 from reports.minimal_files import MODEL, difference_page, files, request_text, write
@@ -217,7 +218,10 @@ def test_a_rate_that_selection_made_run_high_says_so():
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({}, "Certified at cut 43%: on fresh calls it fails more often than that, and less often "),
+        (
+            {},
+            "Certified at cut 43%: on fresh calls it fails more often than that, and less often w",
+        ),
         ({"state": "unresolved within budget"}, "Unresolved within the budget: "),
         ({"state": "minimal, not certified"}, "Minimal as far as the search saw, but not cert"),
         ({"state": "interrupted"}, "Interrupted: the best so far"),
@@ -232,9 +236,8 @@ def test_how_sure_it_is(changed, said):
 
 def test_any_value_is_told_apart_from_only_this_one():
     assert values_sentence(ANY) == (
-        "rename_tools: any value will do, on average: on 11 other values drawn (8 of these at "
-        "least once), 20 of 24, 83% [60, 95]; "
-        "made simpler: synonym=1"
+        "rename_tools: any value will do, on average (11 other values drawn, 8 of which failed at "
+        "least once; harmful in 20 of 24, 83% [60, 95]); made simpler: synonym=1"
     )
     only = ANY.model_copy(
         update={
@@ -253,12 +256,12 @@ def test_any_value_is_told_apart_from_only_this_one():
         }
     )
     assert values_sentence(only) == (
-        "rename_tools: this value only: on 11 other values drawn, 0 of 24, at most 12% [95%]; "
-        "what matters: style; style: only 'x'; draw: any; width=7, and not one value nearer to "
-        "its default"
+        "rename_tools: this value only (11 other values drawn; harmful in 0 of 24, at most 12% "
+        "[95%]); what matters: style; style: only 'x'; draw: any; width=7, and not one value "
+        "nearer to its default"
     )
     some = ANY.model_copy(update={"verdict": "some values"})
-    assert "some values: on 11 other values drawn (8 of these at least" in values_sentence(some)
+    assert "some values (11 other values drawn, 8 of which failed" in values_sentence(some)
     fields = some.model_copy(update={"tried": 0, "n": 0, "failing": 0, "harmful": 0})
     assert values_sentence(fields) == "rename_tools: some values; made simpler: synonym=1"
     none = ANY.model_copy(update={"verdict": "open", "tried": 0, "n": 0, "simplest": ANY.found})
@@ -321,13 +324,13 @@ def test_the_screen_says_everything_within_eighty_columns():
     ):
         assert wanted in screen
     for wanted in (
-        "Values: rename_tools: any value will do, on average: on 11 other values drawn (8 of",
+        "Values: rename_tools: any value will do, on average (11 other values drawn, 8 of which",
         "Text: about 4,439 tokens before, about 3,924 after (88%)",
         "Spent: 158 calls: plan 31 to search, 23 for the certificate; values 12 to search; text",
         "By itself rename_people(",
         "fails too: 6 of 9, 67% [30, 90], met while searching, which runs high, and not",
         "Two disjoint causes were found",
-        "left out: 1, of together 104 words unchanged: 11, of together 1,224 words",
+        "1 left out (104 words) 11 unchanged (1,224 words)",
         "Files: runs/x/minimal/F1",
         "request.txt to paste, test_F1.py to run, difference.html to read it all",
     ):
@@ -342,6 +345,22 @@ def fits(screen: str) -> None:
     """80 columns; only a command is longer: left unwrapped, it can be pasted."""
     rows = screen.splitlines()
     assert all(cell_len(row) <= 80 or row.startswith(COMMANDS) for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("changed", "left"),
+    [
+        ({"state": "not shrunk"}, "the steps of F1"),
+        ({"state": "unresolved within budget"}, "the steps of F1"),
+        ({}, "values and text of F1"),
+        ({"values": (ANY,)}, "text of F1"),
+        ({"text": LEAST}, ""),
+        ({"text": LEAST.model_copy(update={"complete": False})}, "more of the text of F1"),
+        ({"state": "not shrunk", "review": "unreviewed"}, ""),
+    ],
+)
+def test_what_a_budget_left_undone_is_said(changed, left):
+    assert unfinished([view(**changed).finding]) == left
 
 
 def test_a_long_difference_is_cut_and_the_rest_is_counted():
@@ -563,6 +582,8 @@ def test_a_request_that_was_tampered_with_shows_it_where_it_is_to_be_pasted():
     written = files(view(), spoilt, compare(BASE, spoilt), TEST)
     assert UNSEEN.search(written["request.txt"].decode()) is None
     assert "\ufffdneddih" in written["request.txt"].decode()
+    for name in ("request.json", "scenario.json", "plan.json"):
+        assert UNSEEN.search(written[name].decode()) is None
     assert body in json.loads(written["request.json"])["messages"][0]["content"]
 
 

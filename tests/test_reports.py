@@ -731,6 +731,17 @@ def test_the_last_screen_begins_with_the_verdict_and_fits(name):
     assert "mutated" in screen
 
 
+def test_a_change_that_is_still_large_is_not_told_step_by_step():
+    steps = tuple(Step(transform=f"change_{i}") for i in range(12))
+    large = FINDING.model_copy(
+        update={"minimal_plan": steps, "minimal_certified": False, "state": "unresolved"}
+    )
+    said = sentence(BRITTLE.model_copy(update={"findings": (large,)}))
+    assert "when 12 changes are applied together; smallest change found, not certified: " in said
+    assert said.count("change_") == 8
+    assert said.endswith(" + change_7 + 4 more.")
+
+
 def test_many_findings_with_long_plans_still_fit():
     steps = tuple(Step(transform=f"transform_number_{i}", params={"p": "x" * 90}) for i in range(9))
     crowd = tuple(

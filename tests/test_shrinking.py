@@ -2,6 +2,7 @@
 
 import json
 import random
+import shlex
 import shutil
 import signal
 import sqlite3
@@ -18,10 +19,11 @@ from fuzzer.campaign import sweep
 from fuzzer.cli import main
 from fuzzer.errors import ConfigurationError, StoreError
 from fuzzer.judges.rules import RulesJudge
-from fuzzer.minimising import EPOCHS
+from fuzzer.minimising import EPOCHS, called_to_shrink
 from fuzzer.records import Report, Verdict
 from fuzzer.reviewing import conclude_again
 from fuzzer.shrink import ShrinkConfig, Shrinker
+from fuzzer.shrink_command import _replaying
 from fuzzer.shrinking import shrink
 from fuzzer.store import RunStore
 from fuzzer.subjects.organisms import chance
@@ -248,6 +250,51 @@ def test_what_it_saved_is_replayed_by_the_next_release(model, code, commanded, t
     options = ["--model", f"organism/{model}", "--out", str(tmp_path / "replay")]
     ran = CliRunner().invoke(main, ["replay", str(saved), *options])
     assert ran.exit_code == code, ran.output
+
+
+def test_one_finding_is_saved_alone_and_a_corpus_of_a_run_holds_each_once(commanded, tmp_path):
+    run, saved = tmp_path / "run", tmp_path / "saved.jsonl"
+    shutil.copytree(commanded, run)
+    corpus = run / "minimal" / "corpus.jsonl"
+    before = corpus.read_bytes()
+    corpus.write_bytes(before.splitlines()[0].replace(b"F1", b"F7") + b"\n")
+    order = ["shrink", str(run), "--shrink-budget", "0", "--finding", "F1", "--save", str(saved)]
+    assert CliRunner().invoke(main, order).exit_code == 1
+    assert [json.loads(row)["finding"] for row in saved.read_bytes().splitlines()] == ["F1"]
+    assert corpus.read_bytes() == before
+
+
+def test_where_nothing_can_be_saved_nothing_is_spent(out, tmp_path):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    order = ["shrink", str(out), "--save", str(tmp_path / "file" / "corpus.jsonl")]
+    ran = CliRunner().invoke(main, order)
+    assert (ran.exit_code, ran.output.count("\n")) == (2, 1)
+    assert ran.output.startswith("Error: cannot write the corpus")
+    with RunStore.resume(out) as store:
+        assert called_to_shrink(store) == 0
+
+
+def test_a_subject_of_ones_own_must_be_named_again(out):
+    with pytest.raises(ConfigurationError, match="is of 'planted', which does not say where it is"):
+        shrink(out, catalogue=FEW)
+
+
+def test_an_interrupt_before_any_call_names_what_goes_on(out, monkeypatch):
+    def pressed(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(RunStore, "resume", pressed)
+    ran = CliRunner().invoke(main, ["shrink", str(out)])
+    assert ran.exit_code == 130
+    assert "(the same command goes on)" in ran.output
+
+
+def test_the_replay_command_reaches_the_same_server_and_judge():
+    settings = {"base_url": "http://127.0.0.1:1", "max_turns": 3, "thinking": {"budget": 9}}
+    words = shlex.split(_replaying(Path("a b/c.jsonl"), "anthropic/m", settings, "openai/j"))
+    assert words[:5] == ["holdfast", "replay", "a b/c.jsonl", "--model", "anthropic/m"]
+    assert words[5:9] == ["--base-url", "http://127.0.0.1:1", "--max-turns", "3"]
+    assert words[9:] == ["-M", 'thinking={"budget": 9}', "--judge-model", "openai/j"]
 
 
 class Interrupting(Organism):
