@@ -11,7 +11,7 @@ their plans shrunk before the next level begins with the first.
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from fuzzer.condense import CondenseConfig, Condenser, PlanSource
 from fuzzer.decision import Called, Decision, Episode, Rules
@@ -52,9 +52,6 @@ class _Level(Protocol):
     def tell(self, index: int, outcome: Any) -> None: ...
 
     def result(self) -> Any: ...
-
-
-_Result = TypeVar("_Result")
 
 
 class _Calls:
