@@ -215,8 +215,9 @@ class Caller:
         return (tried.said or MISJUDGED) if tried.failed else ""
 
     async def _act(self, variant: Variant, epoch: int, memory: "_Memory") -> Transcript:
+        limit = asyncio.timeout(self.trial_timeout)
         try:
-            async with asyncio.timeout(self.trial_timeout):
+            async with limit:
                 answer: object = (
                     await self.subject.converse(variant, epoch, memory)
                     if isinstance(self.subject, Remembering)
@@ -229,7 +230,7 @@ class Caller:
         except HoldfastError:
             raise
         except TimeoutError as error:
-            if isinstance(error.__cause__, asyncio.CancelledError):
+            if limit.expired():  # ours; Python 3.11.2 and earlier give it no cause
                 return _failed("timeout")
             return _failed(f"the subject raised TimeoutError{_place(error)}")
         except (Exception, SystemExit, asyncio.CancelledError) as error:

@@ -147,11 +147,12 @@ class ModelJudge:
         return Vote(None, (), cause, usage, 1 + ASKED_AGAIN)
 
     async def _ask(self, question: Variant, epoch: int) -> Transcript:
+        limit = asyncio.timeout(TIMEOUT)
         try:
             if self._gated:  # it ends its calls itself, and its waiting there is no call
                 answer: object = await self.subject.act(question, epoch)
             else:
-                async with self.gate, asyncio.timeout(TIMEOUT):
+                async with self.gate, limit:
                     answer = await self.subject.act(question, epoch)
         except RequestRejected:
             if not self.answered:
@@ -160,9 +161,8 @@ class ModelJudge:
             return Transcript(turns=(), stop="error", cause=cause)
         except HoldfastError:
             raise
-        except TimeoutError as error:
-            ours = isinstance(error.__cause__, asyncio.CancelledError)
-            cause = "timeout" if ours else "it raised TimeoutError"
+        except TimeoutError:
+            cause = "timeout" if limit.expired() else "it raised TimeoutError"
             return Transcript(turns=(), stop="error", cause=cause)
         except (Exception, SystemExit, asyncio.CancelledError) as error:
             task = asyncio.current_task()
