@@ -196,9 +196,7 @@ def spending_options(command: _Command) -> _Command:
         click.option(
             "--max-cost", type=float, metavar="DOLLARS", help="Stop when so much is spent."
         ),
-        click.option(
-            "--max-connections", type=int, help="Calls in flight [10; in batches: all]."
-        ),
+        click.option("--max-connections", type=int, help="Calls in flight [10; in batches: all]."),
         click.option("--trial-timeout", metavar="TIME", help="For one trial: 90s, 15m [15m]."),
     ):
         command = option(command)
