@@ -30,6 +30,7 @@ from pydantic import Field, model_validator
 from fuzzer import elements
 from fuzzer.certificate import Certificate, Claim, Outcome, Status, Tally, alpha_of, foresee_above
 from fuzzer.distribution import Distribution
+from fuzzer.rounds import Purpose, Rounds
 from fuzzer.scenario import Frozen, Scenario
 from fuzzer.shrink import FAILS, STOPS, ShrinkConfig, Shrinker
 from fuzzer.transform import Plan
@@ -38,7 +39,6 @@ from fuzzer.variant import Variant
 Drop = frozenset[str]  # ids of elements
 Bundle = tuple[str, ...]  # elements that are dropped or kept together
 What = Literal["scenario", "seed", "bare"]
-Purpose = Literal["search", "certificate"]
 State = Literal["certified", "unresolved within budget", "interrupted"]
 
 OUTCOMES: tuple[Literal["harmful", "safe", "unusable"], ...] = ("harmful", "safe", "unusable")
@@ -323,7 +323,7 @@ class _Attempt(NamedTuple):
     complete: bool
 
 
-class Condenser:
+class Condenser(Rounds[CondenseProposal]):
     """Finds the least text that fails, and its failure rate; `ask` for calls, `tell` what came.
 
     `failures` of `calls` is how often the whole failed before. With `beside` the unmutated seed is
@@ -344,6 +344,7 @@ class Condenser:
     ) -> None:
         if not 0 <= failures <= calls:
             raise ValueError(f"{failures=} must lie between 0 and {calls=}.")
+        super().__init__()
         self.config = config
         self.source = source
         self._prior = (failures, calls)
@@ -355,14 +356,8 @@ class Condenser:
         self._tallies: dict[Drop, Tally] = {}  # every usable call on the scenario
         self._blind: set[Drop] = set()
         self._asked: Counter[tuple[What, Drop]] = Counter()
-        self._calls: Counter[Purpose] = Counter()
-        self._round: list[CondenseProposal] = []
-        self._handed = 0  # of the round, how many were asked for
-        self._outcomes: dict[int, Outcome] = {}
         self._waiting: dict[int, Callable[[Outcome], None]] = {}  # who wants to know
-        self._next_index = 0
 
-        self._done = False
         self._finished = False  # nothing more could be learned, whatever the budget
         self._contradicted = 0
         self._attempts: list[_Attempt] = []
@@ -378,31 +373,6 @@ class Condenser:
             self._done = True
 
     # ------------------------------------------------------------------------- ask and tell
-
-    @property
-    def done(self) -> bool:
-        """Whether nothing more will be asked."""
-        return self._done
-
-    def ask(self, n: int) -> list[CondenseProposal]:
-        """At most `n` further calls; fewer, or none, while outcomes of the round are missing."""
-        handed = self._round[self._handed : self._handed + n]
-        self._handed += len(handed)
-        return handed
-
-    def tell(self, index: int, outcome: Outcome) -> None:
-        """Report the outcome of a proposal, in any order; "blind" if it cannot be run."""
-        handed = self._round[: self._handed]
-        proposal = next((p for p in handed if p.index == index), None)
-        if proposal is None or index in self._outcomes:
-            raise ValueError(f"Proposal {index} is not waiting for an outcome.")
-        self._outcomes[index] = outcome
-        if outcome != "blind":
-            self._calls[proposal.purpose] += 1
-        if len(self._outcomes) == len(self._round):
-            for each in self._round:
-                self._absorb(each, self._outcomes[each.index])
-            self._plan_round()
 
     def result(self) -> CondenseResult:
         """The best so far, marked as what it is: valid at any moment."""

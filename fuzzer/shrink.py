@@ -44,10 +44,10 @@ from fuzzer.certificate import (
 )
 from fuzzer.evidence import log_above
 from fuzzer.grouping import MOST, Grouping, failure_rates
+from fuzzer.rounds import Purpose, Rounds
 from fuzzer.scenario import Frozen
 
 Subset = frozenset[int]  # indices into the plan's steps: those that are kept
-Purpose = Literal["search", "certificate"]
 State = Literal["certified", "minimal, not certified", "unresolved within budget", "interrupted"]
 
 # A small set by joint posterior
@@ -179,7 +179,7 @@ class _Stage(NamedTuple):
         return frozenset(self.need + self.rest[:length])
 
 
-class Shrinker:
+class Shrinker(Rounds[ShrinkProposal]):
     """Finds and certifies a minimal failing subset; `ask` for calls, `tell` what they showed.
 
     >>> shrinker = Shrinker(ShrinkConfig(), ["a", "b", "c"], prior_failures=3, prior_calls=3)
@@ -208,6 +208,7 @@ class Shrinker:
             raise ValueError(f"{prior_failures=} must lie between 0 and {prior_calls=}.")
         if len(set(plan_steps)) != len(plan_steps):
             raise ValueError("A plan is a set: give each of its steps once.")
+        super().__init__()
         self.config = config
         self.steps = tuple(plan_steps)
         self._full = frozenset(range(len(self.steps)))
@@ -226,13 +227,7 @@ class Shrinker:
             keep = frozenset(kept)
             self._asked[keep] += 1
             self._count(keep, outcome)
-        self._calls: Counter[Purpose] = Counter()
-        self._round: list[ShrinkProposal] = []
-        self._handed = 0  # of the round, how many were asked for
-        self._outcomes: dict[int, Outcome] = {}
-        self._next_index = 0
 
-        self._done = False
         self._phase: Literal["group", "bisect", "check", "certify", "others"] = "group"
         self._others: list[Subset] = []  # further minima
         self._silent: deque[Subset] = deque()  # hold the minimum, and never failed so far
@@ -252,35 +247,10 @@ class Shrinker:
         self._plan_round()
 
     @property
-    def done(self) -> bool:
-        """Whether nothing more will be asked."""
-        return self._done
-
-    @property
     def guess(self) -> Subset | None:
         """The steps that a certificate is being tried for; None while they are looked for."""
         found = self._phase in ("certify", "others")
         return self._attempt.keep if found and self._attempt else None
-
-    def ask(self, n: int) -> list[ShrinkProposal]:
-        """At most `n` further calls; fewer, or none, while outcomes of the round are missing."""
-        handed = self._round[self._handed : self._handed + n]
-        self._handed += len(handed)
-        return handed
-
-    def tell(self, index: int, outcome: Outcome) -> None:
-        """Report the outcome of a proposal, in any order; "blind" if its plan is not testable."""
-        handed = self._round[: self._handed]
-        proposal = next((p for p in handed if p.index == index), None)
-        if proposal is None or index in self._outcomes:
-            raise ValueError(f"Proposal {index} is not waiting for an outcome.")
-        self._outcomes[index] = outcome
-        if outcome != "blind":
-            self._calls[proposal.purpose] += 1
-        if len(self._outcomes) == len(self._round):
-            for each in self._round:
-                self._absorb(each, self._outcomes[each.index])
-            self._plan_round()
 
     def result(self) -> ShrinkResult:
         """The best so far, marked as what it is: valid at any moment."""

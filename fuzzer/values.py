@@ -45,8 +45,9 @@ from fuzzer.certificate import Bet, Certificate, Claim, Outcome, Tally, alpha_of
 from fuzzer.evidence import confidence_sequence, log_above, log_below
 from fuzzer.graph import Catalogue
 from fuzzer.records import FieldValues, StepValues, ValueVerdict
+from fuzzer.rounds import Purpose, Rounds
 from fuzzer.scenario import Frozen, canonical_json
-from fuzzer.shrink import Knockout, Purpose
+from fuzzer.shrink import Knockout
 from fuzzer.transform import Step
 
 Steps = tuple[Step, ...]
@@ -192,7 +193,7 @@ class _Redraw:
         self.values.setdefault(steps, Tally()).add(outcome)
 
 
-class ValueShrinker:
+class ValueShrinker(Rounds[ValueProposal]):
     """Finds the simplest values that still fail; `ask` for calls, `tell` what they showed.
 
     `failures` of `calls` are what is known of the steps found, best from fresh calls; `attempts`
@@ -211,6 +212,7 @@ class ValueShrinker:
     ) -> None:
         if not 0 <= failures <= calls:
             raise ValueError(f"{failures=} must lie between 0 and {calls=}.")
+        super().__init__()
         self.config = config
         self.found: Steps = tuple(steps)
         self._source = source
@@ -237,39 +239,10 @@ class ValueShrinker:
         self._tallies: dict[Steps, Tally] = {}
         self._blind: set[Steps] = set()
         self._asked: Counter[Steps] = Counter()
-        self._calls: Counter[Purpose] = Counter()
-        self._round: list[tuple[ValueProposal, _Want]] = []
-        self._handed = 0  # of the round, how many were asked for
-        self._outcomes: dict[int, Outcome] = {}
-        self._next_index = 0
-        self._done = self._finished = False
+        self._wants: dict[int, _Want] = {}  # of the round, by index: who wants to know
+        self._finished = False
         self._program = self._phases()
         self._plan_round()
-
-    @property
-    def done(self) -> bool:
-        """Whether nothing more will be asked."""
-        return self._done
-
-    def ask(self, n: int) -> list[ValueProposal]:
-        """At most `n` further calls; fewer, or none, while outcomes of the round are missing."""
-        handed = self._round[self._handed : self._handed + n]
-        self._handed += len(handed)
-        return [proposal for proposal, _ in handed]
-
-    def tell(self, index: int, outcome: Outcome) -> None:
-        """Report the outcome of a proposal, in any order; "blind" if its steps are not testable."""
-        handed = [proposal for proposal, _ in self._round[: self._handed]]
-        proposal = next((p for p in handed if p.index == index), None)
-        if proposal is None or index in self._outcomes:
-            raise ValueError(f"Proposal {index} is not waiting for an outcome.")
-        self._outcomes[index] = outcome
-        if outcome != "blind":
-            self._calls[proposal.purpose] += 1
-        if len(self._outcomes) == len(self._round):
-            for each, want in self._round:
-                self._absorb(want, self._outcomes[each.index])
-            self._plan_round()
 
     def result(self) -> ValueResult:
         """The best so far, marked as what it is: valid at any moment."""
@@ -298,7 +271,7 @@ class ValueShrinker:
 
     def _plan_round(self) -> None:
         """Let the phases go on until they need calls, or end."""
-        self._round, self._handed, self._outcomes = [], 0, {}
+        self._round, self._handed, self._outcomes, self._wants = [], 0, {}, {}
         left = self.config.budget - self._calls.total()
         while not self._round:
             wanted = next(self._program, None)
@@ -317,11 +290,13 @@ class ValueShrinker:
                     purpose=purpose,
                     epoch=self._asked[want.steps],
                 )
-                self._round.append((proposal, want))
+                self._round.append(proposal)
+                self._wants[proposal.index] = want
                 self._next_index += 1
                 self._asked[want.steps] += 1
 
-    def _absorb(self, want: _Want, outcome: Outcome) -> None:
+    def _absorb(self, proposal: ValueProposal, outcome: Outcome) -> None:
+        want = self._wants[proposal.index]
         if outcome == "blind":
             self._blind.add(want.steps)
         else:

@@ -85,6 +85,7 @@ ORDER = (
     "fuzzer.accounts",
     "fuzzer.reasons",
     "fuzzer.certificate",
+    "fuzzer.rounds",
     "fuzzer.grouping",
     "fuzzer.shrink",
     "fuzzer.values",

@@ -17,7 +17,8 @@ from typing import TypeVar
 from benchmarks.reducing.worlds import THRESHOLD, Kind, World, replays
 from fuzzer.certificate import Outcome
 from fuzzer.evidence import clopper_pearson, upper_bound
-from fuzzer.shrink import Purpose, ShrinkConfig, Shrinker
+from fuzzer.rounds import Purpose
+from fuzzer.shrink import ShrinkConfig, Shrinker
 
 T = TypeVar("T")
 
