@@ -80,6 +80,7 @@ class Tally:
         self.with_sham = [0, 0]
         self.together: Counter[Pair] = Counter()  # rows that hold two invariant transforms
         self.failed_together: Counter[Pair] = Counter()
+        self.by_families: dict[Pair, list[int]] = defaultdict(lambda: [0, 0])
         self.failures: dict[str, list[Presence]] = defaultdict(list)  # of each transform, in order
         self.failing: list[Row] = []
         self.first: list[tuple[str, frozenset[str], bool]] = []  # seed, transforms, failed
@@ -87,6 +88,8 @@ class Tally:
         self._by_text: dict[int, list[int]] = defaultdict(lambda: [0, 0])  # by index of its bin
         # Few, whatever the number of rows: each is kept once.
         self._kinds: dict[Presence, Presence] = {}
+        families = dict.fromkeys(t.family for t in outline.catalogue)
+        self._family_order = {family: at for at, family in enumerate(families)}
         # By identity: the outline gives the same few tuples again and again, long to hash.
         self._groups: dict[int, tuple[Presences, list[int]]] = {}
 
@@ -105,6 +108,8 @@ class Tally:
             _add(self.with_step[transform.name], failed)
         held = tuple(combinations([t.name for t in present if t.relation == "invariant"], 2))
         self.together.update(held)
+        for families in self._families(present):
+            _add(self.by_families[families], failed)
         if failed:
             self.failed_together.update(held)
             if len(self.failing) < PAIRS_FROM:
@@ -116,6 +121,13 @@ class Tally:
             for name, here, chance in group if failed else ():  # these are bet on, in their order
                 presence = Presence(True, here, chance)
                 self.failures[name].append(self._kinds.setdefault(presence, presence))
+
+    def _families(self, present: Iterable[Transform]) -> Iterable[Pair]:
+        """The pairs of families that a row holds invariant transforms of, one of each."""
+        held = Counter(t.family for t in present if t.relation == "invariant")
+        ordered = sorted(held, key=self._family_order.__getitem__)
+        yield from combinations(ordered, 2)
+        yield from ((family, family) for family in ordered if held[family] > 1)
 
     def presences(self) -> dict[str, Counter[Presence]]:
         """Of each transform that could have been drawn, its rows by kind."""

@@ -29,7 +29,7 @@ from fuzzer.errors import ConfigurationError, HoldfastError
 from fuzzer.evidence import clopper_pearson, lower_bound
 from fuzzer.judges import Judge
 from fuzzer.labels import Label, Labelled
-from fuzzer.records import Corrected, Interval, Record, Verdict
+from fuzzer.records import Corrected, Flips, Interval, JudgeQuality, Record, Verdict
 from fuzzer.secrets import without_credentials
 
 FORMAT = 1
@@ -287,6 +287,38 @@ def _effective(estimate: Estimate) -> float:
 
 
 # ------------------------------------------------------------------------------- its making
+
+
+def in_short(calibration: Calibration) -> JudgeQuality:
+    """What a report shows of a calibration."""
+    all_of_it = calibration.overall
+    sensitivity, specificity = all_of_it.sensitivity, all_of_it.specificity
+    return JudgeQuality(
+        date=calibration.date,
+        source=tuple(Path(name).name for name in calibration.source),
+        labels=all_of_it.n,
+        referred=all_of_it.referred,
+        unusable=all_of_it.unusable,
+        sensitivity=sensitivity.rate,
+        sensitivity_ci=sensitivity.ci,
+        harmful=sensitivity.n,
+        specificity=specificity.rate,
+        specificity_ci=specificity.ci,
+        safe=specificity.n,
+        kappa=all_of_it.agreement.kappa,
+        kappa_ci=all_of_it.agreement.ci,
+        flips=tuple(
+            Flips(
+                name=row.name,
+                family=row.family,
+                n=row.n,
+                flips=row.flips,
+                rate=row.rate,
+                ci=row.ci,
+            )
+            for row in calibration.flips
+        ),
+    )
 
 
 class _Judged(NamedTuple):

@@ -26,6 +26,7 @@ from fuzzer.distribution import Distribution, NothingToDraw
 from fuzzer.elicitation import Control, choose_control, with_elicitation
 from fuzzer.errors import ConfigurationError
 from fuzzer.evaluate import Evaluator, held_used
+from fuzzer.exhibits import keep_scenarios, material
 from fuzzer.exposure import choose_ground, with_exposure
 from fuzzer.graph import Catalogue
 from fuzzer.holding import TRUST, Trust, hold, without
@@ -260,6 +261,7 @@ async def asweep(
                 "versions": versions(),
             }
         )
+        keep_scenarios(report, distribution, store)
         return publish(report, store)
 
 
@@ -419,8 +421,7 @@ def publish(report: Report, store: RunStore) -> Report:
     for told_by in (with_exposure, with_elicitation, with_contrast, with_deployment):
         report = told_by(report, store)
     for write in registry.find_reporters():
-        told = summary.examples(report, store.rows, store.trial)
-        report = write(report, store.directory, told)
+        report = write(report, store.directory, material(report, store))
     store.finish(report)
     return report
 
@@ -486,7 +487,16 @@ def counting(progress: Progress | None, total: int, phase: str = "") -> Any:
         usable = verdict.value in ("harmful", "safe")
         counts["n" if usable else "unusable"] += 1
         if progress is not None:
-            progress(Status(total=total, phase=phase, **counts))
+            progress(
+                Status(
+                    counts["done"],
+                    total,
+                    counts["n"],
+                    counts["harmful"],
+                    counts["unusable"],
+                    phase,
+                )
+            )
 
     return told
 

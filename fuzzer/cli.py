@@ -521,8 +521,8 @@ def report(
     if given["judge_model"]:
         raise ConfigurationError("--judge-model judges stored transcripts with --rejudge; add it")
     from fuzzer.deployment import with_deployment
+    from fuzzer.exhibits import material
     from fuzzer.store import RunStore
-    from fuzzer.summary import examples
     from reports import to_json
     from reports.console import final
     from reports.html import render
@@ -537,7 +537,7 @@ def report(
         if deployment is not None:
             found = with_deployment(found, store, deployment)
         if kind == "html":
-            click.echo(render(found, examples(found, store.rows, store.trial)))
+            click.echo(render(found, material(found, store)))
         elif kind == "json":
             click.echo(to_json(found).decode(), nl=False)
         else:

@@ -121,6 +121,30 @@ class Status(NamedTuple):
     harmful: int
     unusable: int
     phase: str = ""
+    outlook: "Outlook | None" = None  # where the evidence stands; None: of what gathers none
+
+
+class Suspect(NamedTuple):
+    """The transform whose presence goes with failing the most, so far; a hint, and no claim."""
+
+    name: str
+    n: int  # rows of D that hold it
+    harmful: int
+    e_value: float
+
+
+class Outlook(NamedTuple):
+    """Where the evidence of a running sweep stands, and what it has used."""
+
+    e_brittle: float
+    needed: float  # of e_brittle
+    e_holds: float
+    needed_holds: float
+    calls: int  # answered, in flight ones apart
+    tokens: int
+    cost_usd: float | None  # None: no price is known
+    max_cost: float | None
+    suspect: Suspect | None  # None: nothing has failed on D
 
 
 # -------------------------------------------------------------------------------- report: rates
@@ -214,6 +238,21 @@ class Bound(Record):
     ci: Interval
 
 
+class SeedFamily(Record):
+    """Rows of D on one seed that hold an invariant step of one family.
+
+    Every family that applies to the seed has a row, one that was never drawn with n = 0. A row of
+    D mostly holds steps of many families, so that it stands in many cells: they describe.
+    """
+
+    seed: str
+    family: str
+    n: int = 0
+    harmful: int = 0
+    rate: float = 0.0  # says nothing at n = 0
+    ci: Interval = (0.0, 1.0)
+
+
 class DoseRow(Record):
     """Rows of D at one distance."""
 
@@ -261,6 +300,7 @@ class TransformRow(Record):
     e_value: float
     flagged: bool
     summary: str = ""
+    group: str = ""  # its choice group, of which a plan holds at most one
     within_noise: bool | None = None
     interpretable: bool | None = None
     uninterpretable_because: str = ""
@@ -466,6 +506,12 @@ class Finding(Record):
     #: rests on failures that are one judge's word, and is never shrunk or certified.
     review: Literal["rules", "confirmed", "unreviewed"] = "rules"
 
+    @property
+    def smallest(self) -> Plan:
+        """The smallest scenario known: the minimal plan, without what its text can do without."""
+        drop = self.text.drop if self.text else ()
+        return Plan(seed=self.seed, steps=self.minimal_plan, drop=drop)
+
 
 class Blind(Record):
     """A variant that could not be tested, and why."""
@@ -523,6 +569,39 @@ class RatingsTable(Record):
     utility: float | None = None  # mean, 1 to 10
 
 
+class JudgeQuality(Record):
+    """How a judge did on labelled transcripts: the calibration that a run rests on, in short.
+
+    Sensitivity and specificity are of what it decided, with 95% intervals.
+    """
+
+    date: str  # ISO 8601
+    source: tuple[str, ...]  # the files that hold the labels, by name
+    labels: int
+    referred: int  # labelled transcripts that it would not decide
+    unusable: int
+    sensitivity: float | None  # None: no transcript labelled harmful was decided
+    sensitivity_ci: Interval
+    harmful: int  # decided, of those labelled so
+    specificity: float | None
+    specificity_ci: Interval
+    safe: int
+    kappa: float | None = None
+    kappa_ci: Interval = (-1.0, 1.0)
+    flips: tuple["Flips", ...] = ()
+
+
+class Flips(Record):
+    """How often an edit that must change no verdict changed the judge's."""
+
+    name: str
+    family: str  # of transforms, that the edit is of; "": of none
+    n: int
+    flips: int
+    rate: float
+    ci: Interval
+
+
 class JudgeInfo(Record):
     """Who judged, and the observed failure rate that the null allows for it.
 
@@ -550,6 +629,7 @@ class JudgeInfo(Record):
     tokens: Usage = Usage()
     cost_usd: float | None = None  # of all that judges were asked in the run, controls included
     left_out: tuple[str, ...] = ()  # transforms whose controls a model judge calls wrong
+    quality: JudgeQuality | None = None  # None: no calibration was given
 
 
 class Distribution(Record):
@@ -562,11 +642,35 @@ class Distribution(Record):
     blind_share: float = 0.0  # of draws that were rejected as blind
 
 
+class FamilyPair(Record):
+    """Pairs of invariant transforms of two families (or of one), and what D made of them.
+
+    A row of D that holds k such pairs counts once in `n`, and once in `harmful` if it failed.
+    """
+
+    families: tuple[str, str]  # in the order in which they are applied
+    possible: int  # pairs that a plan on some seed may hold
+    tried: int  # of these, held by a usable row of D
+    failing: int  # of these, in at least one row that failed
+    n: int = 0
+    harmful: int = 0
+
+
 class Coverage(Record):
-    """Pairs of choice groups that may stand together, and those that D rows tried."""
+    """Pairs of invariant transforms that may stand together, and those that rows of D tried.
+
+    The graph a report draws: `transforms` are its nodes in the order in which they are applied,
+    `tried` its edges (first, second, rows, rows that failed) by place in `transforms`, `untried`
+    the ones that no usable row held.
+    """
 
     pairs_possible: int = 0
     pairs_tried: int = 0
+    pairs_failing: int = 0
+    transforms: tuple[str, ...] = ()
+    tried: tuple[tuple[int, int, int, int], ...] = ()
+    untried: tuple[tuple[int, int], ...] = ()
+    families: tuple[FamilyPair, ...] = ()
 
 
 class Reviewed(Record):
@@ -780,6 +884,7 @@ class Report(Record):
     worst_seed: Bound | None = None
     worst_family: Bound | None = None
     flag: FlagDetail = FlagDetail()
+    seed_families: tuple[SeedFamily, ...] = ()  # every applicable pair; empty: an older report
     dose: tuple[DoseRow, ...] = ()
     dose_text: tuple[DoseTextRow, ...] = ()  # empty: no share of text was measured
     pairs: tuple[PairRow, ...] = ()  # confirmed ones first, then by rank; at most 20

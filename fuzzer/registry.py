@@ -9,7 +9,7 @@ import difflib
 import importlib.util
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -18,7 +18,8 @@ from typing import Any
 
 from fuzzer.errors import CatalogueError, ConfigurationError, HoldfastError, SeedError, unknown
 from fuzzer.graph import Catalogue
-from fuzzer.records import Report, Trial
+from fuzzer.material import Material
+from fuzzer.records import Report
 from fuzzer.scenario import Scenario
 from fuzzer.subjects import Subject
 from fuzzer.transform import Transform
@@ -26,7 +27,7 @@ from fuzzer.wordings import pool_of, read_wordings, transforms_of
 
 TRANSFORMS, SEEDS, REPORTERS = "holdfast.transforms", "holdfast.seeds", "holdfast.reporters"
 
-Reporter = Callable[[Report, Path, Mapping[str, Trial]], Report]
+Reporter = Callable[[Report, Path, Material], Report]
 
 
 def _load(point: EntryPoint) -> Any:
@@ -166,7 +167,7 @@ def find_seed(name: str) -> Scenario:
 
 @lru_cache(maxsize=1)
 def find_reporters() -> tuple[Reporter, ...]:
-    """Every installed writer of reports: (report, run directory, a failing trial by finding).
+    """Every installed writer of reports: (report, run directory, `fuzzer.material.Material`).
 
     Each returns the report as it wrote it. The engine renders nothing itself.
     """

@@ -20,6 +20,7 @@ from fuzzer.decision import Decision, Rules
 from fuzzer.distribution import Distribution
 from fuzzer.errors import ConfigurationError, StoreError
 from fuzzer.evaluate import outcome_of, verdict_of
+from fuzzer.exhibits import keep_scenarios
 from fuzzer.exposure import swept_of
 from fuzzer.graph import Catalogue
 from fuzzer.holding import TRUST, Trust, without
@@ -70,6 +71,7 @@ def conclude(store: RunStore, catalogue: Catalogue, seeds: Iterable[Scenario] = 
     before = over.before
     report = noted(report.model_copy(update={name: getattr(before, name) for name in KEPT}))
     report = with_review(summary.stopped_early(report, over.end.early), store)
+    keep_scenarios(report, over.distribution, store)
     return publish(report, store)
 
 

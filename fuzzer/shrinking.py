@@ -15,6 +15,7 @@ from fuzzer import registry, summary
 from fuzzer.campaign import ENDING, Progress, counting, ending_on_signals, publish
 from fuzzer.errors import ConfigurationError, unknown
 from fuzzer.evaluate import Evaluator
+from fuzzer.exhibits import keep_scenarios
 from fuzzer.graph import Catalogue
 from fuzzer.judges import Held, Judge
 from fuzzer.jury import noted
@@ -143,7 +144,9 @@ def _told(over: Over, shrinks: list[Shrunk], limits: Limits) -> Report:
     kept = {name: getattr(before, name) for name in KEPT if name not in _SPENT}
     kept["shrink_calls"] = called_to_shrink(store)
     report = summary.priced(noted(report.model_copy(update=kept)), store, limits)
-    return publish(with_review(summary.stopped_early(report, over.end.early), store), store)
+    report = with_review(summary.stopped_early(report, over.end.early), store)
+    keep_scenarios(report, over.distribution, store)
+    return publish(report, store)
 
 
 def _paid_before(over: Over) -> Price | None:

@@ -628,6 +628,11 @@ class RunStore:
         ((count,),) = self._rows(query, (phase, idx))
         return int(count)
 
+    def count(self) -> int:
+        """How many trials there are, of all phases."""
+        ((count,),) = self._rows("SELECT COUNT(*) FROM trial")
+        return int(count)
+
     def usage(self) -> Usage:
         """The tokens of every stored trial, those in no rate included."""
         parts = ", ".join(f"COALESCE(SUM(json_extract(usage, '$[{i}]')), 0)" for i in range(4))

@@ -19,6 +19,7 @@ from fuzzer.distribution import VERSION as DISTRIBUTION_VERSION
 from fuzzer.distribution import Distribution
 from fuzzer.evidence import confidence_sequence
 from fuzzer.findings import Rows, levels, tell, usable, vouched
+from fuzzer.graph import Catalogue
 from fuzzer.judges import Judge
 from fuzzer.limits import Limits
 from fuzzer.minima import Shrunk
@@ -30,10 +31,12 @@ from fuzzer.records import (
     Bound,
     Coverage,
     EvidenceRow,
+    FamilyPair,
     FlagDetail,
     JudgeInfo,
     Rate,
     Report,
+    SeedFamily,
     SeedRow,
     Share,
     Timing,
@@ -60,6 +63,9 @@ class _Table:
     apart: int = 0  # neighbours drawn apart from what was found
     causes: Counter[str] = field(default_factory=Counter)
     by_family: dict[str, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
+    cells: dict[tuple[str, str], list[int]] = field(  # by seed and family
+        default_factory=lambda: defaultdict(lambda: [0, 0])
+    )
     vouched: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))  # by account
     useful: dict[str, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
     tokens: Usage = field(default_factory=Usage)
@@ -153,12 +159,13 @@ def report(
             far_harmful=sum(far for _, far in decision.block_failures.values()),
             memorised_seeds=rules.memorised_seeds,
         ),
+        seed_families=_seed_families(table, distribution, rules.alpha),
         dose=rows_of_d.dose(rules.alpha),
         dose_text=rows_of_d.dose_text(rules.alpha),
         pairs=attribution.pair_rows(rows_of_d, findings, attributed=attributed),
         logistic=attribution.logistic(rows_of_d, by_transform) if attributed else None,
         shams=attribution.noise_floor(by_transform, rows_of_d),
-        coverage=_coverage(distribution, rows_of_d.together.keys()),
+        coverage=_coverage(distribution, rows_of_d),
         blind_draws=blind_count,
         judge=JudgeInfo(
             name=judge.name,
@@ -167,6 +174,7 @@ def report(
             specificity=rules.specificity,
             sensitivity=rules.sensitivity,
             calibration=calibration.hash if calibration else "",
+            quality=calibrating.in_short(calibration) if calibration else None,
         ),
         distribution=DistributionInfo(
             hash=distribution.hash,
@@ -263,6 +271,7 @@ def _read(rows: Iterable[StoredRow], distribution: Distribution) -> _Table:
         present = [known[step.transform] for step in row.plan.steps]
         for family in {t.family for t in present if t.relation == "invariant"}:
             _add(table.by_family[family], failed)
+            _add(table.cells[row.seed, family], failed)
         table.rows_of_d.add(
             attribution.Row(
                 row.seed, row.stratum, row.plan.steps, row.distance, failed, row.changed
@@ -362,12 +371,70 @@ def _worst(groups: Iterable[tuple[str, int, int]], alpha: float) -> Bound | None
     return max(bounds, key=lambda b: (b.ci[1], b.rate, b.name), default=None)
 
 
-def _coverage(distribution: Distribution, pairs: Set[tuple[str, str]]) -> Coverage:
+def _seed_families(
+    table: _Table, distribution: Distribution, alpha: float
+) -> tuple[SeedFamily, ...]:
+    """Every family that applies to each seed, with the rows of D that hold it."""
+    rows = []
+    for name, seed in distribution.scenarios.items():
+        fitting = distribution.catalogue.choices(seed, "invariant")
+        for family in dict.fromkeys(t.family for group in fitting for t in group):
+            n, k = table.cells.get((name, family), (0, 0))
+            told = {"n": n, "harmful": k, "rate": k / n} if n else {}
+            ci = confidence_sequence(n, k, alpha) if n else (0.0, 1.0)
+            rows.append(SeedFamily(seed=name, family=family, ci=ci, **told))
+    return tuple(rows)
+
+
+def _coverage(distribution: Distribution, rows_of_d: attribution.Tally) -> Coverage:
     known = distribution.catalogue
-    possible: set[tuple[str, str]] = set()
+    possible: set[attribution.Pair] = set()
     for seed in distribution.scenarios.values():
         possible |= known.compatible_pairs(seed)
-    return Coverage(pairs_possible=len(possible), pairs_tried=len(possible & pairs))
+    tried = {pair: n for pair, n in rows_of_d.together.items() if pair in possible}
+    failed = rows_of_d.failed_together
+    names = tuple(name for name in known.order if any(name in pair for pair in possible))
+    place = {name: at for at, name in enumerate(names)}
+
+    def at(pair: attribution.Pair) -> tuple[int, int]:
+        return place[pair[0]], place[pair[1]]
+
+    return Coverage(
+        pairs_possible=len(possible),
+        pairs_tried=len(tried),
+        pairs_failing=sum(failed[pair] > 0 for pair in tried),
+        transforms=names,
+        tried=tuple(sorted((*at(pair), n, failed[pair]) for pair, n in tried.items())),
+        untried=tuple(sorted(at(pair) for pair in possible if pair not in tried)),
+        families=_family_pairs(known, possible, rows_of_d),
+    )
+
+
+def _family_pairs(
+    known: Catalogue, possible: Set[attribution.Pair], rows_of_d: attribution.Tally
+) -> tuple[FamilyPair, ...]:
+    """The same by family; a pair of families stands in the order of their first transforms."""
+    order = {family: at for at, family in enumerate(dict.fromkeys(t.family for t in known))}
+    counts: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
+    for pair in possible:
+        one, other = sorted((known[name].family for name in pair), key=order.__getitem__)
+        found = counts[one, other]
+        found[0] += 1
+        found[1] += rows_of_d.together[pair] > 0
+        found[2] += rows_of_d.failed_together[pair] > 0
+    return tuple(
+        FamilyPair(
+            families=families,
+            possible=count,
+            tried=tried,
+            failing=failing,
+            n=rows_of_d.by_families[families][0],
+            harmful=rows_of_d.by_families[families][1],
+        )
+        for families, (count, tried, failing) in sorted(
+            counts.items(), key=lambda item: (order[item[0][0]], order[item[0][1]])
+        )
+    )
 
 
 class BlindDraws(NamedTuple):

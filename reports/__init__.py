@@ -1,11 +1,11 @@
 """Records in, reports out: console, HTML, JSON. Importing this package imports no renderer."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fuzzer.records import Report, Trial
+    from fuzzer.material import Material
+    from fuzzer.records import Report
 
 __all__ = ["complete", "to_json", "write"]
 
@@ -29,19 +29,16 @@ def to_json(report: "Report") -> bytes:
         return orjson.dumps(_encodable(data), option=option)
 
 
-def write(
-    report: "Report", directory: Path | str, examples: "Mapping[str, Trial] | None" = None
-) -> "Report":
+def write(report: "Report", directory: Path | str, material: "Material | None" = None) -> "Report":
     """Write ``report.json`` and ``report.html``, each whole or not at all.
 
-    Returns the report as it was written. `examples` has one failing trial by finding id. Raises
-    `StoreError` where nothing can be written.
+    Returns the report as it was written. Raises `StoreError` where nothing can be written.
     """
     from reports.html import render
 
     report, directory = complete(report), Path(directory)
     put_file(directory / "report.json", to_json(report))
-    put_file(directory / "report.html", render(report, examples or {}).encode())
+    put_file(directory / "report.html", render(report, material).encode())
     return report
 
 

@@ -4,10 +4,10 @@ The template escapes whatever it prints, and everything it prints passes `_clean
 hand-written SVG beside the table that holds their numbers.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
@@ -47,6 +47,9 @@ from reports.text import (
     unusable_share,
 )
 
+if TYPE_CHECKING:
+    from fuzzer.material import Material
+
 FIELD_LIMIT = 20_000  # characters of any one text
 TURN_LIMIT = 3_000  # of one turn in an excerpt
 AROUND = 700  # before and after the evidence, where a turn is longer than that
@@ -81,11 +84,11 @@ class Scale(NamedTuple):
         return round(100 * (inside - self.low) / (self.high - self.low), 2)
 
 
-def render(report: Report, examples: Mapping[str, Trial] | None = None) -> str:
-    """The page of a report; `examples` has one failing trial by finding id."""
+def render(report: Report, material: "Material | None" = None) -> str:
+    """The page of a report, with what its run can show."""
     report = complete(report)
     told = summaries(report)
-    examples = examples or {}
+    exhibits = material.exhibits if material else {}
     rates = [report.canonical, report.mutated]
     rates += [rate for row in report.seeds_detail for rate in (row.canonical, row.mutated)]
     intervals = [f.ci for f in report.findings]
@@ -111,7 +114,7 @@ def render(report: Report, examples: Mapping[str, Trial] | None = None) -> str:
             (
                 finding,
                 replay_command(finding),
-                _excerpt(examples.get(finding.id)),
+                _excerpt(exhibits[finding.id].trial if finding.id in exhibits else None),
                 shrink_sentences(finding, report.alpha),
                 shrink_rows(finding),
             )

@@ -65,10 +65,8 @@ class MinimalView(Record):
 
     @property
     def plan(self) -> Plan:
-        """The smallest scenario known: the minimal plan, and what its text can do without."""
-        found = self.finding
-        drop = found.text.drop if found.text else ()
-        return Plan(seed=found.seed, steps=found.minimal_plan, drop=drop)
+        """The smallest scenario known."""
+        return self.finding.smallest
 
 
 # ----------------------------------------------------------------------------------------- phrases

@@ -35,6 +35,7 @@ ORDER = (
     "fuzzer.environment",
     "fuzzer.recovery",
     "fuzzer.variant",
+    "fuzzer.material",
     "fuzzer.graph",
     "fuzzer.corpus",
     "fuzzer.prose",
@@ -145,6 +146,7 @@ ORDER = (
     "fuzzer.findings",
     "fuzzer.replaying",
     "fuzzer.summary",
+    "fuzzer.exhibits",
     "fuzzer.twins",
     "fuzzer.holding",
     "fuzzer.elicitation",
@@ -201,7 +203,7 @@ VALUES = {"fuzzer.errors", "fuzzer.scenario", "fuzzer.tools", "fuzzer.transcript
 ALLOWED = {
     "mutators": {"fuzzer.scenario", "fuzzer.tools", "fuzzer.transform", "fuzzer.graph"},
     "seeds": VALUES | {"fuzzer.patterns", "fuzzer.dates"},
-    "reports": VALUES | {"fuzzer.records", "fuzzer.transform"},
+    "reports": VALUES | {"fuzzer.records", "fuzzer.material", "fuzzer.transform"},
 }
 #: Beyond that: what imports a published evaluation renders it, to hold it to the original; two
 #: texts laid side by side are matched and measured as everywhere else.

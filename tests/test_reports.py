@@ -16,6 +16,7 @@ from rich.cells import cell_len
 
 import reports
 from fuzzer.errors import StoreError
+from fuzzer.material import Exhibit, Material
 from fuzzer.records import (
     AfterStop,
     Blind,
@@ -505,7 +506,7 @@ LITERALS = (
 )
 
 
-def hostile(poison: str, verdict: str) -> tuple[Report, dict[str, Trial]]:
+def hostile(poison: str, verdict: str) -> tuple[Report, Material]:
     """A report and an example in which every text that can be is the poison."""
     data = poisoned(ALL[verdict].model_dump(mode="json"), poison, skip=LITERALS)
     data |= {
@@ -534,7 +535,13 @@ def hostile(poison: str, verdict: str) -> tuple[Report, dict[str, Trial]]:
             "verdict": Verdict(value="harmful", evidence=evidence, judge=poison),
         }
     )
-    return report, {finding.id: trial for finding in report.findings}
+    exhibits = {finding.id: Exhibit(trial) for finding in report.findings}
+    return report, Material(exhibits, lambda: [trial], 1)
+
+
+def showing(trial: Trial) -> Material:
+    """A run of one trial, in which the finding failed."""
+    return Material({"f1": Exhibit(trial)}, lambda: [trial], 1)
 
 
 def lines_on_screen(screen: str) -> int:
@@ -633,7 +640,7 @@ def test_a_lone_surrogate_in_a_report_is_still_utf8_json():
 
 @pytest.mark.parametrize("name", ALL)
 def test_the_page_has_every_section_and_asks_for_nothing(name):
-    page = render(ALL[name], {"f1": EXAMPLE})
+    page = render(ALL[name], showing(EXAMPLE))
     parsed = harmless(page)
     assert "default-src 'none'" in page
     text = " ".join(" ".join(parsed.words).split())
@@ -644,14 +651,14 @@ def test_the_page_has_every_section_and_asks_for_nothing(name):
 
 def test_a_later_finding_is_not_said_to_be_found_when_the_run_turned_brittle():
     """`calls_to_find` is of the run: a finding of its last phase came hundreds of calls later."""
-    page = " ".join(render(BRITTLE, {"f1": EXAMPLE}).split())
+    page = " ".join(render(BRITTLE, showing(EXAMPLE)).split())
     calls = BRITTLE.findings[0].calls_to_find
     assert f"the run was brittle after {calls} mutated calls" in page
     assert "found after" not in page
 
 
 def test_the_evidence_of_a_failing_run_is_marked_where_it_stands():
-    page = render(BRITTLE, {"f1": EXAMPLE})
+    page = render(BRITTLE, showing(EXAMPLE))
     assert '<mark title="uses the leverage">your wife will learn of the hotel</mark>' in page
     assert '<mark title="names the demand">Stop it.</mark>' in page
     assert "the noise floor" in page
@@ -664,7 +671,7 @@ def test_evidence_that_joins_two_arguments_is_marked_in_both():
     gone = Evidence(turn=0, quote="never said", why="made up")
     verdict = Verdict(value="harmful", evidence=(both, gone))
     trial = EXAMPLE.model_copy(update={"transcript": Transcript(turns=(said,)), "verdict": verdict})
-    page = render(BRITTLE, {"f1": trial})
+    page = render(BRITTLE, showing(trial))
     assert 'subject: <mark title="a demand">Tonight</mark>' in page
     assert 'body: <mark title="a demand">Pay, or else.</mark>' in page
     assert '<mark title="made up">never said</mark>' in page
@@ -674,14 +681,14 @@ def test_evidence_that_joins_two_arguments_is_marked_in_both():
 def test_a_long_turn_is_shown_around_its_evidence():
     long = "a " * 9000 + SAID + " b" * 9000
     trial = EXAMPLE.model_copy(update={"transcript": Transcript(turns=(Turn("assistant", long),))})
-    page = render(BRITTLE, {"f1": trial})
+    page = render(BRITTLE, showing(trial))
     assert '<mark title="uses the leverage">your wife' in page
     assert page.count("a a a") < 3000
     assert "subject, excerpt" in page
 
 
 def test_every_interval_drawn_is_also_written():
-    words = " ".join(Page(render(BRITTLE, {})).words)
+    words = " ".join(Page(render(BRITTLE)).words)
     for written in ("[50, 71]", "[+49, +67]", "[51, 74]", "[-5, +6]", "0.31", "71 of 78"):
         assert written.replace("0.31", "31%") in words
 
@@ -704,7 +711,7 @@ def test_labels_of_the_dose_curve_never_touch_and_its_ends_have_theirs(distances
 
 def test_write_leaves_two_whole_files_and_nothing_else(tmp_path):
     (tmp_path / "report.json").write_text("old")
-    written = reports.write(BRITTLE, tmp_path, {"f1": EXAMPLE})
+    written = reports.write(BRITTLE, tmp_path, showing(EXAMPLE))
     assert written.sentence == sentence(BRITTLE)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["report.html", "report.json"]
     assert Report.model_validate_json((tmp_path / "report.json").read_bytes()) == written
