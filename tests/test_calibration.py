@@ -320,6 +320,17 @@ def test_a_sweeps_report_is_corrected_where_a_calibration_is_given(tmp_path):
         assert rate.corrected.calibration == found.hash
         assert rate.corrected.rate == 0
         assert rate.ci[1] < rate.corrected.ci[1] < 1
+    told_of, whole = told.judge.quality, found.overall
+    assert told_of is not None
+    assert (told_of.labels, told_of.harmful, told_of.safe) == (
+        whole.n,
+        whole.sensitivity.n,
+        whole.specificity.n,
+    )
+    assert (told_of.sensitivity, told_of.specificity_ci) == (
+        whole.sensitivity.rate,
+        whole.specificity.ci,
+    )
 
 
 # ----------------------------------------------------------------------------- its command
