@@ -1,20 +1,14 @@
-"""The report as one self-contained page: no script, no network, everything hostile escaped.
+"""The report as one self-contained page: no network, everything hostile escaped.
 
-The template escapes whatever it prints, and everything it prints passes `_clean` before. Charts are
-hand-written SVG beside the table that holds their numbers.
+Charts are hand-written SVG beside the table that holds their numbers.
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-from markupsafe import Markup
 
 from fuzzer.records import Blind, Interval, Report, TransformRow, Trial
 from fuzzer.transcript import Turn
-from reports import complete
+from reports import complete, page
 from reports.attribution import caution, fit_sentence, odds, pair_sentences, text_dose
 from reports.contrast import contrast_sentences
 from reports.deployment import deployment_sentences
@@ -31,17 +25,9 @@ from reports.sentence import (
 )
 from reports.text import (
     call,
-    figure,
-    interval,
     line,
-    money,
-    parameters,
     percent,
     places,
-    plain,
-    plural,
-    points,
-    proportion,
     replay_command,
     summaries,
     unusable_share,
@@ -50,7 +36,17 @@ from reports.text import (
 if TYPE_CHECKING:
     from fuzzer.material import Material
 
-FIELD_LIMIT = 20_000  # characters of any one text
+STYLES = ("style.css", "trials.css")
+SECTIONS = (  # id and name, in reading order
+    ("verdict", "Verdict"),
+    ("rates", "Rates"),
+    ("findings", "Findings"),
+    ("dose", "Distance"),
+    ("transforms", "Transforms"),
+    ("blind", "Blind, unusable"),
+    ("methods", "Methods"),
+    ("transcripts", "Transcripts"),
+)
 TURN_LIMIT = 3_000  # of one turn in an excerpt
 AROUND = 700  # before and after the evidence, where a turn is longer than that
 BLIND_LIMIT = 30
@@ -94,7 +90,12 @@ def render(report: Report, material: "Material | None" = None) -> str:
     intervals = [f.ci for f in report.findings]
     intervals += [k.ci for f in report.findings for k in f.knockouts]
     intervals += [row.ci for f in report.findings for row in shrink_rows(f)]
-    return _template().render(
+    return page.render(
+        "report.html.j2",
+        STYLES,
+        standing=standing,
+        caution=caution,
+        sections=SECTIONS,
         report=report,
         word=report.verdict.capitalize(),
         lead=report.sentence.split(":", 1)[0] + (":" if ":" in report.sentence else ""),
@@ -135,39 +136,6 @@ def render(report: Report, material: "Material | None" = None) -> str:
         much_unusable=max(map(unusable_share, rates)) > MUCH_UNUSABLE,
         rules=_flat(report.rules),
     )
-
-
-@lru_cache(maxsize=1)
-def _template() -> Template:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_clean,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals |= {
-        "standing": standing,
-        "caution": caution,
-        "percent": percent,
-        "interval": interval,
-        "points": points,
-        "figure": figure,
-        "proportion": proportion,
-        "plural": plural,
-        "money": money,
-        "parameters": lambda step: parameters(step, 400),
-    }
-    environment.filters["line"] = line
-    return environment.get_template("report.html.j2")
-
-
-def _clean(value: object) -> object:
-    """What a template prints: numbers and our own markup as they are, text made plain."""
-    if isinstance(value, Markup | int | float):
-        return value
-    return "" if value is None else plain(value, FIELD_LIMIT)
 
 
 # ------------------------------------------------------------------------------------------ charts

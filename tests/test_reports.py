@@ -585,7 +585,8 @@ TAGS = {
     *("html", "head", "meta", "title", "style", "body", "header", "main", "footer", "section"),
     *("article", "h1", "h2", "h3", "p", "div", "span", "strong", "ul", "li", "dl", "dt", "dd"),
     *("table", "thead", "tbody", "tr", "th", "td", "details", "summary", "code", "pre", "mark"),
-    *("bdi", "svg", "line", "rect", "circle", "polyline", "text"),
+    *("bdi", "svg", "line", "rect", "circle", "polyline", "text", "path", "g", "pattern", "defs"),
+    *("nav", "a", "button", "script", "caption", "figure", "figcaption", "h4", "ol", "ins", "del"),
 }
 
 
@@ -597,9 +598,10 @@ def harmless(page: str) -> Page:
     assert parsed.open == []
     for name, value in parsed.attributes:
         assert not name.startswith("on")
-        assert name not in ("src", "href", "action", "style", "srcset", "xlink:href")
+        assert name not in ("src", "action", "style", "srcset", "xlink:href")
+        assert name != "href" or re.fullmatch(r"(#|minimal/)[A-Za-z0-9_./-]+", value or "")
         assert name != "http-equiv" or value == "Content-Security-Policy"
-    assert parsed.tags.count("style") == 1
+    assert parsed.tags.count("style") == parsed.tags.count("script") == 1
     return parsed
 
 
