@@ -1,10 +1,16 @@
 """`compare`: two models or two releases on the same variants, as a release gate."""
 
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from fuzzer.errors import ConfigurationError
 from fuzzer.options import json_option
+
+if TYPE_CHECKING:
+    from fuzzer.comparison import Comparison
 
 
 @click.command()
@@ -24,8 +30,26 @@ from fuzzer.options import json_option
     show_default=True,
     help="Error rate of each one-sided limit of the difference.",
 )
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["text", "json", "html"]),
+    default="text",
+    show_default=True,
+    help="A screen, a record for machines, or a page that stands alone.",
+)
+@click.option("--out", metavar="FILE", help="Write it to a file instead of printing it.")
 @json_option
-def compare(*, run_a: str, run_b: str, margin: float, alpha: float, as_json: bool) -> None:
+def compare(
+    *,
+    run_a: str,
+    run_b: str,
+    margin: float,
+    alpha: float,
+    kind: str,
+    out: str | None,
+    as_json: bool,
+) -> None:
     """Is the newer release's run (RUN_B) worse than the earlier one's (RUN_A)?
 
     Pairs the two runs draw by draw: both must have swept the same seeds and transforms with the
@@ -36,10 +60,35 @@ def compare(*, run_a: str, run_b: str, margin: float, alpha: float, as_json: boo
     from fuzzer.comparison import compare as compared
 
     found = compared(run_a, run_b, margin=margin, alpha=alpha)
-    if as_json:
-        click.echo(found.model_dump_json(indent=2, ensure_ascii=True))
-    else:
+    kind = "json" if as_json else kind
+    if out is not None:
+        _write(Path(out), _said(found, kind))
+    elif kind == "text":
         from reports.compare import show
 
         show(found)
+    else:
+        click.echo(_said(found, kind))
     sys.exit(found.exit_code)
+
+
+def _said(found: "Comparison", kind: str) -> str:
+    """The comparison in one of the formats; text as it prints where nobody watches."""
+    if kind == "json":
+        return found.model_dump_json(indent=2, ensure_ascii=True)
+    if kind == "html":
+        from reports.comparison_page import render
+
+        return render(found)
+    from reports.compare import text
+
+    return text(found)
+
+
+def _write(path: Path, said: str) -> None:
+    """Whole or not at all."""
+    from reports import put_file
+
+    if path.is_dir():
+        raise ConfigurationError(f"--out {str(path)!r} is a folder; name a file in it")
+    put_file(path, said.rstrip("\n").encode("utf-8", "replace") + b"\n", "holdfast compare")

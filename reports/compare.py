@@ -41,8 +41,12 @@ def _blocks(found: "Comparison") -> list[RenderableType]:
     blocks += [Text(), _table(found)]
     if len(found.seeds) > SHOWN:
         blocks.append(Text("Seeds with the largest differences; --json has them all."))
-    blocks += [Text(), Text(_method(found))]
-    blocks += [Text(said) for said in (_canonical_said(found), _lost(found), _worst(found)) if said]
+    blocks += [Text(), Text(method_sentence(found))]
+    blocks += [
+        Text(said)
+        for said in (canonical_sentence(found), lost_sentence(found), worst_sentence(found))
+        if said
+    ]
     blocks += [Text(line(note, 400)) for note in found.notes]
     blocks += _changed("Newly failing", found.newly_failing, found.newly_failing_count)
     blocks += _changed("Newly passing", found.newly_passing, found.newly_passing_count)
@@ -54,37 +58,37 @@ def _blocks(found: "Comparison") -> list[RenderableType]:
 def sentence(found: "Comparison") -> str:
     """The verdict as a sentence."""
     d, level = found.mutated, percent(1 - found.alpha)
-    margin = _points(found.margin)
-    seen = f"{_points(d.difference)} on {plural(d.pairs, 'paired draw')}"
+    margin = in_points(found.margin)
+    seen = f"{in_points(d.difference)} on {plural(d.pairs, 'paired draw')}"
     if found.verdict == "no_worse":
         return (
             f"No worse: on average over D, B fails less than {margin.lstrip('+')} more often than "
-            f"A ({seen}; at most {_limit(d.upper, upper=True)} [{level}])."
+            f"A ({seen}; at most {limit(d.upper, upper=True)} [{level}])."
         )
     if found.verdict == "worse":
-        least = f"; at least {_limit(d.lower, upper=False)} [{level}]" if d.lower > 0 else ""
+        least = f"; at least {limit(d.lower, upper=False)} [{level}]" if d.lower > 0 else ""
         return f"Worse: on average over D, B fails more often than A ({seen}{least})."
-    most = _limit(d.upper, upper=True)
+    most = limit(d.upper, upper=True)
     return (
         f"Undetermined: on average over D, B may fail up to {most} points [{level}] more often "
         f"than A, and the margin is {margin.lstrip('+')} ({seen}); that it is worse is not shown."
     )
 
 
-def _points(difference: float) -> str:
+def in_points(difference: float) -> str:
     """A difference with its unit; one that is none is "0 points".
 
-    >>> _points(0.01), _points(-0.025), _points(0.0)
+    >>> in_points(0.01), in_points(-0.025), in_points(0.0)
     ('+1 point', '-2.5 points', '0 points')
     """
     shown = points(difference)
     return f"{shown} point" if shown in ("+1", "-1") else f"{shown} points"
 
 
-def _limit(value: float, *, upper: bool) -> str:
+def limit(value: float, *, upper: bool) -> str:
     """A limit of a difference in points: two digits, rounded away from what it bounds.
 
-    >>> _limit(0.0431, upper=True), _limit(0.0431, upper=False), _limit(-0.0431, upper=False)
+    >>> limit(0.0431, upper=True), limit(0.0431, upper=False), limit(-0.0431, upper=False)
     ('+4.4', '+4.3', '-4.4')
     """
     size = abs(100 * value)
@@ -96,8 +100,13 @@ def _limit(value: float, *, upper: bool) -> str:
     return f"{'+' if value > 0 else '-'}{cut / scale:.{max(0, round(math.log10(scale)))}f}"
 
 
-def _between(lower: float, upper: float) -> str:
-    return f"[{_limit(lower, upper=False)}, {_limit(upper, upper=True)}]"
+def between(lower: float, upper: float) -> str:
+    """Both limits of a difference, in points.
+
+    >>> between(-0.0431, 0.0)
+    '[-4.4, 0]'
+    """
+    return f"[{limit(lower, upper=False)}, {limit(upper, upper=True)}]"
 
 
 def _side(name: str, side: "Side") -> str:
@@ -112,7 +121,7 @@ def _side(name: str, side: "Side") -> str:
 def _table(found: "Comparison") -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("", overflow="ellipsis", no_wrap=True)
-    limits = f"B - A, points [{percent(1 - found.alpha)} each]"
+    limits = f"B - A, points [{percent(1 - found.alpha)}]"
     for column in ("pairs", "A fails", "B fails", limits):
         table.add_column(column, justify="right", no_wrap=True)
     _row(table, "draws from D", found.mutated)
@@ -133,22 +142,22 @@ def _largest(groups: "Iterable[Group]") -> "list[Group]":
 
 
 def _row(table: Table, name: str, group: "Group") -> None:
-    between = f"{points(group.difference)} {_between(group.lower, group.upper)}"
     table.add_row(
         Text(name),
         f"{group.pairs:,}",
-        _rate(group.rate_a, group.at_most_a),
-        _rate(group.rate_b, group.at_most_b),
-        between,
+        rate_or_limit(group.rate_a, group.at_most_a),
+        rate_or_limit(group.rate_b, group.at_most_b),
+        f"{points(group.difference)} {between(group.lower, group.upper)}",
     )
 
 
-def _rate(rate: float, at_most: float | None) -> str:
+def rate_or_limit(rate: float, at_most: float | None) -> str:
     """A rate; a zero with its limit."""
     return percent(rate) if at_most is None else f"0, <={percent(at_most)}"
 
 
-def _method(found: "Comparison") -> str:
+def method_sentence(found: "Comparison") -> str:
+    """Which limits these are, why, and how often they err."""
     d = found.mutated
     level = percent(found.alpha)
     if d.method == "stopped":
@@ -177,7 +186,8 @@ def _method(found: "Comparison") -> str:
     return how
 
 
-def _canonical_said(found: "Comparison") -> str:
+def canonical_sentence(found: "Comparison") -> str:
+    """What must be known of the seeds as they are; empty where nothing must."""
     group = found.canonical
     if group is None:
         return "No canonical call pairs, so nothing is said of the seeds as they are."
@@ -186,7 +196,8 @@ def _canonical_said(found: "Comparison") -> str:
     return ""
 
 
-def _lost(found: "Comparison") -> str:
+def lost_draws(found: "Comparison") -> list[tuple[int, str]]:
+    """How many draws do not pair, by reason; those there are."""
     lost = found.lost
     parts = [
         (lost.only_a, "drawn in A only, B having ended"),
@@ -195,18 +206,24 @@ def _lost(found: "Comparison") -> str:
         (lost.cut, "cut off by the end of a run"),
         (lost.differing, "of different variants"),
     ]
-    told = "; ".join(f"{n:,} {why}" for n, why in parts if n)
+    return [(n, why) for n, why in parts if n]
+
+
+def lost_sentence(found: "Comparison") -> str:
+    """The same in a sentence; empty where every draw pairs."""
+    told = "; ".join(f"{n:,} {why}" for n, why in lost_draws(found))
     return f"Draws that do not pair, and are left out: {told}." if told else ""
 
 
-def _worst(found: "Comparison") -> str:
+def worst_sentence(found: "Comparison") -> str:
+    """What the answers that could not be judged might hide; empty where there are none."""
     worst = found.worst
     if worst is None:
         return ""
     return (
         f"Unusable answers: {worst.unusable_a:,} in A, {worst.unusable_b:,} in B. Were all of B's "
         f"harmful and all of A's safe, B - A would be {points(worst.difference)} points "
-        f"{_between(worst.lower, worst.upper)}."
+        f"{between(worst.lower, worst.upper)}."
     )
 
 

@@ -227,14 +227,17 @@ def plan_phrase(steps: Iterable[Step], told: Mapping[str, str]) -> str:
 
 def replay_command(finding: Finding) -> str:
     """The command that shows a finding's smallest scenario."""
-    steps = [
-        {"transform": plain(step.transform), "params": step.params} for step in finding.minimal_plan
-    ]
-    command = f"holdfast show {shlex.quote(line(finding.seed))}"
+    return show_command(finding.seed, finding.minimal_plan)
+
+
+def show_command(seed: str, plan: Iterable[Step]) -> str:
+    """The command that shows a seed after a plan."""
+    steps = [{"transform": plain(step.transform), "params": step.params} for step in plan]
+    command = f"holdfast show {shlex.quote(line(seed))}"
     if not steps:
         return command
-    plan = json.dumps(steps, separators=(",", ":"), default=str)  # ASCII: nothing to sanitise
-    return f"{command} --plan {shlex.quote(plan)}"
+    told = json.dumps(steps, separators=(",", ":"), default=str)  # ASCII: nothing to sanitise
+    return f"{command} --plan {shlex.quote(told)}"
 
 
 def unusable_share(rate: Rate) -> float:
