@@ -37,6 +37,7 @@ from fuzzer.options import (
     spending_options,
 )
 from fuzzer.replay_command import replay
+from fuzzer.report_command import report
 from fuzzer.review_commands import review
 from fuzzer.seed_commands import bring_in, hashes, write_file
 from fuzzer.shrink_command import shrink
@@ -44,7 +45,6 @@ from fuzzer.wording_commands import wordings
 
 if TYPE_CHECKING:
     from fuzzer.graph import Catalogue
-    from fuzzer.judges import Judge
     from fuzzer.scenario import Scenario
     from fuzzer.transform import Plan
 
@@ -478,88 +478,6 @@ def _plan(text: str | None, seed: str, catalogue: "Catalogue") -> "Plan":
     return catalogue.plan(seed, steps, drop)
 
 
-# -------------------------------------------------------------------------------------- report
-
-
-@main.command()
-@click.argument("run")
-@click.option(
-    "--format",
-    "kind",
-    type=click.Choice(["text", "json", "html"]),
-    default="text",
-    show_default=True,
-)
-@click.option(
-    "--rejudge", is_flag=True, help="Judge what is stored again, without a call to the model."
-)
-@deployment_option
-@judge_options
-@plugin_option
-@json_option
-def report(
-    *,
-    run: str,
-    kind: str,
-    rejudge: bool,
-    deployment: int | None,
-    plugins: tuple[str, ...],
-    as_json: bool,
-    **given: Any,
-) -> None:
-    """A run's report again, from its store; exits as the sweep did.
-
-    With --rejudge the judge installed now, or the one named, judges the stored transcripts; its
-    verdicts stand beside those of the run, which keeps its accounts and its verdict.
-    """
-    if as_json:
-        kind = "json"
-    if rejudge:
-        if deployment is not None:
-            raise ConfigurationError("--rejudge makes no forecast; leave out --deployment")
-        sys.exit(_rejudge(run, kind, plugins, read_judge(given)))
-    if given["judge_model"]:
-        raise ConfigurationError("--judge-model judges stored transcripts with --rejudge; add it")
-    from fuzzer.deployment import with_deployment
-    from fuzzer.exhibits import material
-    from fuzzer.store import RunStore
-    from reports import to_json
-    from reports.console import final
-    from reports.html import render
-
-    with RunStore.read(run) as store:
-        found = store.report()
-        if found is None:
-            raise ConfigurationError(
-                f"the run in {run!r} has not ended; continue it with `holdfast sweep … --out {run} "
-                "--resume`"
-            )
-        if deployment is not None:
-            found = with_deployment(found, store, deployment)
-        if kind == "html":
-            click.echo(render(found, material(found, store)))
-        elif kind == "json":
-            click.echo(to_json(found).decode(), nl=False)
-        else:
-            final(found, run)
-    sys.exit(found.exit_code)
-
-
-def _rejudge(run: str, kind: str, plugins: tuple[str, ...], judge: "Judge") -> int:
-    if kind == "html":
-        raise ConfigurationError("--rejudge prints text or JSON; leave out --format html")
-    from fuzzer.rejudge import rejudge
-    from reports.rejudged import show as print_rejudged
-
-    catalogue, own = _plugged_in(plugins)
-    found = rejudge(run, judge=judge, catalogue=catalogue, seeds=own)
-    if kind == "json":
-        _print_json(found.model_dump(mode="json"))
-    else:
-        print_rejudged(found)
-    return found.exit_code
-
-
 # ----------------------------------------------------------------------------------- translate
 
 
@@ -665,5 +583,6 @@ main.add_command(bring_in)
 main.add_command(calibrate)
 main.add_command(compare)
 main.add_command(replay)
+main.add_command(report)
 new.add_command(hashes)
 new.add_command(wordings)

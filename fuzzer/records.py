@@ -848,6 +848,48 @@ class Timing(Record):
     seconds: float = 0.0
 
 
+class GateRow(Record):
+    """A finding beside those of a saved baseline; the same where seed and transforms are.
+
+    new: fails the gate; known: the baseline has it; not_met: the baseline has it and this run did
+    not meet it again, which does not show it mended; not_swept: this run did not sweep its seed.
+    """
+
+    status: Literal["new", "known", "not_met", "not_swept"]
+    seed: str
+    transforms: tuple[str, ...]  # of the minimal plan, sorted; empty: the seed itself fails
+    fingerprint: str  # of these, as `reports.fingerprint` makes it
+    finding: str = ""  # its id in this run; "": not met
+    before: str = ""  # its id in the baseline; "": not there
+    rate: float | None = None  # in this run
+    rate_before: float | None = None  # in the baseline
+    why: str = ""  # why it is new although it looks known, in a sentence
+
+
+class Baseline(Record):
+    """A saved report that a run is held against."""
+
+    file: str  # as it was named
+    model: str
+    verdict: Conclusion
+    findings: int
+    started: str = ""
+
+
+class Gate(Record):
+    """What a run brings that a saved baseline does not have (`reports.baseline`).
+
+    It passes no judgement of its own: the verdict stays the run's.
+    """
+
+    exit_code: Literal[0, 1, 3, 4]
+    sentence: str
+    baselines: tuple[Baseline, ...]
+    rows: tuple[GateRow, ...] = ()
+    reasons: tuple[str, ...] = ()  # why a brittle run fails it, each in a sentence; or empty
+    notes: tuple[str, ...] = ()  # what keeps the two from being compared, each in a sentence
+
+
 def _as_json(value: Any) -> Any:
     """A value as reading it back from JSON will give it: tuples become lists."""
     return orjson.loads(orjson.dumps(value))
@@ -909,6 +951,7 @@ class Report(Record):
     after_stop: AfterStop = AfterStop()
     stopped: Literal["interrupted", "deadline", "max_cost", "max_tokens_total"] | None = None
     price: dict[str, Any] | None = None  # dollars per million tokens, and who says so
+    gate: Gate | None = None  # None: it was held against no baseline
     versions: dict[str, str] = Field(default_factory=dict)
     timing: Timing = Timing()
 
