@@ -4,7 +4,7 @@ import asyncio
 import gc
 import re
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -35,6 +35,7 @@ from fuzzer.jury import with_jury
 from fuzzer.limits import Limits
 from fuzzer.minima import Shrunk, in_order
 from fuzzer.minimising import Minimiser
+from fuzzer.outlook import Counting, Progress, Watch
 from fuzzer.people import with_review
 from fuzzer.preparation import (
     check_seeds,
@@ -51,8 +52,7 @@ from fuzzer.preparation import (
     try_each_alone,
     with_timeout,
 )
-from fuzzer.proposal import Proposal
-from fuzzer.records import Report, Status, Verdict
+from fuzzer.records import Report
 from fuzzer.scenario import Frozen, Scenario
 from fuzzer.search import Search
 from fuzzer.shrink import ShrinkResult
@@ -64,7 +64,6 @@ from fuzzer.twins import TwinCalls, twins_of, with_twins
 from fuzzer.values import ValueResult
 
 MAX_CONNECTIONS = 10
-Progress = Callable[[Status], None]
 
 
 async def asweep(
@@ -219,12 +218,18 @@ async def asweep(
         asyncio.get_running_loop().run_in_executor(None, _import_early)
         try:
             with ending_on_signals(limits) if graceful else nullcontext(), _collecting_seldom():
-                await evaluator.drive(search, "sweep", counting(progress, budget))
+                watch = Watch(search, distribution, limits)
+                counting = Counting(progress, budget, watch=watch)
+                await evaluator.drive(search, "sweep", counting)
+                counting.last()
                 minimiser = Minimiser(
-                    evaluator, rules, shrink_budget, lambda n: counting(progress, n, "shrink")
+                    evaluator,
+                    rules,
+                    shrink_budget,
+                    lambda n: Counting(progress, n, "shrink", watch),
                 )
                 shrinks = await minimiser.shrink(search.result())
-                twin_seeds = await _call_twins(evaluator, twins, progress)
+                twin_seeds = await _call_twins(evaluator, twins, progress, watch)
         except NothingToDraw as error:
             nothing_to_draw = str(error)
         except ConfigurationError:
@@ -477,32 +482,8 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in names}
 
 
-def counting(progress: Progress | None, total: int, phase: str = "") -> Any:
-    """Counts what is told, and shows it."""
-    counts = {"done": 0, "n": 0, "harmful": 0, "unusable": 0}
-
-    def told(proposal: Proposal, verdict: Verdict) -> None:  # noqa: ARG001 - one signature
-        counts["done"] += 1
-        counts["harmful"] += verdict.value == "harmful"
-        usable = verdict.value in ("harmful", "safe")
-        counts["n" if usable else "unusable"] += 1
-        if progress is not None:
-            progress(
-                Status(
-                    counts["done"],
-                    total,
-                    counts["n"],
-                    counts["harmful"],
-                    counts["unusable"],
-                    phase,
-                )
-            )
-
-    return told
-
-
 async def _call_twins(
-    evaluator: Evaluator, calls: int, progress: Progress | None
+    evaluator: Evaluator, calls: int, progress: Progress | None, watch: Watch
 ) -> tuple[str, ...]:
     """Calls on the benign twins of the seeds swept; the names of the twins called."""
     swept = evaluator.distribution
@@ -512,5 +493,6 @@ async def _call_twins(
     distribution = swept.of_seeds(found)
     check_seeds(distribution)
     asking = TwinCalls(distribution, calls)
-    await evaluator.on(distribution).drive(asking, TWINS, counting(progress, calls, "twins"))
+    counting = Counting(progress, calls, TWINS, watch)
+    await evaluator.on(distribution).drive(asking, TWINS, counting)
     return distribution.seeds

@@ -28,6 +28,7 @@ from fuzzer.options import (
     model_options,
     plugin_option,
     price_options,
+    quiet_option,
     read_claim,
     read_detection,
     read_exposure,
@@ -135,6 +136,7 @@ def _warn_of_plugins() -> None:
 @click.option("--out", metavar="DIR", help="Run directory [default: runs/<time>-<model>].")
 @click.option("--resume", is_flag=True, help="Continue the run in --out.")
 @plugin_option
+@quiet_option
 @json_option
 def sweep(
     *,
@@ -150,6 +152,7 @@ def sweep(
     out: str | None,
     resume: bool,
     plugins: tuple[str, ...],
+    quiet: bool,
     as_json: bool,
     **given: Any,
 ) -> None:
@@ -163,18 +166,20 @@ def sweep(
     if resume and out is None:
         raise ConfigurationError("--resume needs --out with the directory of the run to continue")
 
-    from contextlib import nullcontext
     from datetime import UTC, datetime
 
     from fuzzer import campaign
     from fuzzer.evidence import confidence_sequence
     from reports import to_json
-    from reports.console import Progress, final
+    from reports.console import brief, final
+    from reports.live import Progress
 
     catalogue, own = _plugged_in(plugins)
     directory = Path(out) if out else campaign.default_directory(model, datetime.now(UTC))
-    progress = Progress(lambda n, k: confidence_sequence(n, k, claim["alpha"]))
-    with nullcontext() if as_json else progress:
+    silent, alpha = as_json or quiet, claim["alpha"]
+    with Progress(
+        lambda n, k: confidence_sequence(n, k, alpha), alpha=alpha, quiet=silent
+    ) as progress:
         report = campaign.sweep(
             model,
             _seeds(seeds, own),
@@ -193,17 +198,28 @@ def sweep(
             judge=read_judge(given),
             calibration=Path(calibration) if calibration else None,
             settings=read_settings(given),
-            progress=None if as_json else progress.update,
+            progress=None if silent else progress.update,
             graceful=True,
         )
     if as_json:
         click.echo(to_json(report).decode(), nl=False)
+    elif quiet:
+        brief(report, str(directory))
     else:
-        final(report, str(directory))
+        final(report, str(directory), needs=_needed(report.model, model, plugins, given))
     if report.stopped == "interrupted":
         click.echo(_INTERRUPTED.format(" with --resume"), err=True)
         sys.exit(INTERRUPTED)
     sys.exit(report.exit_code)
+
+
+def _needed(name: str, model: str, plugins: tuple[str, ...], given: dict[str, Any]) -> list[str]:
+    """Options that `shrink` must be given again, as a run does not keep them."""
+    needed = [] if name == model else ["--model", model]
+    for option in ("judge_model", "second_judge"):
+        if given[option]:
+            needed += [f"--{option.replace('_', '-')}", given[option]]
+    return needed + [word for plugin in plugins for word in ("--plugin", plugin)]
 
 
 @main.command()

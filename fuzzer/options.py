@@ -38,6 +38,13 @@ def json_option(command: _Command) -> _Command:
     )
 
 
+def quiet_option(command: _Command) -> _Command:
+    """The verdict and no more."""
+    return click.option(
+        "--quiet", is_flag=True, help="Print the verdict and where the report is, nothing else."
+    )(command)
+
+
 def deployment_option(command: _Command) -> _Command:
     """How far ahead a report looks."""
     return click.option(

@@ -140,11 +140,14 @@ class Outlook(NamedTuple):
     needed: float  # of e_brittle
     e_holds: float
     needed_holds: float
-    calls: int  # answered, in flight ones apart
+    calls: int  # whose outcomes have entered the evidence
     tokens: int
     cost_usd: float | None  # None: no price is known
     max_cost: float | None
-    suspect: Suspect | None  # None: nothing has failed on D
+    suspect: Suspect | None  # None: nothing has failed on D, or nothing would be attributed
+    phase: str = ""  # of the search
+    canonical: tuple[int, int] = (0, 0)  # usable calls, and harmful ones
+    mutated: tuple[int, int] = (0, 0)  # the same of draws from D
 
 
 # -------------------------------------------------------------------------------- report: rates

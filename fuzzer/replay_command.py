@@ -13,6 +13,7 @@ from fuzzer.options import (
     judge_options,
     model_options,
     plugin_option,
+    quiet_option,
     rate_options,
     read_judge,
     read_settings,
@@ -44,6 +45,7 @@ INTERRUPTED = 130
 @click.option("--out", metavar="DIR", help="Run directory [default: runs/<time>-replay-<model>].")
 @click.option("--resume", is_flag=True, help="Continue the run in --out.")
 @plugin_option
+@quiet_option
 @json_option
 def replay(
     *,
@@ -59,6 +61,7 @@ def replay(
     out: str | None,
     resume: bool,
     plugins: tuple[str, ...],
+    quiet: bool,
     as_json: bool,
     **given: Any,
 ) -> None:
@@ -73,20 +76,21 @@ def replay(
     if resume and out is None:
         raise ConfigurationError("--resume needs --out with the directory of the run to continue")
 
-    from contextlib import nullcontext
     from datetime import UTC, datetime
 
     from fuzzer.campaign import default_directory
     from fuzzer.evidence import confidence_sequence
     from fuzzer.registry import plugged_in
     from fuzzer.replay_run import replay as replayed
-    from reports.console import Progress
-    from reports.replay import show, to_json
+    from reports.live import Progress
+    from reports.replay import brief, show, to_json
 
     catalogue, own = plugged_in(plugins)
     directory = Path(out) if out else default_directory(f"replay-{model}", datetime.now(UTC))
-    progress = Progress(lambda n, k: confidence_sequence(n, k, alpha))
-    with nullcontext() if as_json else progress:
+    silent = as_json or quiet
+    with Progress(
+        lambda n, k: confidence_sequence(n, k, alpha), alpha=alpha, quiet=silent
+    ) as progress:
         found = replayed(
             corpus,
             model,
@@ -104,11 +108,13 @@ def replay(
             out=directory,
             resume=resume,
             settings=read_settings(given),
-            progress=None if as_json else progress.update,
+            progress=None if silent else progress.update,
             graceful=True,
         )
     if as_json:
         click.echo(to_json(found), nl=False)
+    elif quiet:
+        brief(found, str(directory))
     else:
         show(found, str(directory))
     if found.stopped == "interrupted":

@@ -16,13 +16,14 @@ from typing import Any, Literal
 from pydantic import Field
 
 from fuzzer import registry
-from fuzzer.campaign import Progress, counting, default_directory, ending_on_signals, versions
+from fuzzer.campaign import default_directory, ending_on_signals, versions
 from fuzzer.corpus import Entry, Recorded, checked, entries_in
 from fuzzer.errors import ConfigurationError, HoldfastError, StoreError
 from fuzzer.evaluate import Caller, held_used
 from fuzzer.graph import Catalogue
 from fuzzer.judges import Held, Judge
 from fuzzer.limits import Limits
+from fuzzer.outlook import Counting, Progress
 from fuzzer.preparation import (
     choose_connections,
     choose_limits,
@@ -287,7 +288,7 @@ async def areplay(
                     entries=len(entries),
                 )
                 most = min(budget, sum(course.target.cap for course in replay.courses))
-                await caller.drive(replay, PHASE, counting(progress, most, PHASE))
+                await caller.drive(replay, PHASE, Counting(progress, most, PHASE))
         except ConfigurationError:
             store.discard()  # if nothing was answered: the same command can then be given again
             raise

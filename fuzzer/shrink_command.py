@@ -14,6 +14,7 @@ from fuzzer.options import (
     json_option,
     judge_options,
     plugin_option,
+    quiet_option,
     rate_options,
     reaching_options,
     read_judge,
@@ -52,6 +53,7 @@ CORPUS = "corpus.jsonl"  # beside the folders of the findings
 @spending_options
 @rate_options
 @plugin_option
+@quiet_option
 @json_option
 def shrink(
     *,
@@ -63,6 +65,7 @@ def shrink(
     price: str | None,
     prices: str | None,
     plugins: tuple[str, ...],
+    quiet: bool,
     as_json: bool,
     **given: Any,
 ) -> None:
@@ -78,21 +81,19 @@ def shrink(
     if shrink_budget is not None and shrink_budget < 0:
         raise ConfigurationError(f"--shrink-budget {shrink_budget} is not possible; at least 0")
     spending = read_spending(given)
-    from contextlib import nullcontext
-
     from fuzzer.corpus import write
     from fuzzer.evidence import confidence_sequence
     from fuzzer.registry import plugged_in
     from fuzzer.shrinking import shrink as shrunk
     from reports import to_json
-    from reports.console import Progress
-    from reports.minimal import final, unfinished
+    from reports.live import Progress
+    from reports.minimal import brief, final, unfinished
 
     catalogue, own = plugged_in(plugins)
     if save is not None:
         write(save, ())  # what cannot be written is said before anything is spent
-    progress = Progress(lambda n, k: confidence_sequence(n, k, 0.05))
-    with nullcontext() if as_json else progress:
+    silent = as_json or quiet
+    with Progress(lambda n, k: confidence_sequence(n, k, 0.05), quiet=silent) as progress:
         gone = shrunk(
             run,
             model=model,
@@ -105,7 +106,7 @@ def shrink(
             **spending,
             price=price,
             prices=Path(prices) if prices else None,
-            progress=None if as_json else progress.update,
+            progress=None if silent else progress.update,
             graceful=True,
         )
     report = gone.report
@@ -121,6 +122,8 @@ def shrink(
         _save(save, gone, findings)
     if as_json:
         click.echo(to_json(report).decode(), nl=False)
+    elif quiet:
+        brief(shown, run)
     else:
         final(shown)
         if report.findings:

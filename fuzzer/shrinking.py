@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fuzzer import registry, summary
-from fuzzer.campaign import ENDING, Progress, counting, ending_on_signals, publish
+from fuzzer.campaign import ENDING, ending_on_signals, publish
 from fuzzer.errors import ConfigurationError, unknown
 from fuzzer.evaluate import Evaluator
 from fuzzer.exhibits import keep_scenarios
@@ -22,6 +22,7 @@ from fuzzer.jury import noted
 from fuzzer.limits import Limits
 from fuzzer.minima import Shrunk, in_order
 from fuzzer.minimising import Minimiser, called_to_shrink
+from fuzzer.outlook import Counting, Progress
 from fuzzer.people import with_review
 from fuzzer.preparation import (
     choose_connections,
@@ -120,7 +121,7 @@ async def ashrink(
         )
         budget = called_to_shrink(store) + MORE if shrink_budget is None else shrink_budget
         minimiser = Minimiser(
-            evaluator, over.rules, budget, lambda n: counting(progress, n, "shrink"), only
+            evaluator, over.rules, budget, lambda n: Counting(progress, n, "shrink"), only
         )
         try:
             with ending_on_signals(limits) if graceful else nullcontext():

@@ -1,4 +1,4 @@
-"""What a terminal shows: progress while a sweep runs, and a last screen, its verdict first.
+"""What a terminal shows at the end of a sweep: a last screen, its verdict first.
 
 Rich draws; nothing here is parsed as its markup, and nothing a subject wrote reaches the terminal
 but through `reports.text`.
@@ -6,20 +6,16 @@ but through `reports.text`.
 
 import io
 import shlex
-import sys
-import time
-from collections.abc import Callable
-from types import TracebackType
-from typing import Self, TextIO
+from collections.abc import Mapping, Sequence
+from typing import TextIO
 
 from rich.cells import cell_len
 from rich.console import RenderableType
-from rich.live import Live
-from rich.progress_bar import ProgressBar
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from fuzzer.records import Finding, Interval, Report, Status, TransformRow
+from fuzzer.records import Finding, Report, TransformRow
 from reports import complete
 from reports.attribution import legend, marks, pair_sentences
 from reports.contrast import contrast_sentences
@@ -40,174 +36,73 @@ from reports.text import (
     line,
     money,
     percent,
-    plan_phrase,
     plural,
     points,
     proportion,
     replay_command,
+    step_phrase,
     summaries,
 )
 
-FINDING = 230  # characters that one finding may take
+FINDING = 150  # characters that one finding may take
 ATTRIBUTABLE = 32  # failures on D that suffice to flag one transform that explains them
 LINES = 39  # the last screen stays under 40 lines at 80 columns
 COLOURS = {"holds": "green", "brittle": "red", "inconclusive": "yellow", "unusable": "magenta"}
 
-Intervals = Callable[[int, int], Interval]  # (n, harmful) -> interval
-
-
-# ---------------------------------------------------------------------------------------- progress
-
-
-class Progress:
-    """How far a run is: a live line on a terminal, else a plain line now and then; on stderr.
-
-    `update` costs next to nothing, so it may be called after every trial. `interval` computes the
-    interval of k failures in n trials, when a line is drawn.
-    """
-
-    def __init__(
-        self,
-        interval: Intervals,
-        *,
-        stream: TextIO | None = None,
-        clock: Callable[[], float] = time.monotonic,
-        every: float = 2.0,
-    ) -> None:
-        self._console = console(stream or sys.stderr)
-        self._interval = interval
-        self._clock = clock
-        self._every = every
-        self._status: Status | None = None
-        self._first: tuple[float, int] | None = None  # when the first status came, and its `done`
-        self._printed: tuple[float, int] = (0.0, 0)
-        self._live: Live | None = None
-
-    def __enter__(self) -> Self:
-        if self._console.is_terminal:
-            self._live = Live(
-                console=self._console,
-                get_renderable=self._renderable,
-                refresh_per_second=5,
-                transient=True,
-            )
-            self._live.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
-        elif self._status is not None and self._status.done != self._printed[1]:
-            self._print(self._clock())
-
-    def update(self, status: Status) -> None:
-        """Where the run stands now."""
-        if self._status is not None and status.phase != self._status.phase:
-            self._first = None  # it counts from 0 again, and takes a pace of its own
-            self._printed = (self._printed[0], 0)
-        self._status = status
-        if self._live is not None:
-            self._first = self._first or (self._clock(), status.done)
-            return
-        now = self._clock()
-        if self._first is None:
-            self._first = self._printed = (now, status.done)
-        since, done = self._printed
-        tenth = status.total and (status.done - done) * 10 >= status.total
-        if now - since >= self._every or (tenth and now - since >= self._every / 4):
-            self._print(now)
-
-    def describe(self) -> str:
-        """The line: done/total, harmful k/n with interval, unusable, rate, time left."""
-        status = self._status
-        if status is None:
-            return "starting"
-        share = f" ({status.done / status.total:.0%})" if status.total else ""
-        parts = [f"{status.done:,}/{status.total:,}{share}"]
-        if status.n:
-            bounds = interval(self._interval(status.n, status.harmful))
-            parts.append(f"harmful {status.harmful:,}/{status.n:,} {bounds}%")
-        parts.append(f"unusable {status.unusable:,}")
-        if rate := self._rate():
-            parts.append(f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s")
-            parts.append(f"at most {_duration((status.total - status.done) / rate)} left")
-        return " · ".join([*([line(status.phase, 20)] if status.phase else []), *parts])
-
-    def _rate(self) -> float:
-        if self._status is None or self._first is None:
-            return 0.0
-        began, already = self._first
-        passed = self._clock() - began
-        return (self._status.done - already) / passed if passed > 0 else 0.0
-
-    def _renderable(self) -> RenderableType:
-        status = self._status
-        if status is None:
-            return Text("starting")
-        grid = Table.grid(padding=(0, 1))
-        bar = ProgressBar(total=max(status.total, 1), completed=status.done, width=16)
-        grid.add_row(bar, Text(self.describe(), overflow="ellipsis", no_wrap=True))
-        return grid
-
-    def _print(self, now: float) -> None:
-        assert self._status is not None
-        self._printed = (now, self._status.done)
-        self._console.print(Text(self.describe()), soft_wrap=True)
-
-
-def _duration(seconds: float) -> str:
-    """Seconds as a clock shows them.
-
-    >>> _duration(75), _duration(7300)
-    ('1:15', '2:01:40')
-    """
-    minutes, rest = divmod(round(max(seconds, 0)), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
 # ------------------------------------------------------------------------------------- last screen
 
 
-def final(report: Report, run: str = "", *, stream: TextIO | None = None) -> None:
-    """Print the last screen of a sweep on standard output."""
-    put(lambda width: _screen(report, run, width), stream)
+def final(
+    report: Report,
+    run: str = "",
+    *,
+    needs: Sequence[str] = (),
+    stream: TextIO | None = None,
+) -> None:
+    """Print the last screen of a sweep on standard output.
+
+    `needs` are options that a command on the run must be given again, names and values in turn.
+    """
+    put(lambda width: _screen(report, run, width, needs), stream)
 
 
-def final_text(report: Report, run: str = "", width: int = 80) -> str:
+def final_text(report: Report, run: str = "", width: int = 80, *, needs: Sequence[str] = ()) -> str:
     """The last screen as plain text."""
-    return as_text(lambda width: _screen(report, run, width), width)
+    return as_text(lambda width: _screen(report, run, width, needs), width)
 
 
-def _screen(report: Report, run: str, width: int) -> list[RenderableType]:
+def brief(report: Report, run: str, *, stream: TextIO | None = None) -> None:
+    """Print the verdict as a sentence, and where the report is; nothing else."""
+    put(lambda _: [_sentence(complete(report)), _kept(run)], stream)
+
+
+def _screen(
+    report: Report, run: str, width: int, needs: Sequence[str] = ()
+) -> list[RenderableType]:
     """The blocks that fit, in reading order; what matters least goes first when space is short."""
     report = complete(report)
-    head, flag = _sentence(report), Text(flag_sentence(report))
     notes = [Text(f"Note: {line(note, 230)}") for note in report.notes[:3]]
-    for findings, transforms, told in (
-        (3, 5, len(notes)),
-        (3, 3, 1),
-        (2, 3, 1),
-        (1, 3, 0),
-        (1, 0, 0),
-        (0, 0, 0),
+    more = (*job_sentences(report), *judge_sentences(report), *review_sentences(report))
+    more += (*control_sentences(report), *contrast_sentences(report))
+    more += (*deployment_sentences(report), *untested_sentences(report))
+    for findings, transforms, told, spaced in (
+        (3, 5, len(notes), True),
+        (3, 3, 1, True),
+        (2, 3, 1, True),
+        (2, 3, 1, False),
+        (1, 3, 0, False),
+        (1, 0, 0, False),
+        (0, 0, 0, False),
     ):
-        blocks: list[RenderableType] = [head, Text(), _rates(report)]
-        blocks += [*(Text(said) for said in corrected_sentences(report)), flag]
-        more = (*job_sentences(report), *judge_sentences(report), *review_sentences(report))
-        more += control_sentences(report)
-        more += (*contrast_sentences(report), *deployment_sentences(report))
-        blocks += [Text(said) for said in more]
+        apart: list[RenderableType] = [Text()] if spaced else []
+        blocks: list[RenderableType] = [_sentence(report)]
+        blocks += [Text(flag_sentence(report, figures=False)), Text(), _rates(report)]
+        blocks += [*apart, _evidence(report), *apart]
+        blocks += [Text(said) for said in (*corrected_sentences(report), *more)]
         blocks += notes[:told]
-        blocks += _findings(report, findings)
+        blocks += _findings(report, findings, needs)
         blocks += _transforms(report, transforms)
-        blocks += [Text(), _counts(report), *_where(report, run)]
+        blocks += [Text(), *_counts(report), *_where(report, run, needs)]
         if _height(blocks, width) <= LINES:
             break
     return blocks
@@ -235,7 +130,7 @@ def _sentence(report: Report) -> Text:
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for column in columns:
-        numeric = column not in ("", "rate", "transform", "interval")
+        numeric = column not in ("", "rate", "transform", "interval", "evidence")
         table.add_column(
             column, justify="right" if numeric else "left", overflow="ellipsis", no_wrap=True
         )
@@ -257,28 +152,75 @@ def _rates(report: Report) -> Table:
     return table
 
 
-def _findings(report: Report, most: int) -> list[RenderableType]:
+def _evidence(report: Report) -> Table:
+    """What the claims rest on: each e-value beside what it needs."""
+    found, flag = report.evidence, report.flag
+    limit = percent(report.threshold)
+    rows = [
+        (f"brittle: some variant fails more often than {limit}", found.e_brittle, found.needed),
+        (f"holds: at most {limit} fail on average over D", found.e_holds, found.needed_holds),
+    ]
+    if report.teaching_to_the_test == "flagged":
+        against = f"far calls ({flag.far_harmful:,} of {flag.blocks:,} failed) against canonical"
+        rows.append((f"flag: {against}", flag.e_two_sample, flag.needed))
+        far = f" ({flag.e_far_harmful:,} of {flag.e_far_n:,} failed)" if flag.e_far_n else ""
+        rows.append((f"flag: first far calls{far} against {limit}", flag.e_far, flag.needed))
+    table = _table("evidence", "e-value", "needed", "")
+    for name, e, needed in rows:
+        reached = "reached" if e >= needed else ""
+        table.add_row(name, figure(e), figure(needed), reached)
+    return table
+
+
+def untested_sentences(report: Report) -> tuple[str, ...]:
+    """Transforms that no usable draw held, while blind ones did."""
+    blind = {step.transform for one in report.blind for step in one.plan}
+    names = [
+        line(row.name, 40)
+        for row in report.transforms
+        if row.relation == "invariant" and not row.n and row.name in blind
+    ]
+    if not names or not report.mutated.n:
+        return ()
+    more = f" and {len(names) - 6} more" if len(names) > 6 else ""
+    return (
+        f"Not tested: {', '.join(names[:6])}{more}; no usable draw held "
+        f"{'it' if len(names) == 1 else 'them'}, and draws that did were blind.",
+    )
+
+
+def _findings(report: Report, most: int, needs: Sequence[str]) -> list[RenderableType]:
     if not report.findings or not most:
         return []
     told = summaries(report)
     blocks: list[RenderableType] = [Text()]
     for number, finding in enumerate(report.findings[:most], start=1):
-        blocks.append(Text(line(f"Finding {number}: {_finding(finding, told)}", FINDING + 10)))
-        if number == 1 and len(command := replay_command(finding)) <= 240:
+        blocks.append(Text(line(f"Finding {number}: {_finding(finding)}", FINDING + 10)))
+        if number > 1:  # the first one's change is told by the verdict
+            blocks += [Padding(Text(said), (0, 0, 0, 2)) for said in _changes(finding, told)]
+        command = f"{replay_command(finding)}{_options(needs, '--plugin')}"
+        if number == 1 and len(command) <= 240:
             blocks.append(_command("  look: ", command))
     if (more := len(report.findings) - most) > 0:
         blocks.append(Text(f"  and {plural(more, 'further finding')} in the report"))
     return blocks
 
 
-def _finding(finding: Finding, told: dict[str, str]) -> str:
+def _finding(finding: Finding) -> str:
+    """The seed, the steps by name and the rate; a long plan is cut, never the rate after it."""
     sure = "certified" if finding.minimal_certified else f"not certified ({finding.state})"
     rests = standing(finding)
     rate = f"{percent(finding.rate)} {interval(finding.ci)}, {sure}{f', {rests}' if rests else ''}"
     seed = line(finding.seed, 40)
-    # A long plan is cut, never the rate after it.
-    room = FINDING - len(f"Finding 1: {seed}: : {rate}")
-    return f"{seed}: {line(plan_phrase(finding.minimal_plan, told), room)}: {rate}"
+    room = FINDING - len(f"Finding 1: {seed} + : {rate}")
+    names = " + ".join(line(step.transform, 40) for step in finding.minimal_plan)
+    return f"{seed}{f' + {line(names, room)}' if names else ', as it is'}: {rate}"
+
+
+def _changes(finding: Finding, told: Mapping[str, str]) -> list[str]:
+    """What each step of a short plan does."""
+    steps = finding.minimal_plan
+    return [line(step_phrase(step, told), 150) for step in steps] if len(steps) <= 2 else []
 
 
 def _transforms(report: Report, most: int) -> list[RenderableType]:
@@ -330,30 +272,52 @@ def _starred(row: TransformRow) -> str:
     return line(row.name, 26) + marks(row)
 
 
-def _counts(report: Report) -> Text:
+def _counts(report: Report) -> list[RenderableType]:
     causes = sum(report.unusable.by_cause.values())
     blind = max(report.blind_draws, len(report.blind))
-    kinds = ", ".join(f"{n:,} {kind.replace('_', '-')}" for kind, n in report.calls_by_kind.items())
-    parts = [
-        plural(report.calls, "call") + (f" ({kinds})" if kinds else ""),
-        *([f"{report.shrink_calls:,} more to shrink"] if report.shrink_calls else []),
+    kinds = ", ".join(
+        f"{n:,} {kind.replace('_', '-')}"
+        for kind, n in sorted(report.calls_by_kind.items(), key=lambda item: -item[1])
+    )
+    calls = [f"{report.calls:,}" + (f" ({kinds})" if kinds else "")]
+    calls += [f"{report.shrink_calls:,} more to shrink"] if report.shrink_calls else []
+    if report.after_stop.calls:
+        calls.append(f"{report.after_stop.calls:,} after the stop, in no rate")
+    tokens = report.tokens.input + report.tokens.output
+    spent = [
         "cost unknown" if report.cost_usd is None else money(report.cost_usd),
+        plural(tokens, "token"),
         f"unusable {causes:,}",
         f"blind variants {blind:,}",
     ]
-    if report.after_stop.calls:
-        parts.append(f"{report.after_stop.calls:,} after the stop, in no rate")
-    return Text(" · ".join(parts))
+    return [Text(f"Calls: {'; '.join(calls)}"), Text(f"Spent: {' · '.join(spent)}")]
 
 
-def _where(report: Report, run: str) -> list[RenderableType]:
+def _kept(run: str) -> Text:
+    return Text(f"Report: {line(run, 120)}/report.html (and report.json)")
+
+
+def _where(report: Report, run: str, needs: Sequence[str]) -> list[RenderableType]:
     if not run:
         return []
-    shown = line(run, 120)
-    blocks: list[RenderableType] = [Text(f"Report: {shown}/report.html (and report.json)")]
+    named = shlex.quote(line(run, 120))
+    blocks: list[RenderableType] = [_kept(run)]
     if report.verdict == "inconclusive" and report.sufficient_budget:
-        again = f"holdfast sweep … --out {shlex.quote(shown)} --resume --budget N"
+        again = f"holdfast sweep … --out {named} --resume --budget N"
         return [*blocks, _command("To go on: ", again)]
     if report.findings:
-        blocks.append(_command("The least that fails: ", f"holdfast shrink {shlex.quote(shown)}"))
-    return [*blocks, _command("Again: ", f"holdfast report {shlex.quote(shown)}")]
+        command = f"holdfast shrink {named}{_options(needs) or _unnamed(report)}"
+        blocks.append(_command("The least that fails: ", command))
+    return [*blocks, _command("Again: ", f"holdfast report {named}")]
+
+
+def _options(needs: Sequence[str], only: str = "") -> str:
+    """Options as a command line takes them, given as names and values in turn."""
+    pairs = zip(needs[::2], needs[1::2], strict=True)
+    shown = [(name, value) for name, value in pairs if only in ("", name)]
+    return "".join(f" {name} {shlex.quote(line(value, 120))}" for name, value in shown)
+
+
+def _unnamed(report: Report) -> str:
+    """A model of one's own: its name does not say where it is."""
+    return "" if "/" in report.model or ":" in report.model else " --model FILE.py:NAME"

@@ -407,6 +407,14 @@ def final(found: Iterable[Shown], *, stream: TextIO | None = None) -> None:
     put(lambda width: screen(shown, width), stream)
 
 
+def brief(found: Iterable[Shown], run: str, *, stream: TextIO | None = None) -> None:
+    """Print a sentence for each finding, and where the report is."""
+    said = [Text(headline(one.view)) for one in found]
+    said = said or [Text("No finding is supported: there is nothing to shrink.")]
+    kept = Text(f"Report: {line(run, 200)}/report.html (and report.json)", no_wrap=True)
+    put(lambda _: [*said, kept], stream)
+
+
 def final_text(found: Iterable[Shown], width: int = 80) -> str:
     """The same as plain text."""
     shown = tuple(found)

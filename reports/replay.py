@@ -43,6 +43,12 @@ def show(found: "Replayed", directory: str = "", *, stream: TextIO | None = None
     put(lambda _: _blocks(found, directory), stream)
 
 
+def brief(found: "Replayed", directory: str, *, stream: TextIO | None = None) -> None:
+    """Print the verdict as a sentence, and where the run is kept."""
+    kept = f"Report: {line(directory, 200)}/replay.json"
+    put(lambda _: [Text(sentence(found)), Text(kept, no_wrap=True)], stream)
+
+
 def text(found: "Replayed", directory: str = "", width: int = 80) -> str:
     """The same as plain text."""
     return as_text(lambda _: _blocks(found, directory), width)

@@ -59,8 +59,11 @@ def _named(names: tuple[str, ...]) -> str:
     return ", ".join([*shown, f"{more:,} more"] if more else shown)
 
 
-def flag_sentence(report: Report) -> str:
-    """What is known about teaching to the test; "memorised" only with enough seeds to say so."""
+def flag_sentence(report: Report, *, figures: bool = True) -> str:
+    """What is known about teaching to the test; "memorised" only with enough seeds to say so.
+
+    Without `figures` a flag is told alone: they stand beside it then, in a table.
+    """
     flag, swept = report.flag, len(report.seeds)
     told = {row.seed: row.family for row in report.seeds_detail}
     stories = len({told.get(name) or name for name in report.seeds})  # each counts once
@@ -69,8 +72,9 @@ def flag_sentence(report: Report) -> str:
     if report.teaching_to_the_test == "flagged":
         text = (
             "Teaching to the test: flagged; the score holds on the seeds as they are and fails on "
-            f"variants far from them, {compared} ({_far_evidence(flag)})"
+            f"variants far from them, {compared}"
         )
+        text += f" ({_far_evidence(flag)})" if figures else ""
         if stories >= flag.memorised_seeds:
             return f"{text}: what a model that memorised its tests would show."
         kind = "stories" if alike else "seeds"

@@ -146,6 +146,7 @@ ORDER = (
     "fuzzer.findings",
     "fuzzer.replaying",
     "fuzzer.summary",
+    "fuzzer.outlook",
     "fuzzer.exhibits",
     "fuzzer.twins",
     "fuzzer.holding",

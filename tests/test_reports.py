@@ -43,8 +43,9 @@ from fuzzer.records import (
 )
 from fuzzer.transcript import Call, Transcript, Turn, Usage
 from fuzzer.transform import Plan, Step
-from reports.console import Progress, final, final_text
+from reports.console import final, final_text
 from reports.html import dose_curve, render
+from reports.live import Progress
 from reports.sentence import flag_sentence, sentence
 from reports.text import at_most, line, percent, plain, proportion, replay_command
 
@@ -822,7 +823,7 @@ def test_progress_of_a_new_phase_has_a_pace_of_its_own():
     assert any(row.startswith("shrink · 11/20") and "0:04 left" in row for row in rows)
 
 
-def test_progress_draws_a_live_line_on_a_terminal(monkeypatch):
+def test_progress_draws_a_panel_on_a_terminal(monkeypatch):
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
             return True
@@ -833,8 +834,8 @@ def test_progress_draws_a_live_line_on_a_terminal(monkeypatch):
         progress.update(Status(7, 100, 7, 0, 0))
         assert progress._live is not None
         progress._live.refresh()
-    assert "7/100" in stream.getvalue()
-    assert "harmful 0/7" in stream.getvalue()
+    assert "7 of 100 calls" in stream.getvalue()
+    assert "harmful 0 of 7, at most 10%" in stream.getvalue()
 
 
 def test_progress_of_nothing_is_silent():
