@@ -41,13 +41,13 @@ from fuzzer.replay_command import replay
 from fuzzer.report_command import report
 from fuzzer.review_commands import review
 from fuzzer.seed_commands import bring_in, hashes, write_file
+from fuzzer.show_command import show
 from fuzzer.shrink_command import shrink
 from fuzzer.wording_commands import wordings
 
 if TYPE_CHECKING:
     from fuzzer.graph import Catalogue
     from fuzzer.scenario import Scenario
-    from fuzzer.transform import Plan
 
 # Before it ends Python would search all that was imported for cycles once more: .2 to .5 s.
 atexit.register(gc.freeze)
@@ -412,88 +412,6 @@ _LISTS: dict[str, Callable[[tuple[str, ...]], list[dict[str, Any]]]] = {
 }
 
 
-# ---------------------------------------------------------------------------------------- show
-
-
-@main.command()
-@click.argument("seed")
-@click.option(
-    "--plan",
-    "plan_text",
-    metavar="PLAN",
-    help="Steps as JSON (as a report prints them) or as names: rename_people,format_inbox.",
-)
-@plugin_option
-@json_option
-def show(*, seed: str, plan_text: str | None, plugins: tuple[str, ...], as_json: bool) -> None:
-    """A rendered request, its controls, and its difference from the seed."""
-    from fuzzer.judges.rules import RulesJudge
-    from fuzzer.registry import find_seed
-    from fuzzer.variant import admit, render
-
-    catalogue, own = _plugged_in(plugins)
-    scenario = next((s for s in own if s.name == seed), None) or find_seed(seed)
-    variant = catalogue.variant(scenario, _plan(plan_text, scenario.name, catalogue))
-    judge = RulesJudge()
-    admission = admit(variant, scenario, judge.decide)
-    try:
-        performed = variant.performed
-    except KeyError:  # `blind` says which control has nothing to act with
-        performed = ()
-    shown = {
-        "id": variant.id,
-        "plan": variant.plan.model_dump(mode="json"),
-        "distance": variant.distance,
-        "blind": list(admission.reasons),
-        "request": variant.request.model_dump(mode="json", exclude={"text", "form"}),
-        "controls": [
-            {
-                "name": control.name,
-                "verdict": control.verdict,
-                "judged": judge.decide(variant, transcript).value,
-                "turns": [turn.text for turn in transcript.turns],
-                "calls": [
-                    {"name": call.name, "input": call.input}
-                    for turn in transcript.turns
-                    for call in turn.calls
-                ],
-            }
-            for control, transcript in performed
-        ],
-    }
-    if as_json:
-        _print_json(shown)
-        return
-    from reports.views import variant as print_variant
-
-    print_variant(shown, render(scenario).model_dump(mode="json"))
-
-
-def _plan(text: str | None, seed: str, catalogue: "Catalogue") -> "Plan":
-    from pydantic import TypeAdapter, ValidationError
-
-    from fuzzer.transform import Step
-
-    if not text:
-        return catalogue.plan(seed, ())
-    if not text.lstrip().startswith(("[", "{")):
-        names = [name.strip() for name in text.split(",") if name.strip()]
-        return catalogue.plan(seed, [catalogue.default_step(name) for name in names])
-    try:
-        given = json.loads(text)
-        whole = given if isinstance(given, dict) else {"steps": given}
-        if "steps" not in whole or whole.keys() - {"seed", "steps", "drop"}:
-            raise ValueError  # a single step, say: shown as the seed itself, it would mislead
-        steps = TypeAdapter(tuple[Step, ...]).validate_python(whole["steps"])
-        drop = TypeAdapter(tuple[str, ...]).validate_python(whole.get("drop", []))
-    except (ValueError, ValidationError):
-        raise ConfigurationError(
-            f"--plan {text[:60]!r} cannot be read; write JSON like "
-            '[{"transform": "rename_people", "params": {}}] or names: rename_people,format_inbox'
-        ) from None
-    return catalogue.plan(seed, steps, drop)
-
-
 # ----------------------------------------------------------------------------------- translate
 
 
@@ -594,6 +512,7 @@ def pools(*, out: str) -> None:
 
 main.add_command(augment)
 main.add_command(review)
+main.add_command(show)
 main.add_command(shrink)
 main.add_command(bring_in)
 main.add_command(calibrate)

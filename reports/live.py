@@ -31,9 +31,9 @@ SLOWEST = 60.0  # seconds between two plain lines, in a long run
 _PHASES = {
     "probe": "first call",
     "search": "search",
-    "localise": "replaying a failure",
-    "flag": "seeds against far variants",
-    "more": "further findings",
+    "localise": "replays",
+    "flag": "far variants",
+    "more": "more findings",
     "done": "decided",
 }
 
