@@ -32,13 +32,19 @@ def to_json(report: "Report") -> bytes:
 def write(report: "Report", directory: Path | str, material: "Material | None" = None) -> "Report":
     """Write ``report.json`` and ``report.html``, each whole or not at all.
 
-    Returns the report as it was written. Raises `StoreError` where nothing can be written.
+    Transcripts that the page has no room for go into ``report-data/`` beside it, which is there
+    only if it is needed. Returns the report as it was written. Raises `StoreError` where something
+    cannot be written; the page that was there still stands then.
     """
-    from reports.html import render
+    from reports.html import compose
+    from reports.parcels import Parcels
 
     report, directory = complete(report), Path(directory)
-    put_file(directory / "report.json", to_json(report))
-    put_file(directory / "report.html", render(report, material).encode())
+    with Parcels(directory) as parcels:
+        page = compose(report, material, parcels)
+        put_file(directory / "report.json", to_json(report))
+        put_file(directory / "report.html", page.encode())
+        parcels.tidy()
     return report
 
 

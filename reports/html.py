@@ -6,15 +6,16 @@ Charts are hand-written SVG beside the table that holds their numbers.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from fuzzer.records import Blind, Interval, Report, TransformRow, Trial
-from fuzzer.transcript import Turn
+from fuzzer.records import Blind, Interval, Report, TransformRow
 from reports import complete, page
 from reports.attribution import caution, fit_sentence, odds, pair_sentences, text_dose
 from reports.contrast import contrast_sentences
 from reports.deployment import deployment_sentences
 from reports.elicitation import control_table, elicitation_sentence
+from reports.excerpts import excerpt
 from reports.jury import judge_sentences
 from reports.minimal import shrink_rows, shrink_sentences
+from reports.parcels import Parcels
 from reports.sentence import (
     MUCH_UNUSABLE,
     corrected_sentences,
@@ -24,14 +25,13 @@ from reports.sentence import (
     standing,
 )
 from reports.text import (
-    call,
     line,
     percent,
-    places,
     replay_command,
     summaries,
     unusable_share,
 )
+from reports.trials import Shelf, packed, placed
 
 if TYPE_CHECKING:
     from fuzzer.material import Material
@@ -47,25 +47,8 @@ SECTIONS = (  # id and name, in reading order
     ("methods", "Methods"),
     ("transcripts", "Transcripts"),
 )
-TURN_LIMIT = 3_000  # of one turn in an excerpt
-AROUND = 700  # before and after the evidence, where a turn is longer than that
 BLIND_LIMIT = 30
 DIGIT = 9.0  # width of a digit in the curve's units: 13 px, in whatever font the reader has
-
-
-class Span(NamedTuple):
-    """A stretch of a transcript; `why` is set where it is evidence."""
-
-    text: str
-    why: str = ""
-
-
-class ExcerptTurn(NamedTuple):
-    """One turn as it is shown."""
-
-    who: str
-    spans: tuple[Span, ...]
-    cut: bool  # more was said
 
 
 class Scale(NamedTuple):
@@ -81,7 +64,21 @@ class Scale(NamedTuple):
 
 
 def render(report: Report, material: "Material | None" = None) -> str:
-    """The page of a report, with what its run can show."""
+    """The page of a report as one string, with what its run can show and there is room for."""
+    with Parcels() as parcels:
+        return compose(report, material, parcels)
+
+
+def compose(report: Report, material: "Material | None", parcels: Parcels) -> str:
+    """The page of a report; what it has no room for goes where its parcels go.
+
+    Raises `StoreError` where that cannot be written, or the trials cannot be read.
+    """
+    shelf = packed(material, parcels)
+    return placed(_page(report, material, shelf), shelf, parcels)
+
+
+def _page(report: Report, material: "Material | None", shelf: Shelf | None) -> str:
     report = complete(report)
     told = summaries(report)
     exhibits = material.exhibits if material else {}
@@ -96,6 +93,7 @@ def render(report: Report, material: "Material | None" = None) -> str:
         standing=standing,
         caution=caution,
         sections=SECTIONS,
+        shelf=shelf,
         report=report,
         word=report.verdict.capitalize(),
         lead=report.sentence.split(":", 1)[0] + (":" if ":" in report.sentence else ""),
@@ -115,7 +113,7 @@ def render(report: Report, material: "Material | None" = None) -> str:
             (
                 finding,
                 replay_command(finding),
-                _excerpt(exhibits[finding.id].trial if finding.id in exhibits else None),
+                excerpt(exhibits[finding.id].trial if finding.id in exhibits else None),
                 shrink_sentences(finding, report.alpha),
                 shrink_rows(finding),
             )
@@ -232,53 +230,6 @@ def _with_room(labels: Sequence[Label]) -> tuple[Label, ...]:
 def _apart(left: Label, right: Label) -> bool:
     """Whether two centred labels leave a gap of a digit between them."""
     return right.x - left.x >= DIGIT * ((len(left.text) + len(right.text)) / 2 + 1)
-
-
-# ---------------------------------------------------------------------------------------- excerpts
-
-
-def _excerpt(trial: Trial | None) -> tuple[ExcerptTurn, ...]:
-    """The turns of a failing trial that carry evidence, and the words that do, marked."""
-    if trial is None:
-        return ()
-    evidence = trial.verdict.evidence if trial.verdict else ()
-    shown = []
-    for number, turn in enumerate(trial.transcript.turns):
-        quotes = [(item.quote, item.why) for item in evidence if item.turn == number]
-        if quotes or (not evidence and number == 0):
-            shown.append(_excerpt_turn(turn, quotes))
-    return tuple(shown)
-
-
-def _excerpt_turn(turn: Turn, quotes: Sequence[tuple[str, str]]) -> ExcerptTurn:
-    text = "\n\n".join(filter(None, [turn.text, *(call(c.name, c.input) for c in turn.calls)]))
-    marks: list[tuple[int, int, str]] = []
-    lost: list[Span] = []
-    for quote, why in quotes:
-        found = places(text, quote)
-        marks += [(start, end, why) for start, end in found]
-        lost += [] if found else [Span("\n\n"), Span(quote[:TURN_LIMIT], why or "evidence")]
-    spans, cut = _cut(text, sorted(marks))
-    spans += lost
-    who = "subject" if turn.role == "assistant" else "environment"
-    return ExcerptTurn(who, tuple(spans), cut)
-
-
-def _cut(text: str, marks: Sequence[tuple[int, int, str]]) -> tuple[list[Span], bool]:
-    """The text around its marks, in spans; whole where it is short."""
-    start, end = 0, len(text)
-    if end > TURN_LIMIT:
-        start = max(0, marks[0][0] - AROUND) if marks else 0
-        end = min(len(text), max(start + TURN_LIMIT, marks[0][1] + AROUND if marks else 0))
-        end = min(end, start + 2 * TURN_LIMIT)
-    spans, at = [], start
-    for mark_start, mark_end, why in marks:
-        left, right = max(mark_start, at), min(mark_end, end)
-        if left < right:
-            spans += [Span(text[at:left]), Span(text[left:right], why or "evidence")]
-            at = right
-    spans.append(Span(text[at:end]))
-    return [span for span in spans if span.text], start > 0 or end < len(text)
 
 
 # ------------------------------------------------------------------------------------------- lists
