@@ -103,6 +103,10 @@ def test_a_finding_is_shown_with_its_scenarios_whatever_is_installed(run):
     by_name = {seed.name: seed for seed in SEEDS}
     for finding in report.findings:
         exhibit = shown.exhibits[finding.id]
+        assert exhibit.seed
+        assert exhibit.minimal
+        assert exhibit.trial
+        assert exhibit.trial.verdict
         seed = by_name[finding.seed]
         minimal = FEW.variant(seed, finding.smallest)
         assert exhibit.seed.request == FEW.variant(seed, Plan(seed=seed.name)).request
