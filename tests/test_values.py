@@ -90,9 +90,9 @@ def test_where_any_value_will_do_few_calls_tell(name, p, most):
 
 @pytest.mark.parametrize("name", ["one of 30 values", "one locale, any draw", "from m on, of 24"])
 def test_under_noise_the_answer_is_mostly_right(name):
-    runs = [valuing.replicate(name, 0.5, number) for number in range(30)]
-    assert sum(run.right for run in runs) >= 26
-    assert sum(run.false for run in runs) <= 2
+    runs = [valuing.replicate(name, 0.5, number) for number in range(14)]
+    assert sum(run.right for run in runs) >= 13
+    assert sum(run.false for run in runs) <= 1
 
 
 @pytest.mark.slow
@@ -104,20 +104,23 @@ def test_under_noise_the_answer_is_right_in_nearly_all_of_400_replicates(name, p
     assert sum(run.false for run in runs) <= 0.05 * 400
 
 
+@pytest.mark.parametrize("replicates", [40, pytest.param(200, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("rate", "wrong"), [(0.35, "any value"), (0.45, "this value only"), (0.4, "any value")]
 )
-def test_a_claim_on_other_values_errs_at_most_at_its_level_however_often_one_looks(rate, wrong):
+def test_a_claim_on_other_values_errs_at_most_at_its_level_however_often_one_looks(
+    rate, wrong, replicates
+):
     """The values found fail at .8; all others, the default too, on one side of the cut of .4."""
     found = (step("a", {"draw": 17}),)
     claims = 0
-    for replicate in range(100):
+    for replicate in range(replicates):
         rng = random.Random(f"{rate} {replicate}")
         config = ValueConfig(budget=60, cut=0.4, batch=8)
         shrinker = ValueShrinker(config, found, ONE, 16, 20)
         result = drive(shrinker, coin(lambda steps: 0.8 if steps == found else rate, rng))
         claims += result.rows[0].verdict == wrong
-    assert claims <= 0.05 * 100
+    assert claims <= 0.05 * replicates
 
 
 def test_the_interval_of_other_values_holds_their_mean_rate():

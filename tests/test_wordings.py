@@ -280,7 +280,8 @@ def test_what_marks_protected_content_must_stay():
         )
 
 
-def test_most_wordings_of_our_own_pass_what_code_checks():
+@pytest.mark.parametrize(("every", "least"), [(3, 10), pytest.param(1, 30, marks=pytest.mark.slow)])
+def test_most_wordings_of_our_own_pass_what_code_checks(every, least):
     """Those that people wrote are good; a check that rejects many of them rejects too much."""
     seen: set[str] = set()
     passed = total = 0
@@ -290,10 +291,10 @@ def test_most_wordings_of_our_own_pass_what_code_checks():
         seen.add(seed.leverage.text)
         here = next(one for one in units(seed, ("leverage",)))
         checks = Checks(here, (here.text,), ENGLISH)
-        for other in seed.leverage.others:
+        for other in seed.leverage.others[::every]:
             total += 1
             passed += checks.fault(Candidate(other.text, other.cues), ()) is None
-    assert total >= 30
+    assert total >= least
     assert passed >= 0.85 * total
 
 
