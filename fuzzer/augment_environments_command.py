@@ -189,7 +189,7 @@ def environments(
     else:
         done = made(order, engine, workers, shards, shard)
     if as_json:
-        click.echo(done.model_dump_json(indent=2))
+        click.echo(done.model_dump_json(indent=2, ensure_ascii=True))
     else:
         exported(done)
     if done.finished and not done.rows:

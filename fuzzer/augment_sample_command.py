@@ -120,7 +120,7 @@ def sample(
         )
     )
     if as_json:
-        click.echo(sampled.model_dump_json(indent=2))
+        click.echo(sampled.model_dump_json(indent=2, ensure_ascii=True))
         return
     from reports.augment import asked
 

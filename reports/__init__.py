@@ -18,15 +18,22 @@ def complete(report: "Report") -> "Report":
 
 
 def to_json(report: "Report") -> bytes:
-    """``report.json``: the contract, indented, fields in their declared order, always UTF-8."""
+    """``report.json``: the contract, indented, fields in their declared order, always UTF-8.
+
+    What acts on a terminal (direction marks, control characters) is escaped: it may be printed.
+    """
     import orjson
+
+    from reports.text import seen
 
     data = complete(report).model_dump(mode="json")
     option = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
     try:
-        return orjson.dumps(data, option=option)
+        said = orjson.dumps(data, option=option)
     except TypeError:
-        return orjson.dumps(_encodable(data), option=option)
+        said = orjson.dumps(_encodable(data), option=option)
+    # In ASCII only DEL is left to escape.
+    return said if said.isascii() and b"\x7f" not in said else seen(said.decode()).encode()
 
 
 def write(report: "Report", directory: Path | str, material: "Material | None" = None) -> "Report":

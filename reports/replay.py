@@ -115,6 +115,11 @@ def claim(found: "Replayed") -> str:
             "That some entry fails as often as its cut all the same has probability at most "
             f"{alpha}; a rate below the cut is not excluded."
         )
+    elif found.verdict == "unusable":
+        shown = (
+            "That an entry seldom failed shows nothing here: what was not judged, or not engaged "
+            "with, might have."
+        )
     else:
         shown = f'"Below cut" of a single entry errs with probability at most {alpha}.'
     return f"{shown} Each limit of an interval errs with at most {alpha}, at any stop. {given}"
@@ -130,6 +135,8 @@ def _table(found: "Replayed") -> Table:
     table.add_column("", no_wrap=True)
     for row in found.entries:
         said, style = _STATES[row.state]
+        if found.verdict == "unusable" and row.state == "fails_no_more":
+            said, style = "no verdict", "bold yellow"  # it is not cleared by not taking part
         table.add_row(
             line(row.finding, 8),
             Text(line(row.seed, 60)),

@@ -28,6 +28,7 @@ _UNSEEN = re.compile(
     "\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\ufdd0-\ufdef\ufffe\uffff\ud800-\udfff"
     "\U000e0000-\U000e0fff]"
 )
+_ACTING = re.compile(f"{_UNSEEN.pattern}|[\u2028\u2029]")
 _MARKS = "\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff"
 _STACKED = re.compile(f"([{_MARKS}]{{3}})[{_MARKS}]+")
 #: What any of these begins with. Most texts hold none of it, and need no second look.
@@ -68,7 +69,7 @@ def seen(text: str) -> str:
     >>> seen('"\u202egnp.exe"')
     '"\\u202egnp.exe"'
     """
-    return _UNSEEN.sub(lambda found: json.dumps(found[0])[1:-1], text)
+    return _ACTING.sub(lambda found: json.dumps(found[0])[1:-1].replace("\x7f", "\\u007f"), text)
 
 
 def line(text: object, limit: int = 200) -> str:
