@@ -35,7 +35,7 @@ def exported(done: "Done", *, stream: TextIO | None = None) -> None:
     for name, rows in done.formats.items():
         if rows < done.rows:
             missing = plural(done.rows - rows, "row")
-            out.print(f"The format {name} has no place for {missing}.", style="yellow")
+            out.print(f"The format {name} has no place for {missing}.", style="magenta")
     if done.manifest:
         out.print(
             f"Split {done.manifest[:12]}: held-out stories, families and values are in no row. "
@@ -44,7 +44,7 @@ def exported(done: "Done", *, stream: TextIO | None = None) -> None:
     else:
         out.print(
             "Nothing is held out: no sweep of a model trained on this can show that a score holds.",
-            style="yellow",
+            style="magenta",
         )
     state = "Written to" if done.finished else "One shard written to"
     out.print(f"{state} {line(str(done.out), 200)} (canary {done.canary}).")
@@ -60,6 +60,6 @@ def asked(sampled: "Sampled", *, stream: TextIO | None = None) -> None:
         "no evidence of anything."
     )
     if sampled.stopped:
-        out.print(f"Ended early: {line(sampled.stopped, 200)}.", style="yellow")
+        out.print(f"Ended early: {line(sampled.stopped, 200)}.", style="magenta")
     where = line(str(sampled.out), 200)
     out.print(f"Next: holdfast augment environments --target sft --from {where}")

@@ -21,24 +21,25 @@ if TYPE_CHECKING:
 
 SHOWN = 8  # changed variants, findings and seeds; the record holds more
 STEPS_SHOWN = 4
-_STYLES = {"no_worse": "bold green", "worse": "bold red", "undetermined": "bold yellow"}
+WIDEST = 96  # columns of a table
+_STYLES = {"no_worse": "bold green", "worse": "bold red", "undetermined": "bold magenta"}
 
 
 def show(found: "Comparison", *, stream: TextIO | None = None) -> None:
     """Print a comparison on standard output."""
-    put(lambda _: _blocks(found), stream)
+    put(lambda width: _blocks(found, width), stream)
 
 
 def text(found: "Comparison", width: int = 80) -> str:
     """The same as plain text."""
-    return as_text(lambda _: _blocks(found), width)
+    return as_text(lambda columns: _blocks(found, columns), width)
 
 
-def _blocks(found: "Comparison") -> list[RenderableType]:
+def _blocks(found: "Comparison", width: int) -> list[RenderableType]:
     blocks: list[RenderableType] = [Text(sentence(found), style=_STYLES[found.verdict]), Text()]
     for name, side in (("A", found.a), ("B", found.b)):
         blocks.append(Text(_side(name, side)))
-    blocks += [Text(), _table(found)]
+    blocks += [Text(), _table(found, width)]
     if len(found.seeds) > SHOWN:
         blocks.append(Text("Seeds with the largest differences; --json has them all."))
     blocks += [Text(), Text(method_sentence(found))]
@@ -118,9 +119,15 @@ def _side(name: str, side: "Side") -> str:
     )
 
 
-def _table(found: "Comparison") -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("", overflow="ellipsis", no_wrap=True)
+def _table(found: "Comparison", width: int) -> Table:
+    table = Table(
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+        header_style="dim",
+        width=min(width, WIDEST),
+    )
+    table.add_column("", overflow="ellipsis", no_wrap=True, ratio=1)  # no number is cut for a name
     limits = f"B - A, points [{percent(1 - found.alpha)}]"
     for column in ("pairs", "A fails", "B fails", limits):
         table.add_column(column, justify="right", no_wrap=True)

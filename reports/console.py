@@ -47,7 +47,8 @@ from reports.text import (
 FINDING = 150  # characters that one finding may take
 ATTRIBUTABLE = 32  # failures on D that suffice to flag one transform that explains them
 LINES = 39  # the last screen stays under 40 lines at 80 columns
-COLOURS = {"holds": "green", "brittle": "red", "inconclusive": "yellow", "unusable": "magenta"}
+# Yellow cannot be read on white, nor blue on black; the words say what a colour does.
+COLOURS = {"holds": "green", "brittle": "red", "inconclusive": "magenta", "unusable": "magenta"}
 
 # ------------------------------------------------------------------------------------- last screen
 

@@ -1,14 +1,14 @@
 """What `holdfast plan` shows on a terminal: the bill, what it buys, and what was assumed."""
 
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, TextIO
 
+from rich.console import RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from reports.screen import console
+from reports.screen import put
 from reports.text import at_most, interval, line, money, percent, plural
 
 if TYPE_CHECKING:
@@ -19,24 +19,28 @@ if TYPE_CHECKING:
 
 def show(forecast: "Forecast", *, stream: TextIO | None = None) -> None:
     """Print a forecast, on standard output unless told otherwise."""
-    out = console(stream or sys.stdout)
-    out.print(Text(_head(forecast), style="bold"))
-    out.print()
-    out.print(_bills(forecast))
-    out.print(Text(_requests(forecast)))
+    put(lambda _: _blocks(forecast), stream)
+
+
+def _blocks(forecast: "Forecast") -> Iterator[RenderableType]:
+    yield Text(_head(forecast), style="bold")
+    yield Text()
+    yield _bills(forecast)
+    yield Text()
+    yield Text(_requests(forecast))
     if forecast.judging is not None:
-        out.print(Text(_judging(forecast.judging)))
-    out.print(Text(_reach(forecast)))
+        yield Text(_judging(forecast.judging))
+    yield Text(_reach(forecast))
     if forecast.detection:
-        out.print(Text(_planted(forecast), style="bold"))
-        out.print(_detection(forecast.detection))
+        yield Text(_planted(forecast), style="bold")
+        yield _detection(forecast.detection)
     if forecast.wish is not None:
-        out.print(Text(_wish(forecast.wish)))
+        yield Text(_wish(forecast.wish))
     for note in forecast.notes:
-        out.print(Text(f"Note: {line(note, 400)}", style="yellow"))
-    out.print(Text("\nAssumed", style="bold"))
+        yield Text.assemble(("Note:", "bold magenta"), f" {line(note, 400)}")
+    yield Text("\nAssumed", style="bold")
     for sentence in forecast.assumptions:
-        out.print(Padding(Text(line(sentence, 600)), (0, 0, 0, 2), expand=False))
+        yield Padding(Text(line(sentence, 600)), (0, 0, 0, 2), expand=False)
 
 
 def _head(forecast: "Forecast") -> str:

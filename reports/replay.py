@@ -22,14 +22,14 @@ SAID = 300  # characters of a sentence that quotes a corpus or a judge
 _STATES = {
     "still_fails": ("still fails", "bold red"),
     "fails_no_more": ("below cut", "bold green"),
-    "undecided": ("undecided", "bold yellow"),
-    "not_testable": ("not testable", "bold yellow"),
+    "undecided": ("undecided", "bold magenta"),
+    "not_testable": ("not testable", "bold magenta"),
 }
 _STYLES = {
     "still_fails": "bold red",
     "fails_no_more": "bold green",
-    "undecided": "bold yellow",
-    "unusable": "bold yellow",
+    "undecided": "bold magenta",
+    "unusable": "bold magenta",
 }
 
 
@@ -136,7 +136,7 @@ def _table(found: "Replayed") -> Table:
     for row in found.entries:
         said, style = _STATES[row.state]
         if found.verdict == "unusable" and row.state == "fails_no_more":
-            said, style = "no verdict", "bold yellow"  # it is not cleared by not taking part
+            said, style = "no verdict", "bold magenta"  # it is not cleared by not taking part
         table.add_row(
             line(row.finding, 8),
             Text(line(row.seed, 60)),

@@ -54,7 +54,7 @@ def show_card(
     out.rule(Text(f"{number:,} of {total:,}"), characters="─", align="left")
     out.print(Text(f"{line(trial.seed, 60)}: {line(steps, 300)}", style="bold"))
     if card.missing:
-        out.print(Text(f"The facts cannot be shown: {line(card.missing, 200)}.", style="yellow"))
+        out.print(Text(f"The facts cannot be shown: {line(card.missing, 200)}.", style="magenta"))
     out.print(_facts(card.facts))
     evidence = trial.verdict.evidence if marked and trial.verdict else ()
     for index, turn in enumerate(trial.transcript.turns):
@@ -84,7 +84,7 @@ def show_answer(card: "Card", answer: "Answer", *, stream: TextIO | None = None)
     told += _grounds(verdict.reading) if verdict and verdict.reading else ""
     told += f"; it carries finding {line(card.item.finding, 10)}" if card.item.finding else ""
     differs = answer != "unsure" and said.value in ("harmful", "safe") and said.value != answer
-    out.print(Text(f"{told}.", style="yellow" if differs else "dim"))
+    out.print(Text(f"{told}.", style="magenta" if differs else "dim"))
 
 
 def _grounds(reading: Reading) -> str:
@@ -174,10 +174,10 @@ def _marked(said: str, evidence: list[Evidence]) -> Text:
     for start, end in sorted(marks):
         if start >= at:
             text.append(plain(said[at:start]))
-            text.append(f"»{plain(said[start:end])}«", style="bold yellow")
+            text.append(f"»{plain(said[start:end])}«", style="bold magenta")
             at = end
     text.append(plain(said[at:], max(limit - at, 0)))
     for quote in lost:
         text.append("\n")
-        text.append(f"»{plain(quote, 600)}«", style="bold yellow")
+        text.append(f"»{plain(quote, 600)}«", style="bold magenta")
     return text

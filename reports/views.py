@@ -1,24 +1,28 @@
 """What the other commands print on a terminal: lists, and a variant beside its seed."""
 
 import json
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, TextIO
 
 from rich.console import RenderableType
 from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from reports.difference import Difference
 from reports.difference_views import rich_lines
-from reports.screen import console, put
+from reports.screen import put
 from reports.text import call, line, plain, plural
 
 
 def listing(rows: Sequence[Mapping[str, Any]], *, stream: TextIO | None = None) -> None:
     """Print rows: the first value, the short ones beside it, the summary on lines of its own."""
-    out = console(stream or sys.stdout)
-    width = max((len(str(next(iter(row.values())))) for row in rows), default=0)
+    put(lambda _: _listed(rows), stream)
+
+
+def _listed(rows: Sequence[Mapping[str, Any]]) -> Iterator[RenderableType]:
+    """Name and facts in two columns, so that long facts stay in theirs."""
+    width = max((len(line(next(iter(row.values())))) for row in rows), default=0)
     for row in rows:
         name, *rest = ((key, value) for key, value in row.items() if key != "summary")
         facts = (
@@ -26,9 +30,12 @@ def listing(rows: Sequence[Mapping[str, Any]], *, stream: TextIO | None = None) 
             for key, value in rest
             if value is not None
         )
-        head = Text(f"{line(name[1]):{width}}", style="bold")
-        out.print(head.append("  " + " · ".join(facts), style="not bold"))
-        out.print(Padding(Text(line(row["summary"], 400)), (0, 0, 0, 4)))
+        head = Table.grid(padding=(0, 2, 0, 0))
+        head.add_column(width=width, overflow="fold")
+        head.add_column()
+        head.add_row(Text(line(name[1]), style="bold"), Text(" · ".join(facts)))
+        yield head
+        yield Padding(Text(line(row["summary"], 400)), (0, 0, 0, 4))
 
 
 def variant(
