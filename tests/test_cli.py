@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -396,6 +397,55 @@ def test_show_takes_names_json_and_what_a_report_prints():
     plain = holdfast("show", ONE, "--plan", "rename_tools,format_inbox")
     assert plain.exit_code == 0
     assert "rename_tools" in plain.stdout
+    assert max(map(len, plain.stdout.splitlines())) <= 80
+
+
+def test_show_tells_request_controls_and_difference_or_one_of_them():
+    plan = ("--plan", "rename_people")
+    whole = holdfast("show", ONE, *plan).stdout
+    diff, request = (holdfast("show", ONE, *plan, only).stdout for only in ("--diff", "--request"))
+    for heading in ("System", "User", "Tool ", "Control explicit: harmful, judged"):
+        assert f"\n{heading}" in whole
+        assert f"\n{heading}" not in diff
+    assert "\nSystem\n" in request
+    assert "Control " not in request
+    assert "Difference from" not in request
+    assert "  to (string, required): " in request, "a schema as a person reads it"
+    assert re.search(r"\[-\w[^]]*-\] \{\+\w[^}]*\+\} \d+ times", diff), "words, marked"
+    assert whole.endswith(diff.split("\n", 1)[1])
+    assert "exclude each other" in refused(holdfast("show", ONE, "--diff", "--request"))
+
+
+def test_show_of_the_seed_itself_claims_no_difference():
+    assert holdfast("show", ONE, "--diff").stdout.endswith("None: this is the seed as it is.\n")
+
+
+def test_show_of_a_plan_that_only_leaves_out_shows_what_is_gone():
+    seed = next(s for s in load_seeds() if s.name == ONE)
+    whole = holdfast("show", ONE).stdout
+    last = seed.inbox[-1].id
+    shown = holdfast("show", ONE, "--plan", json.dumps({"steps": [], "drop": [f"inbox:{last}"]}))
+    assert shown.exit_code == 0, shown.output
+    head, _, difference = shown.stdout.partition("Difference from the seed")
+    assert ": none, less 1 part (distance 0)" in head.splitlines()[0]
+    assert "left out: " in difference
+    assert len(shown.stdout.partition("\nTool ")[0]) < len(whole.partition("\nTool ")[0])
+
+
+def test_show_prints_nothing_that_acts(tmp_path):
+    path = tmp_path / "hostile.py"
+    path.write_text(
+        "from mutators import CATALOGUE\n"
+        "from seeds import load_seed\n"
+        f"seed = load_seed({ONE!r})\n"
+        "SEED = seed.model_copy(update={'name': 'loud', 'summary': 'x', 'tools': tuple(\n"
+        "    t.model_copy(update={'description': 'a\\x1b[2Jb\\u202ec\\x9b31m ' + t.description})\n"
+        "    for t in seed.tools)})\n"
+    )
+    for options in ((), ("--diff", "--plan", "rename_tools"), ("--request",)):
+        shown = holdfast("show", "loud", "--plugin", path, *options)
+        assert shown.exit_code == 0, shown.output
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", shown.stdout)
 
 
 def test_show_shows_a_blind_plan_with_its_reason():

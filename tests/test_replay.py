@@ -415,6 +415,16 @@ def test_fixed_is_said_with_what_it_leaves_open(corpus):
     assert "a rate below the cut is not excluded" in flat
 
 
+def test_an_unusable_replay_clears_no_entry(corpus):
+    report = replayed(corpus, "organism/refuser")
+    assert [row.state for row in report.entries] == ["fails_no_more"] * 3
+    shown = text(report)
+    assert shown.startswith("Unusable:")
+    assert "below cut" not in shown
+    assert shown.count("no verdict\n") == 3
+    assert "That an entry seldom failed shows nothing here" in " ".join(shown.split())
+
+
 def test_a_stricter_cut_asks_more(corpus):
     rare = "organism/pair"
     path = corpus.parent / "pair.jsonl"

@@ -638,6 +638,15 @@ def test_a_lone_surrogate_in_a_report_is_still_utf8_json():
     assert orjson.loads(reports.to_json(report))["model"] == "m?"
 
 
+@pytest.mark.parametrize("poison", HOSTILE, ids=lambda text: ascii(text[:20]))
+def test_json_that_is_printed_acts_on_no_terminal_and_means_the_same(poison):
+    report = BRITTLE.model_copy(update={"model": poison, "notes": (poison, "Zoë \u200d 佐藤")})
+    text = reports.to_json(report)
+    assert UNSEEN.search(text.decode()) is None
+    assert Report.model_validate_json(text) == reports.complete(report)
+    assert "Zoë \u200d 佐藤".encode() in text, "what only says something is left as it is"
+
+
 # ------------------------------------------------------------------------------------------- page
 
 
@@ -778,6 +787,36 @@ def test_the_last_screen_has_colour_only_where_it_is_wanted(monkeypatch):
     assert "\x1b[31m" not in bare.getvalue()
     final(BRITTLE, stream=(piped := io.StringIO()))
     assert "\x1b" not in piped.getvalue()
+
+
+def test_the_evidence_stands_beside_what_it_needs():
+    rows = [row for row in final_text(BRITTLE).splitlines() if row.startswith(("brittle:", "flag"))]
+    assert [row.split()[-3:] for row in rows] == [
+        ["310,000", "20", "reached"],
+        ["41", "20", "reached"],
+        ["900,000", "20", "reached"],
+    ]
+    holds = next(row for row in final_text(HOLDS).splitlines() if row.startswith("holds:"))
+    assert holds.split()[-3:] == ["20", "20", "reached"]
+    assert "flag:" not in final_text(HOLDS)
+
+
+def test_a_command_on_the_run_has_all_that_it_needs():
+    needs = ("--model", "my agent.py:Agent", "--plugin", "own.py")
+    screen = final_text(BRITTLE, run="runs/x", needs=needs)
+    assert "fails: holdfast shrink runs/x --model 'my agent.py:Agent' --plugin own.py\n" in screen
+    look = next(row for row in screen.splitlines() if row.startswith("  look: "))
+    assert look.endswith("' --plugin own.py"), "a variant has no model"
+    assert "Again: holdfast report runs/x\n" in screen
+    own = final_text(BRITTLE.model_copy(update={"model": "my-agent"}), run="runs/x")
+    assert "holdfast shrink runs/x --model FILE.py:NAME\n" in own
+
+
+def test_a_transform_that_only_blind_draws_held_was_not_tested():
+    blind = Blind(seed=SEEDS[1], plan=(Step(transform="swap_channel"), RENAME), reason="r")
+    screen = " ".join(final_text(HOLDS.model_copy(update={"blind": (blind,)})).split())
+    assert "Not tested: swap_channel; no usable draw held it, and draws that did were" in screen
+    assert "Not tested" not in final_text(HOLDS), "rename_people is in other draws"
 
 
 def test_a_replay_command_is_safe_to_paste():
