@@ -28,6 +28,7 @@ from reports.text import line, plain, replay_command
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 BRITTLE, NO_VERDICT = "holdfast/brittle", "holdfast/no-verdict"
+COMMAND = 4000  # characters; a longer one is left out
 REPORT = "report.json"  # beside the run: where a finding stands whose seed has no file we know
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|\+00:00)")
 _BASELINE = {"new": "new", "known": "unchanged", "not_met": "absent", "not_swept": "absent"}
@@ -132,7 +133,7 @@ def _result(
 ) -> dict[str, Any]:
     told = claim(report, finding)
     head = f"{told} {row_words(row)}" if row else told
-    step = highest_step(report, finding)
+    step, command = highest_step(report, finding), replay_command(finding)
     where = f"Finding {line(finding.id, 40)} in the run's report.html."
     result: dict[str, Any] = {
         "ruleId": (line(step.transform, 120) or "unnamed") if step else CANONICAL,
@@ -154,7 +155,7 @@ def _result(
             "state": line(finding.state),
             "review": finding.review,
             "rung": finding.rung,
-            "command": replay_command(finding),
+            "command": command if len(command) <= COMMAND else "",
         },
     }
     if row is not None:
