@@ -43,12 +43,13 @@ def write(report: "Report", directory: Path | str, material: "Material | None" =
     only if it is needed. Returns the report as it was written. Raises `StoreError` where something
     cannot be written; the page that was there still stands then.
     """
+    from reports.finding_views import files_beside
     from reports.html import compose
     from reports.parcels import Parcels
 
     report, directory = complete(report), Path(directory)
     with Parcels(directory) as parcels:
-        page = compose(report, material, parcels)
+        page = compose(report, material, parcels, files_beside(directory, report.findings))
         put_file(directory / "report.json", to_json(report))
         put_file(directory / "report.html", page.encode())
         parcels.tidy()

@@ -235,8 +235,11 @@ def _spaced(part: Part, *, fold: bool = True) -> Iterator[tuple[str, str, Run | 
 # ------------------------------------------------------------------------------------------ HTML
 
 
-def fragment(difference: Difference) -> Markup:
-    """The difference as escaped HTML: ``<del>``, ``<ins>``, folds as ``<details>``; no style."""
+def fragment(difference: Difference, level: int = 2) -> Markup:
+    """The difference as escaped HTML: ``<del>``, ``<ins>``, folds as ``<details>``; no style.
+
+    Its headings are of `level`, 2 to 5, and the one below.
+    """
     put: Callable[[str], Markup] = Markup
     shown = [put("<p>Length: {}.</p>").format(sizes(difference))]
     one = put("<p>{}: <del>{}</del> <ins>{}</ins></p>")
@@ -248,12 +251,12 @@ def fragment(difference: Difference) -> Markup:
     for section, heading in _HEADINGS.items():
         parts = [part for part in difference.parts if part.section == section]
         if parts:
-            shown.append(put("<h2>{}</h2>").format(heading))
-        shown += [_html_part(part, put) for part in parts]
+            shown.append(put(f"<h{level}>{{}}</h{level}>").format(heading))
+        shown += [_html_part(part, level + 1, put) for part in parts]
     return put("\n").join(shown)
 
 
-def _html_part(part: Part, put: Callable[[str], Markup]) -> Markup:
+def _html_part(part: Part, level: int, put: Callable[[str], Markup]) -> Markup:
     folded = part.change in ("same", "left out") or part.told
     inner = put("").join(_html_piece(*piece, put) for piece in _spaced(part, fold=not folded))
     if folded:
@@ -261,7 +264,8 @@ def _html_part(part: Part, put: Callable[[str], Markup]) -> Markup:
         return put(
             '<details class="{}"><summary>{}{}</summary><div class="said">{}</div></details>'
         ).format(part.change.replace(" ", "-"), _head(part), same, inner)
-    return put('<section class="{}"><h3>{}</h3><div class="said">{}</div></section>').format(
+    head = f"<h{level}>{{}}</h{level}>"
+    return put(f'<section class="{{}}">{head}<div class="said">{{}}</div></section>').format(
         part.change, _head(part), inner
     )
 

@@ -1,20 +1,22 @@
 """The report as one self-contained page: no network, everything hostile escaped.
 
-Charts are hand-written SVG beside the table that holds their numbers.
+What is drawn is placed by `reports.charts` and `reports.graph`, beside the tables that hold its
+numbers; the templates under ``templates/`` are the page's sections, in `SECTIONS` in reading order.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fuzzer.records import Blind, Interval, Report, TransformRow
-from reports import complete, page
+from fuzzer.records import Blind, Report, TransformRow
+from reports import charts, complete, graph, page
 from reports.attribution import caution, fit_sentence, odds, pair_sentences, text_dose
+from reports.caveats import certificate_sentence, limits_sentence, not_excluded
 from reports.contrast import contrast_sentences
 from reports.deployment import deployment_sentences
 from reports.elicitation import control_table, elicitation_sentence
-from reports.excerpts import excerpt
+from reports.finding_views import Files, finding_views
 from reports.jury import judge_sentences
-from reports.minimal import shrink_rows, shrink_sentences
 from reports.parcels import Parcels
 from reports.sentence import (
     MUCH_UNUSABLE,
@@ -24,13 +26,7 @@ from reports.sentence import (
     review_sentences,
     standing,
 )
-from reports.text import (
-    line,
-    percent,
-    replay_command,
-    summaries,
-    unusable_share,
-)
+from reports.text import line, proportion, summaries, unusable_share
 from reports.trials import Shelf, packed, placed
 
 if TYPE_CHECKING:
@@ -39,28 +35,24 @@ if TYPE_CHECKING:
 STYLES = ("style.css", "trials.css")
 SECTIONS = (  # id and name, in reading order
     ("verdict", "Verdict"),
-    ("rates", "Rates"),
+    ("rates", "Canonical, mutated"),
     ("findings", "Findings"),
     ("dose", "Distance"),
     ("transforms", "Transforms"),
-    ("blind", "Blind, unusable"),
-    ("methods", "Methods"),
+    ("graph", "Transform graph"),
+    ("seeds", "Seeds × families"),
+    ("job", "Utility"),
+    ("judge", "Judge"),
+    ("blind", "Blind variants"),
+    ("contrast", "Exposed, unseen"),
+    ("deployment", "Deployment"),
+    ("control", "Elicitation"),
     ("transcripts", "Transcripts"),
+    ("methods", "Methods"),
 )
+SIGNS = {"holds": "✓", "brittle": "✗", "inconclusive": "?", "unusable": "∅"}
+FIRST_ROWS = 20  # transforms of a forest that stand open; flagged ones always do
 BLIND_LIMIT = 30
-DIGIT = 9.0  # width of a digit in the curve's units: 13 px, in whatever font the reader has
-
-
-class Scale(NamedTuple):
-    """A horizontal axis, 0 to 100 wide."""
-
-    low: float
-    high: float
-
-    def at(self, value: float) -> float:
-        """Where a value lies, in percent of the width."""
-        inside = min(max(value, self.low), self.high)
-        return round(100 * (inside - self.low) / (self.high - self.low), 2)
 
 
 def render(report: Report, material: "Material | None" = None) -> str:
@@ -69,167 +61,170 @@ def render(report: Report, material: "Material | None" = None) -> str:
         return compose(report, material, parcels)
 
 
-def compose(report: Report, material: "Material | None", parcels: Parcels) -> str:
+def compose(
+    report: Report,
+    material: "Material | None",
+    parcels: Parcels,
+    files: Files = MappingProxyType({}),
+) -> str:
     """The page of a report; what it has no room for goes where its parcels go.
 
-    Raises `StoreError` where that cannot be written, or the trials cannot be read.
+    `files`: names of the files of each finding that lie beside the page, in its folder. Raises
+    `StoreError` where a parcel cannot be written, or the trials cannot be read.
     """
     shelf = packed(material, parcels)
-    return placed(_page(report, material, shelf), shelf, parcels)
+    return placed(_page(report, material, shelf, files), shelf, parcels)
 
 
-def _page(report: Report, material: "Material | None", shelf: Shelf | None) -> str:
+def _page(
+    report: Report, material: "Material | None", shelf: Shelf | None, files: Files
+) -> str:
     report = complete(report)
-    told = summaries(report)
     exhibits = material.exhibits if material else {}
+    findings = finding_views(report, exhibits, files)
     rates = [report.canonical, report.mutated]
     rates += [rate for row in report.seeds_detail for rate in (row.canonical, row.mutated)]
     intervals = [f.ci for f in report.findings]
     intervals += [k.ci for f in report.findings for k in f.knockouts]
-    intervals += [row.ci for f in report.findings for row in shrink_rows(f)]
-    return page.render(
-        "report.html.j2",
-        STYLES,
-        standing=standing,
-        caution=caution,
-        sections=SECTIONS,
-        shelf=shelf,
-        report=report,
-        word=report.verdict.capitalize(),
-        lead=report.sentence.split(":", 1)[0] + (":" if ":" in report.sentence else ""),
-        sign={"holds": "✓", "brittle": "✗", "inconclusive": "?", "unusable": "∅"}[report.verdict],
-        flag=flag_sentence(report),
-        elicitation=elicitation_sentence(report),
-        control=control_table(report),
-        jobs=(*corrected_sentences(report), *job_sentences(report)),
-        judging=judge_sentences(report),
-        reviews=review_sentences(report),
-        contrast=contrast_sentences(report),
-        deployment=deployment_sentences(report),
-        told=told,
-        rate_scale=_rate_scale([rate.ci for rate in rates if rate.n]),
-        finding_scale=_rate_scale(intervals),
-        findings=[
-            (
-                finding,
-                replay_command(finding),
-                excerpt(exhibits[finding.id].trial if finding.id in exhibits else None),
-                shrink_sentences(finding, report.alpha),
-                shrink_rows(finding),
-            )
-            for finding in report.findings
-        ],
-        dose=dose_curve(report),
-        text_dose=text_dose(report),
-        pair_told=pair_sentences(report),
-        fit=fit_sentence(report),
-        odds=odds(report),
-        effect_scale=_effect_scale(report),
-        invariant=_ranked(report, invariant=True),
-        other=_ranked(report, invariant=False),
-        shams=report.shams if report.shams and report.shams.n else None,
-        blind=_blind(report.blind),
-        blind_count=max(report.blind_draws, len(report.blind)),
-        causes=sorted(report.unusable.by_cause.items(), key=lambda item: (-item[1], item[0])),
-        much_unusable=max(map(unusable_share, rates)) > MUCH_UNUSABLE,
-        rules=_flat(report.rules),
-    )
+    intervals += [row.ci for view in findings for row in view.beside]
+    context: dict[str, Any] = {
+        "report": report,
+        "shelf": shelf,
+        "told": summaries(report),
+        "limits": limits_sentence(report),
+        "rate_scale": charts.rate_scale([rate.ci for rate in rates if rate.n]),
+        "finding_scale": charts.rate_scale(intervals),
+        "findings": findings,
+        "certificates": certificate_sentence(report),
+        "much_unusable": max(map(unusable_share, rates)) > MUCH_UNUSABLE,
+        "causes": sorted(report.unusable.by_cause.items(), key=lambda item: (-item[1], item[0])),
+        "contrast": contrast_sentences(report),
+        "deployment": deployment_sentences(report),
+        "control": control_table(report),
+        "standing": standing,
+        "flag": flag_sentence(report),
+        "elicitation": elicitation_sentence(report),
+        **_verdict(report),
+        **_causes(report),
+        **_coverage(report),
+        **_judging(report),
+        "blind": _blind(report.blind),
+        "blind_count": max(report.blind_draws, len(report.blind)),
+        "rules": _flat(report.rules),
+        "price": _flat(report.price or {}),
+    }
+    context["sections"] = [each for each in SECTIONS if _present(each[0], context)]
+    return page.render("report.html.j2", STYLES, **context)
 
 
-# ------------------------------------------------------------------------------------------ charts
+def _present(section: str, context: dict[str, Any]) -> bool:
+    """Whether the page has a section: three are of runs that were given more."""
+    if section in ("contrast", "deployment", "control"):
+        return bool(context[section])
+    return True
 
 
-def _rate_scale(intervals: Sequence[Interval]) -> Scale:
-    """An axis from 0 to the first round figure beyond every interval."""
-    top = max((high for _, high in intervals), default=1.0)
-    rounds = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-    return Scale(0.0, next((edge for edge in rounds if top <= edge), 1.0))
+class KeyFigure(NamedTuple):
+    """One of the few numbers that carry the verdict."""
+
+    name: str
+    value: str
+    detail: str
 
 
-def _effect_scale(report: Report) -> Scale:
-    """A symmetric axis for differences of rates."""
-    rows = [row.ci for row in report.transforms if row.n]
-    rows += [report.shams.ci] if report.shams and report.shams.n else []
-    top = max((abs(end) for ci in rows for end in ci), default=1.0)
-    edge = next((edge for edge in (0.02, 0.05, 0.1, 0.2, 0.5) if top <= edge), 1.0)
-    return Scale(-edge, edge)
+def _verdict(report: Report) -> dict[str, Any]:
+    told = report.sentence
+    return {
+        "word": report.verdict.capitalize(),
+        "sign": SIGNS[report.verdict],
+        "lead": told.split(":", 1)[0] + (":" if ":" in told else ""),
+        "figures": _key_figures(report),
+        "evidence": charts.evidence_axis(report),
+        "not_excluded": not_excluded(report),
+    }
+
+
+def _key_figures(report: Report) -> list[KeyFigure]:
+    rates = (("Seeds as they are", report.canonical), ("Surface changed (D)", report.mutated))
+    found = [
+        KeyFigure(
+            name,
+            charts.headline_rate(rate.n, rate.harmful, rate.ci),
+            f"harmful {proportion(rate.n, rate.harmful, rate.ci, report.alpha)}",
+        )
+        for name, rate in rates
+    ]
+    if report.findings:
+        certified = sum(finding.minimal_certified for finding in report.findings)
+        first = report.findings[0]
+        rate = proportion(first.n, first.harmful, first.ci, report.alpha)
+        detail = (
+            f"{certified} certified; the first: {rate}" if first.n else f"{certified} certified"
+        )
+        found.append(KeyFigure("Findings", f"{len(report.findings):,}", detail))
+    elif (worst := report.worst_seed) is not None:
+        value = charts.headline_rate(worst.n, worst.harmful, worst.ci)
+        told = proportion(worst.n, worst.harmful, worst.ci, report.alpha)
+        found.append(KeyFigure("Worst seed over D", value, f"{line(worst.name, 40)}: {told}"))
+    found.append(KeyFigure("Elicitation", report.elicitation, elicitation_sentence(report)))
+    return found
+
+
+def _causes(report: Report) -> dict[str, Any]:
+    invariant, other = (_ranked(report, invariant=which) for which in (True, False))
+    return {
+        "dose": charts.dose_curve(report),
+        "text_dose": list(zip(text_dose(report), report.dose_text, strict=True)),
+        "text_scale": charts.rate_scale([row.ci for row in report.dose_text]),
+        "pair_told": pair_sentences(report),
+        "fit": fit_sentence(report),
+        "odds": odds(report),
+        "effect_scale": charts.effect_scale(report),
+        "caution": caution,
+        "invariant": invariant,
+        "first_rows": max(FIRST_ROWS, sum(row.flagged for row in invariant)),
+        "other": other,
+        "shams": report.shams if report.shams and report.shams.n else None,
+    }
 
 
 def _ranked(report: Report, *, invariant: bool) -> list[TransformRow]:
     rows = [r for r in report.transforms if (r.relation == "invariant") is invariant]
-    return sorted(rows, key=lambda row: (row.relation, -row.e_value, -row.effect, row.name))
-
-
-class DosePoint(NamedTuple):
-    """A row of the dose curve, placed on its drawing."""
-
-    distance: int
-    n: int
-    harmful: int
-    rate: float
-    ci: Interval
-    x: float
-    y: float
-    top: float
-    bottom: float
-
-
-class Label(NamedTuple):
-    """What stands below a place of the axis."""
-
-    x: float
-    text: str
-
-
-class Dose(NamedTuple):
-    """Failure rate by distance, placed on a drawing of 640 by 240."""
-
-    points: tuple[DosePoint, ...]
-    path: str
-    ticks: tuple[tuple[float, str], ...]  # y, label
-    labels: tuple[Label, ...]  # of distances, as many as there is room for
-
-
-def dose_curve(report: Report) -> Dose | None:
-    """The dose curve of a report, placed; nothing where no draw from D has been answered."""
-    rows = [row for row in report.dose if row.n]
-    if not rows:
-        return None
-    scale = _rate_scale([row.ci for row in rows])
-    first, last = min(r.distance for r in rows), max(r.distance for r in rows)
-    spread = max(last - first, 1)
-
-    def y(rate: float) -> float:
-        return round(200 - 1.85 * scale.at(rate), 1)
-
-    placed = tuple(
-        DosePoint(
-            *(row.distance, row.n, row.harmful, row.rate, row.ci),
-            x=round(75 + 530 * (row.distance - first) / spread, 1),
-            y=y(row.rate),
-            top=y(row.ci[1]),
-            bottom=y(row.ci[0]),
-        )
-        for row in sorted(rows, key=lambda row: row.distance)
+    return sorted(
+        rows, key=lambda row: (row.relation, not row.flagged, -row.e_value, -row.effect, row.name)
     )
-    ticks = tuple((y(scale.high * part), percent(scale.high * part)) for part in (0, 0.5, 1))
-    labels = tuple(Label(p.x, f"{p.distance}") for p in placed)
-    return Dose(placed, " ".join(f"{p.x},{p.y}" for p in placed), ticks, _with_room(labels))
 
 
-def _with_room(labels: Sequence[Label]) -> tuple[Label, ...]:
-    """Labels of an axis, left to right, without those that would touch; the last is kept."""
-    *others, last = labels
-    kept: list[Label] = []
-    for label in others:
-        if _apart(label, last) and (not kept or _apart(kept[-1], label)):
-            kept.append(label)
-    return (*kept, last)
+def _coverage(report: Report) -> dict[str, Any]:
+    found = report.coverage
+    drawn = found if found and found.transforms else None
+    return {
+        "drawing": graph.graph(report),
+        "matrix": graph.matrix(drawn) if drawn else (),
+        "worst_pairs": graph.worst_pairs(drawn) if drawn else (),
+        "tried_pairs": graph.tried_by_transform(drawn) if drawn else (),
+        "untried_pairs": graph.untried_by_transform(drawn) if drawn else (),
+        "heats": charts.HEATS,
+        "heat": charts.heat,
+        "heat_map": charts.heat_map(report),
+    }
 
 
-def _apart(left: Label, right: Label) -> bool:
-    """Whether two centred labels leave a gap of a digit between them."""
-    return right.x - left.x >= DIGIT * ((len(left.text) + len(right.text)) / 2 + 1)
+def _judging(report: Report) -> dict[str, Any]:
+    quality = report.judge.quality
+    flips = sorted(quality.flips, key=lambda row: (-row.rate, -row.n, row.name)) if quality else []
+    shares = report.utility
+    done = [s.ci for s in (shares.canonical, shares.mutated) if s.n] if shares else []
+    done += [report.twins.utility.ci] if report.twins and report.twins.utility.n else []
+    return {
+        "corrected": corrected_sentences(report),
+        "jobs": job_sentences(report),
+        "job_scale": charts.rate_scale(done),
+        "judging": judge_sentences(report),
+        "reviews": review_sentences(report),
+        "flips": flips,
+        "flip_scale": charts.rate_scale([row.ci for row in flips]),
+    }
 
 
 # ------------------------------------------------------------------------------------------- lists

@@ -77,7 +77,7 @@ def environment() -> Environment:
         "money": money,
         "parameters": lambda step: parameters(step, 400),
     }
-    found.filters["line"] = line
+    found.filters |= {"line": line, "count": lambda n: f"{n:,}"}
     return found
 
 

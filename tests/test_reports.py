@@ -43,8 +43,9 @@ from fuzzer.records import (
 )
 from fuzzer.transcript import Call, Transcript, Turn, Usage
 from fuzzer.transform import Plan, Step
+from reports.charts import dose_curve
 from reports.console import final, final_text
-from reports.html import dose_curve, render
+from reports.html import render
 from reports.live import Progress
 from reports.sentence import flag_sentence, sentence
 from reports.text import at_most, line, percent, plain, proportion, replay_command
@@ -586,8 +587,9 @@ TAGS = {
     *("html", "head", "meta", "title", "style", "body", "header", "main", "footer", "section"),
     *("article", "h1", "h2", "h3", "p", "div", "span", "strong", "ul", "li", "dl", "dt", "dd"),
     *("table", "thead", "tbody", "tr", "th", "td", "details", "summary", "code", "pre", "mark"),
-    *("bdi", "svg", "line", "rect", "circle", "polyline", "text", "path", "g", "pattern", "defs"),
-    *("nav", "a", "button", "script", "caption", "figure", "figcaption", "h4", "ol", "ins", "del"),
+    *("bdi", "svg", "line", "rect", "circle", "polyline", "text", "path"),
+    *("nav", "a", "button", "script", "caption", "figure", "figcaption", "b", "h4", "h5"),
+    *("ins", "del"),
 }
 
 
