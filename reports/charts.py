@@ -80,10 +80,10 @@ class EvidenceAxis(NamedTuple):
 
 def evidence_axis(report: Report) -> EvidenceAxis:
     """The evidence for either claim: from a hundredth to a hundred times what it needs, in logs."""
-    found = report.evidence
+    found, at = report.evidence, percent(report.threshold)
     claims = (
-        ("brittle: some variant fails more often", found.e_brittle, found.needed),
-        ("holds: the mean over D is at most that", found.e_holds, found.needed_holds),
+        (f"brittle: some variant fails more often than {at}", found.e_brittle, found.needed),
+        (f"holds: the mean over D is at most {at}", found.e_holds, found.needed_holds),
     )
     most = max(10.0, found.needed, found.needed_holds) * 100
     scale = Scale(-2.0, math.log10(most))
@@ -91,7 +91,7 @@ def evidence_axis(report: Report) -> EvidenceAxis:
     bars = []
     for claim, e_value, needed in claims:
         log = math.log10(max(e_value, 1e-300))
-        at = scale.at(log)
+        end = scale.at(log)
         beyond = "right" if log > scale.high else "left" if log < scale.low else ""
         bars.append(
             EvidenceBar(
@@ -99,8 +99,8 @@ def evidence_axis(report: Report) -> EvidenceAxis:
                 e_value=e_value,
                 needed=needed,
                 reached=e_value >= needed,
-                left=min(at, none),
-                width=round(abs(at - none), 2),
+                left=min(end, none),
+                width=round(abs(end - none), 2),
                 goal=scale.at(math.log10(max(needed, 1e-300))),
                 beyond=beyond,
             )

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from fuzzer.records import Coverage, FamilyPair, Report, TransformRow
-from reports.charts import HEATS, heat
+from reports.charts import FEW, HEATS, heat
 from reports.text import line
 
 ARC = 15.0  # of the circle for each transform: a line of its label
@@ -55,7 +55,7 @@ class Arc(NamedTuple):
 class Edges(NamedTuple):
     """Pairs of one kind, drawn as one path."""
 
-    kind: str  # "untried", or "heat0" to "heat4"
+    kind: str  # "untried", "few", or "heat0" to "heat4"
     says: str
     pairs: int
     path: Markup
@@ -65,6 +65,7 @@ class Graph(NamedTuple):
     """A drawing `size` wide and high, with its middle at 0."""
 
     size: float
+    families: tuple[str, ...]  # clockwise from the top
     nodes: tuple[Node, ...]
     arcs: tuple[Arc, ...]
     edges: tuple[Edges, ...]  # what is drawn first, first
@@ -124,6 +125,7 @@ def graph(report: Report) -> Graph | None:
     edges = [*_untried(found, angles, radius)] if drawn else []
     return Graph(
         size=round(size),
+        families=tuple(families),
         nodes=nodes,
         arcs=tuple(_arcs(families, order, found.transforms, known, angles, radius)),
         edges=(*edges, *_tried(found, angles, radius)),
@@ -216,9 +218,13 @@ def _untried(found: Coverage, angles: dict[int, float], radius: float) -> Iterab
 
 
 def _tried(found: Coverage, angles: dict[int, float], radius: float) -> Iterable[Edges]:
+    few = [(one, other) for one, other, n, _ in found.tried if n < FEW]
+    if few:
+        yield Edges("few", f"in fewer than {FEW} rows", len(few), _chords(few, angles, radius))
     by_heat = defaultdict(list)
     for one, other, n, harmful in found.tried:
-        by_heat[heat(harmful, n)].append((one, other))
+        if n >= FEW:
+            by_heat[heat(harmful, n)].append((one, other))
     for level in sorted(by_heat):
         path = _chords(by_heat[level], angles, radius)
         yield Edges(f"heat{level}", HEATS[level], len(by_heat[level]), path)

@@ -28,10 +28,11 @@
       tell();
     });
   }
-  // On paper nothing can be opened: what was closed is opened for the print.
+  // On paper nothing can be opened: what was closed is opened for the print, but for the parts of
+  // a difference, which would be whole scenarios.
   let opened = [];
   window.addEventListener("beforeprint", () => {
-    opened = [...document.querySelectorAll("details:not([open])")];
+    opened = [...document.querySelectorAll("details:not([open]):not(.difference details)")];
     for (const details of opened) details.open = true;
   });
   window.addEventListener("afterprint", () => {
