@@ -363,10 +363,9 @@ def inside(drawing: Element) -> None:
             for name in ("x", "x1", "x2", "cx"):
                 place = one.attributes.get(name, "0")
                 assert 0 <= float(place.removesuffix("%")) <= 100
-            left, width = (one.attributes.get(name, "0%") for name in ("x", "width"))
+            start, wide = (one.attributes.get(name, "0%") for name in ("x", "width"))
             if one.tag == "rect":
-                assert float(left.rstrip("%")) + float(width.rstrip("%")) <= 100.02
-                assert float(width.rstrip("%")) >= 0
+                assert 0 <= float(wide.rstrip("%")) <= 100.02 - float(start.rstrip("%"))
         return
     left, top, width, height = numbers(box)
     for one in drawing.every("line", "circle", "text", "polyline", "path"):
