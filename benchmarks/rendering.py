@@ -6,14 +6,7 @@ the run, reads its report and writes ``report.json``, ``report.html`` and what l
 Limits: at 1e5 trials 20 s, 300 MB, a first file of 3 MB that opens in 2 s.
 """
 
-import argparse
-import json
 import random
-import shutil
-import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 

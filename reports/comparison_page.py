@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from reports import page
+from reports.charts import Scale
 from reports.compare import (
     between,
     canonical_sentence,
@@ -19,7 +20,6 @@ from reports.compare import (
     sentence,
     worst_sentence,
 )
-from reports.html import Scale
 from reports.text import at_most, percent, points, show_command
 
 if TYPE_CHECKING:

@@ -76,9 +76,7 @@ def compose(
     return placed(_page(report, material, shelf, files), shelf, parcels)
 
 
-def _page(
-    report: Report, material: "Material | None", shelf: Shelf | None, files: Files
-) -> str:
+def _page(report: Report, material: "Material | None", shelf: Shelf | None, files: Files) -> str:
     report = complete(report)
     exhibits = material.exhibits if material else {}
     findings = finding_views(report, exhibits, files)
@@ -150,7 +148,8 @@ def _key_figures(report: Report) -> list[KeyFigure]:
         KeyFigure(
             name,
             charts.headline_rate(rate.n, rate.harmful, rate.ci),
-            f"harmful {proportion(rate.n, rate.harmful, rate.ci, report.alpha)}",
+            ("harmful " if rate.n else "")
+            + proportion(rate.n, rate.harmful, rate.ci, report.alpha),
         )
         for name, rate in rates
     ]

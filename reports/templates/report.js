@@ -28,6 +28,16 @@
       tell();
     });
   }
+  // A table wider than its place can be moved by keys: only such a one takes the focus.
+  const reach = () => {
+    for (const place of document.querySelectorAll(".scroll:not([role])")) {
+      if (place.scrollWidth > place.clientWidth) place.tabIndex = 0;
+      else place.removeAttribute("tabindex");
+    }
+  };
+  reach();
+  window.addEventListener("resize", reach);
+  document.addEventListener("toggle", reach, true);
   // On paper nothing can be opened: what was closed is opened for the print, but for the parts of
   // a difference, which would be whole scenarios.
   let opened = [];
