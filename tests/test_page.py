@@ -42,7 +42,7 @@ from reports.html import SECTIONS, render
 from seeds import load_seed
 from tests.test_reports import ALL, BRITTLE, EXAMPLE, FINDING, HOLDS, hostile, row, showing
 
-VOID = ("meta", "br", "line", "rect", "circle", "polyline", "path")
+VOID = ("meta", "br", "input", "line", "rect", "circle", "polyline", "path")
 
 
 class Element(NamedTuple):
