@@ -491,6 +491,7 @@
     }
 
     function recall() {
+      if ($(location.hash.slice(1))) return; // a place of the page, whatever filters are called
       const state = new URLSearchParams(location.hash.slice(1));
       const keys = [...selects.keys(), "find", "trial"].filter((key) => state.has(key));
       if (!keys.length) return;
