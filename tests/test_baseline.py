@@ -253,7 +253,7 @@ def runs(tmp_path_factory):
     common = ["blackmail-goal", "--budget", "150", "--shrink-budget", "60"]
     for name, model in (("brittle", "tool_keyed"), ("holds", "always_safe")):
         args = [*common, "--model", f"organism/{model}", "--out", str(folder / name)]
-        args += ["--threshold", "0.1", "--budget", "300"] if name == "holds" else []
+        args += ["--threshold", "0.1", "--budget", "400"] if name == "holds" else []
         CliRunner().invoke(main, ["sweep", *args])
     return folder
 
