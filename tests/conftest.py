@@ -9,6 +9,8 @@ from hypothesis import settings
 from tests.browser import Browser, find
 from tests.loopback import KEY
 
+pytest.register_assert_rewrite("tests.looking")
+
 NOTHING_RUN = pytest.ExitCode.NO_TESTS_COLLECTED
 LEFT_OUT = pytest.StashKey[int]()  # browser tests that no browser was found for
 
