@@ -215,6 +215,7 @@ class Tab:
         self._browser = browser
         self._session = session
         self._loaded = False
+        self._page = ""
         self.requests: list[Request] = []
         self.navigations: list[str] = []
         self.complaints: list[str] = []
@@ -260,9 +261,10 @@ class Tab:
 
     # --------------------------------------------------------------------------------------- pages
 
-    def open(self, page: Path | str) -> Self:
+    def open(self, page: Path | str, *, settled: bool = True) -> Self:
         """Open a file, or any URL, and wait until it has loaded; records start anew."""
         url = page.resolve().as_uri() if isinstance(page, Path) else page
+        self._page = url.partition("#")[0]
         self._browser.drain()
         for record in (self.requests, self.navigations, self.complaints, self.dialogs):
             record.clear()
@@ -272,7 +274,8 @@ class Tab:
             raise BrowserError(f"cannot open {url}: {answer['errorText']}")
         if "loaderId" in answer:  # none: a place on the page that is there already
             self._until(lambda: self._loaded, f"{url} to load")
-        self.settle()
+        if settled:  # takes a script of ours
+            self.settle()
         return self
 
     def settle(self) -> None:
@@ -322,9 +325,9 @@ class Tab:
 
     @property
     def beside(self) -> list[str]:
-        """Names of files read from this disk after the page itself."""
+        """Names of files read from this disk beside the page itself."""
         files = [r.url for r in self.requests if r.url.startswith("file:")]
-        return [url.rsplit("/", 1)[-1] for url in files[1:]]
+        return [url.rsplit("/", 1)[-1] for url in files if url != self._page]
 
     # ---------------------------------------------------------------------------------- a person's
 

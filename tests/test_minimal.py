@@ -5,7 +5,6 @@ import json
 import re
 import shlex
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +53,7 @@ from reports.minimal import (
 from reports.minimal_files import MODEL, difference_page, files, request_text, write
 from reports.sentence import sentence
 from seeds import load_seed
+from tests.looking import OPEN, WIDE, WIDTHS, quiet, serious
 from tests.test_reports import BRITTLE, HOSTILE, UNSEEN, Page
 
 test_file.__test__ = False  # type: ignore[attr-defined]  # a name, no test
@@ -590,24 +590,20 @@ def test_a_request_that_was_tampered_with_shows_it_where_it_is_to_be_pasted():
 # ---------------------------------------------------------------------------------------- browser
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="no browser here")
-def test_a_browser_shows_the_page_as_it_is_meant(tmp_path):
+@pytest.mark.browser
+def test_a_browser_shows_the_page_as_it_is_meant(tab, tmp_path):
     shown = view((CATALOGUE.pools["rename_people"][3], CATALOGUE.pools["paraphrase_threat"][8]))
     where = write(tmp_path, shown, variant(shown), difference(shown), TEST)
-    ran = subprocess.run(
-        [
-            *("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"),
-            f"--user-data-dir={tmp_path / 'profile'}",
-            (where / "difference.html").as_uri(),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=True,
-    )
-    assert "<del>Rosalind Achterberg</del> <ins>Natalia Saucedo</ins>" in ran.stdout
-    assert "<ins>Please note that</ins>" in ran.stdout
-    assert ran.stdout.count("<details") == difference_page(shown, difference(shown)).count(
-        "<details"
-    )
+    tab.open(where / "difference.html")
+    quiet(tab)
+    page = tab.evaluate("document.documentElement.outerHTML")
+    assert "<del>Rosalind Achterberg</del> <ins>Natalia Saucedo</ins>" in page
+    assert "<ins>Please note that</ins>" in page
+    assert page.count("<details") == difference_page(shown, difference(shown)).count("<details")
+    assert serious(tab) == []
+    tab.media(scheme="dark")
+    tab.evaluate(OPEN)
+    assert serious(tab) == []
+    for width in WIDTHS:
+        tab.size(width)
+        assert (width, tab.evaluate(WIDE)) == (width, [])
