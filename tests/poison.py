@@ -4,6 +4,9 @@ All of it is to stay text. Whatever runs sets ``window.__pwned``, or asks for so
 somewhere, opens a dialog. Short ones fit where a name is cut to a few dozen characters.
 """
 
+from collections.abc import Collection, Iterator
+from typing import Any
+
 POISONS = (
     "<script>__pwned=1</script>",
     "</script><script>__pwned=1</script>",
@@ -29,3 +32,15 @@ POISONS = (
     "\n" * 3000 + "end",
     "<" * 20_000,
 )
+
+
+def spoilt(value: Any, poisons: Iterator[str], keep: Collection[str] = ()) -> Any:
+    """The same JSON with every text in the place of another, but what stands under a kept key."""
+    if isinstance(value, dict):
+        return {
+            key: inner if key in keep else spoilt(inner, poisons, keep)
+            for key, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [spoilt(inner, poisons, keep) for inner in value]
+    return next(poisons) if isinstance(value, str) else value

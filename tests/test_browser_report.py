@@ -284,9 +284,9 @@ def test_files_beside_the_page_are_read_only_when_asked_for(tab, tmp_path, monke
     quiet(tab, beside=tuple(files))
     for path in (tmp_path / "report-data").iterdir():
         path.unlink()
-    tab.open(tmp_path / "report.html")
-    tab.settle()
-    tab.wait("document.getElementById('transcripts').textContent.includes('is not there')")
+    tab.call("Page.reload", ignoreCache=True)
+    tab.wait("document.getElementById('t-text')?.textContent.includes('.js is not there')")
+    assert tab.evaluate(COUNT).startswith("2,000 of 2,000")
     assert tab.remote == []
 
 
