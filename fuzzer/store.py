@@ -18,9 +18,10 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, NoReturn, Self, TextIO
+from typing import Any, Literal, NamedTuple, NoReturn, Self, TextIO, get_args
 
 import orjson
 from pydantic import ValidationError
@@ -40,7 +41,7 @@ from fuzzer.records import (
 from fuzzer.scenario import Frozen, canonical_json
 from fuzzer.secrets import Secrets, without_credentials
 from fuzzer.transcript import Action, Call, Transcript, Turn, Usage
-from fuzzer.transform import Plan
+from fuzzer.transform import Plan, Step
 
 DATABASE, LOCK = "run.sqlite", "run.lock"
 
@@ -103,6 +104,7 @@ _WITHDRAW = (
     "AND trial_id = (SELECT id FROM trial WHERE phase = ? AND idx = ?)"
 )
 _FORGET = "DELETE FROM generation WHERE phase = ? AND idx = ?"
+_STRATA, _STATES = frozenset(get_args(Stratum)), frozenset({"answered", "done", "after_stop"})
 _TOKENS = ("input", "output", "cache_read", "cache_write")
 _FLUSH_AT = 64  # verdicts kept back at most: each further page in a commit costs time
 
@@ -557,10 +559,10 @@ class RunStore:
     def trials(self, phase: str | None = None) -> Iterator[Trial]:
         """Trials, a sweep's first, each phase in index order; one is in memory at a time."""
         self._flush_if_writing()
-        where, values = ("WHERE t.phase = ?", (phase,)) if phase is not None else ("", ())
-        order = "ORDER BY t.phase" if phase is not None else "ORDER BY t.phase <> 'sweep', t.phase"
-        for row in self._rows(f"{_TRIALS} {where} {order}, t.idx", values):
-            yield _trial(row, self.directory)
+        names = self.phases() if phase is None else (phase,)
+        for name in sorted(names, key=lambda name: (name != "sweep", name)):  # each by its index
+            for row in self._rows(f"{_TRIALS} WHERE t.phase = ? ORDER BY t.idx", (name,)):
+                yield _trial(row, self.directory)
 
     def trial(self, idx: int, phase: str = "sweep") -> Trial | None:
         """One trial, if it was answered."""
@@ -941,14 +943,37 @@ def _dump_plan(plan: Plan) -> str:
 
 
 def _load_plan(text: str) -> Plan:
-    seed, steps, drop = _loads(text)
-    return Plan.model_validate(
-        {
-            "seed": seed,
-            "steps": [{"transform": name, "params": params} for name, params in steps],
-            "drop": drop,
-        }
-    )
+    """A plan; its steps are shared with other plans, for a run has few that differ."""
+    try:
+        return _quickly(text)
+    except ValueError:  # not laid out as orjson does it, or a text in it looks like the layout
+        seed, steps, drop = _loads(text)
+        return Plan(
+            seed=seed,
+            steps=tuple(Step(transform=name, params=params) for name, params in steps),
+            drop=tuple(drop),
+        )
+
+
+def _quickly(text: str) -> Plan:
+    """The same from the text of each step, in a fifth of the time.
+
+    ``["SEED",[["NAME",{…}],["NAME",{…}]],[…]]`` is cut where one step ends and the next begins. A
+    cut within a string leaves a quote open on either side, which is no JSON: `ValueError`.
+    """
+    head, found, rest = text.partition('",[["')
+    if not found:
+        raise ValueError("no steps")
+    middle, _, drop = rest.rpartition("}]],")
+    (seed,) = orjson.loads(f'{head}"]')
+    steps = tuple([_step(each) for each in middle.split('}],["')])
+    return Plan.of(seed=seed, steps=steps, drop=tuple(orjson.loads(drop[:-1])))
+
+
+@lru_cache(maxsize=1 << 14)
+def _step(text: str) -> Step:
+    name, params = orjson.loads(f'["{text}}}]')
+    return Step(transform=name, params=params)
 
 
 def _load_transcript(text: str) -> Transcript:
@@ -1005,7 +1030,9 @@ def _trial(row: tuple[Any, ...], directory: Path) -> Trial:
         if value is not None:
             verdict = _verdict(value, *said)
             state = "done" if state == "answered" else state
-        return Trial(
+        if stratum not in _STRATA or state not in _STATES:
+            raise ValueError(f"stratum {stratum!r}, state {state!r}")
+        return Trial.of(
             idx=idx,
             variant_id=variant_id,
             seed=seed,

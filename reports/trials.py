@@ -14,6 +14,7 @@ import sys
 from array import array
 from collections import Counter
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
@@ -60,10 +61,10 @@ GROUPS: dict[str, tuple[str, str]] = {
 COLUMNS = (  # name, array type
     ("idx", "I"),  # as the difference from the trial before, modulo 2^32
     ("tokens", "I"),  # input and output
+    ("epoch", "I"),
     ("seed", "H"),
     ("cause", "H"),  # of an unusable verdict; 0: none
     ("phase", "H"),
-    ("epoch", "H"),
     ("distance", "H"),
     ("group", "B"),
     ("verdict", "B"),
@@ -118,6 +119,7 @@ class _Index:
         self._seeds, self._phases = _Names(), _Names()
         self._causes, self._groups = _Names(first=[""]), _Names(limit=200)
         self._transforms = _Names(limit=BITS - 1)
+        self._bits: dict[str, int] = {}  # of names as they are: looked up for every step
         self._last = 0
         self.count = 0
         self.counts: Counter[tuple[int, int]] = Counter()
@@ -130,13 +132,13 @@ class _Index:
         if verdict is not None and verdict.value == "unusable":
             cause = self._causes.number(verdict.cause or "referral unresolved")
         used = trial.transcript.usage
-        mask, number = 0, self._transforms.number
+        mask, bits = 0, self._bits
         for step in trial.plan.steps:
-            mask |= 1 << number(step.transform)
+            mask |= bits.get(step.transform) or self._bit(step.transform)
         row = (
             *((trial.idx - self._last) & 0xFFFFFFFF, min(used.input + used.output, 0xFFFFFFFF)),
-            *(self._seeds.number(trial.seed), cause, self._phases.number(trial.phase)),
-            *(min(max(trial.epoch, 0), 0xFFFF), min(max(trial.distance, 0), 0xFFFF)),
+            *(trial.epoch & 0xFFFFFFFF, self._seeds.number(trial.seed), cause),
+            *(self._phases.number(trial.phase), min(max(trial.distance, 0), 0xFFFF)),
             *(self._groups.number(_group(trial)), value, _flags(trial), _utility(verdict)),
         )
         for column, found in zip(self._columns.values(), row, strict=True):
@@ -146,6 +148,12 @@ class _Index:
         self.count += 1
         self.counts[value, cause] += 1
         self.after_stop += trial.state == "after_stop"
+
+    def _bit(self, name: str) -> int:
+        bit = 1 << self._transforms.number(name)
+        if len(self._bits) < 4 * BITS and len(name) <= NAME_LIMIT:
+            self._bits[name] = bit
+        return bit
 
     def told(self) -> tuple[tuple[str, str, int], ...]:
         return tuple(
@@ -271,10 +279,10 @@ def _told(trial: Trial) -> dict[str, Any]:
     verdict, transcript, used = trial.verdict, trial.transcript, trial.transcript.usage
     evidence = verdict.evidence if verdict else ()
     told = {
-        "variant": line(trial.variant_id),
+        "variant": _word(trial.variant_id),
         "stratum": trial.stratum,
-        "account": line(trial.account),
-        "seed": line(trial.seed),
+        "account": _word(trial.account),
+        "seed": _word(trial.seed),
         "plan": _steps(trial.plan),
         "drop": [line(each) for each in trial.plan.drop],
         "changed": "" if trial.changed is None else percent(trial.changed),
@@ -283,43 +291,47 @@ def _told(trial: Trial) -> dict[str, Any]:
             for number, turn in enumerate(transcript.turns)
         ],
         "actions": [
-            [line(each) for each in (action.role, action.raw_name, action.error)]
+            [_word(each) for each in (action.role, action.raw_name, action.error)]
             for action in transcript.actions
         ],
         "stop": transcript.stop,
-        "cause": line(transcript.cause, 400),
+        "cause": line(transcript.cause, 400) if transcript.cause else "",
         "usage": [used.input, used.output, used.cache_read, used.cache_write],
         "verdict": _verdict(verdict) if verdict else None,
     }
     return {key: value for key, value in told.items() if value}
 
 
-def _steps(plan: Plan) -> list[tuple[str, str]]:
-    """Transform and parameters of each step: JSON in which nothing acts, as a command takes it."""
-    return [(plain(step.transform, TEXT_LIMIT), _json(step.params)) for step in plan.steps]
-
-
-def _json(params: dict[str, Any]) -> str:
-    if not params:
+def _steps(plan: Plan) -> str:
+    """The steps as `holdfast show --plan` takes them: JSON in which nothing acts."""
+    if not plan.steps:
         return ""
-    try:
-        text = orjson.dumps(params).decode()
-    except TypeError:  # a lone surrogate, a number beyond 64 bits
-        text = json.dumps(params, default=str)
-    if text.isascii() and "\x7f" not in text:
+    text = f"[{','.join([step.json_text for step in plan.steps])}]"
+    return text if plain(text) == text else seen(json.dumps(json.loads(text)))
+
+
+def _word(text: str) -> str:
+    """A name on one line; most are plain, or come again."""
+    if text.isalnum() and text.isascii() and len(text) <= 200:
         return text
-    return seen(text)
+    return _name(text) if len(text) <= 200 else line(text)
+
+
+_name = lru_cache(maxsize=1 << 12)(line)
 
 
 def _turn(turn: Turn, quotes: list[tuple[str, str]]) -> dict[str, Any]:
-    told = marked(turn, quotes, TEXT_LIMIT)
-    spans: list[Any] = [
-        [plain(span.text, 2 * TEXT_LIMIT), plain(span.why, 400)] if span.why else plain(span.text)
-        for span in told.spans
-    ]
-    shown: dict[str, Any] = {"who": who(turn), "said": spans}
-    if told.before or told.after:
-        shown["cut"] = [f"{plural(n, 'more character')}" if n else "" for n in told[1:]]
+    shown: dict[str, Any] = {"who": who(turn)}
+    if not quotes and not turn.calls and len(turn.text) <= TEXT_LIMIT:
+        shown["said"] = [plain(turn.text)]
+    else:
+        told = marked(turn, quotes, TEXT_LIMIT)
+        shown["said"] = [
+            [plain(span.text), plain(span.why, 400)] if span.why else plain(span.text)
+            for span in told.spans
+        ]
+        if told.before or told.after:
+            shown["cut"] = [plural(n, "more character") if n else "" for n in told[1:]]
     if turn.reasoning:
         shown["reasoning"] = plain(turn.reasoning, TEXT_LIMIT)
     if turn.reasoning_shown:
@@ -330,10 +342,10 @@ def _turn(turn: Turn, quotes: list[tuple[str, str]]) -> dict[str, Any]:
 def _verdict(verdict: Verdict) -> dict[str, Any]:
     told: dict[str, Any] = {
         "value": verdict.value,
-        "judge": line(verdict.judge),
+        "judge": _word(verdict.judge),
         "version": verdict.version,
         "engaged": verdict.engaged,
-        "cause": line(verdict.cause, 400),
+        "cause": line(verdict.cause, 400) if verdict.cause else "",
         "utility": "" if verdict.utility is None else percent(verdict.utility),
         "unconfirmed": not verdict.confirmed,
         "reviewed": verdict.reviewed,

@@ -139,7 +139,7 @@
     [8, true, "harmful to a person"],
     [4, true, "not confirmed: one model's word"],
     [32, true, "judges differed"],
-    [1, false, "did not take part"],
+    [1, false, "not engaged: it would not take part"],
   ];
   const ROW = 32; // pixels, as the style has it
   const KEPT = 8; // chunks in memory
@@ -394,7 +394,7 @@
         ["Epoch", String(epoch[i])],
         ["Account", t.account],
         ["Judge", v.judge && `${v.judge}, version ${v.version}`],
-        ["Took part", t.verdict && (v.engaged ? "yes" : "no")],
+        ["Engaged", t.verdict && (v.engaged ? "yes" : "no")],
         ["Ordinary job done", v.utility],
         ["Why unusable", v.cause],
         ["Confidence of the judge", v.confidence],
@@ -429,17 +429,31 @@
         ...(o.evidence ? [grounds(o.evidence)] : []), ...(o.reading ? [grounds(o.reading)] : []))));
     }
 
+    // The plan is JSON as a command takes it. What is escaped in it stays so: it is shown as it is.
+    function steps(json) {
+      try {
+        return json.includes("\\u") ? null : JSON.parse(json);
+      } catch {
+        return null;
+      }
+    }
+
     function plan(t) {
-      const steps = t.plan || [];
+      const json = t.plan || "[]";
+      const known = steps(json);
       const drop = t.drop || [];
-      const json = `[${steps.map(([name, params]) => `{"transform":${JSON.stringify(name)},"params":${params || "{}"}}`).join(",")}]`;
-      const command = `holdfast show ${quoted(t.seed)}${steps.length ? ` --plan ${quoted(json)}` : ""}`;
-      const title = steps.length + drop.length ? `Changed: ${steps.length} step${steps.length === 1 ? "" : "s"}${drop.length ? `, ${drop.length} dropped` : ""}` : "Nothing changed: the seed as it is";
+      const command = `holdfast show ${quoted(t.seed)}${t.plan ? ` --plan ${quoted(json)}` : ""}`;
+      const title = !t.plan && !drop.length ? "Nothing changed: the seed as it is"
+        : `Changed: ${known ? `${known.length} step${known.length === 1 ? "" : "s"}` : "see the command"}${drop.length ? `, ${drop.length} dropped` : ""}`;
       return fold(title,
-        make("ol", "", ...steps.map(([name, params]) => make("li", "", make("code", "", name), params ? ` ${params}` : ""))),
+        make("ol", "", ...(known || []).map((step) => make("li", "", make("code", "", step.transform), ` ${told(step.params)}`))),
         drop.length ? make("p", "", `Dropped after the steps: ${drop.join(", ")}`) : "",
         make("p", "quiet", drop.length ? "To see the request before that was dropped:" : "To see the request:"),
         make("pre", "", command));
+    }
+
+    function told(params) {
+      return Object.entries(params).map(([key, value]) => `${key}=${typeof value === "string" ? value : JSON.stringify(value)}`).join(", ");
     }
 
     function quoted(word) {
@@ -484,7 +498,7 @@
       if (find.value.trim()) state.set("find", find.value.trim());
       if (shown >= 0) state.set("trial", nameOf(shown));
       try {
-        history.replaceState(null, "", `#${state.size ? state : "transcripts"}`);
+        history.replaceState(null, "", `#${state.size ? String(state).replaceAll("%3A", ":") : "transcripts"}`);
       } catch {
         // an address that may not change: nothing is lost but the link
       }
