@@ -210,6 +210,7 @@ def transform_rows(
                 effect=effect,
                 ci=(low, high),
                 e_value=e_values[t.name],
+                group=t.group,
                 flagged=t.name in flagged,
                 summary=t.summary,
                 within_noise=noise,

@@ -1,5 +1,6 @@
 """Records in, reports out: console, HTML, JSON. Importing this package imports no renderer."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,8 @@ def complete(report: "Report") -> "Report":
 def to_json(report: "Report") -> bytes:
     """``report.json``: the contract, indented, fields in their declared order, always UTF-8.
 
-    What acts on a terminal (direction marks, control characters) is escaped: it may be printed.
+    A list of numbers stands on one line: intervals, the thousands of pairs of a graph. What acts on
+    a terminal (direction marks, control characters) is escaped: it may be printed.
     """
     import orjson
 
@@ -32,6 +34,10 @@ def to_json(report: "Report") -> bytes:
         said = orjson.dumps(data, option=option)
     except TypeError:
         said = orjson.dumps(_encodable(data), option=option)
+    # No string of JSON holds a line break, so that this finds lists alone.
+    said = re.sub(
+        rb"\[\n([-+.,\deE\s]+)\]", lambda found: b"[%b]" % b" ".join(found[1].split()), said
+    )
     # In ASCII only DEL is left to escape.
     return said if said.isascii() and b"\x7f" not in said else seen(said.decode()).encode()
 
