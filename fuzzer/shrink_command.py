@@ -25,7 +25,7 @@ from fuzzer.options import (
 
 if TYPE_CHECKING:
     from fuzzer.corpus import Written
-    from fuzzer.records import Finding
+    from fuzzer.records import Finding, Report
     from fuzzer.shrinking import Gone
     from reports.minimal import Shown
 
@@ -118,6 +118,7 @@ def shrink(
         plugins=plugins,
         judge_model=given["judge_model"] or "",
     )
+    _link_files(run, report)
     if save is not None:
         _save(save, gone, findings)
     if as_json:
@@ -191,6 +192,16 @@ def _write_files(
         # An earlier, larger form of a finding is no second entry.
         _save(where, gone, afresh=True)
     return where, shown
+
+
+def _link_files(run: Path | str, report: "Report") -> None:
+    """Write the page again, now that the files of its findings are there to be linked to."""
+    from fuzzer.exhibits import material
+    from fuzzer.store import RunStore
+    from reports import write
+
+    with RunStore.read(run) as store:
+        write(report, run, material(report, store))
 
 
 def _replaying(corpus: Path, model: str, settings: dict[str, Any], judge_model: str) -> str:

@@ -3,6 +3,7 @@
 import json
 import random
 import shlex
+import re
 import shutil
 import signal
 import sqlite3
@@ -241,6 +242,15 @@ def test_the_command_writes_what_there_is_to_read_to_paste_and_to_run(commanded)
         plan = (folder / "plan.json").read_text(encoding="utf-8")
         shown = CliRunner().invoke(main, ["show", finding["seed"], "--plan", plan, "--json"])
         assert json.loads(shown.output)["blind"] == []
+
+
+def test_the_page_links_to_the_files_of_each_finding(commanded):
+    page = (commanded / "report.html").read_text(encoding="utf-8")
+    linked = re.findall(r'href="(minimal/[^"]+)"', page)
+    assert all((commanded / name).is_file() for name in linked)
+    for folder in (path for path in (commanded / "minimal").iterdir() if path.is_dir()):
+        beside = {f"minimal/{folder.name}/{path.name}" for path in folder.iterdir()}
+        assert beside <= set(linked)
 
 
 @pytest.mark.parametrize(("model", "code"), [("tool_keyed", 1), ("always_safe", 0)])
