@@ -2,8 +2,8 @@
 
 import json
 import random
-import shlex
 import re
+import shlex
 import shutil
 import signal
 import sqlite3
