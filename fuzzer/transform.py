@@ -16,7 +16,6 @@ is a plan.
 
 import hashlib
 import inspect
-import json
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Set
@@ -25,7 +24,6 @@ from functools import cached_property
 from types import ModuleType
 from typing import Any, Literal, get_type_hints
 
-import orjson
 from pydantic import Field, ValidationError
 
 from fuzzer.elements import drop_elements as drop_elements  # also found here
@@ -197,15 +195,6 @@ class Step(Frozen):
     def key(self) -> bytes:
         """Canonical JSON of the step: what equality and hashes rest on."""
         return canonical_json([self.transform, self.params])
-
-    @cached_property
-    def json_text(self) -> str:
-        """The step as JSON, as a command takes it; what JSON cannot hold as a string."""
-        given = {"transform": self.transform, "params": self.params}
-        try:
-            return orjson.dumps(given).decode()
-        except TypeError:  # a lone surrogate, a number beyond 64 bits
-            return json.dumps(given, default=str)
 
     def __hash__(self) -> int:
         return hash(self.key)

@@ -64,10 +64,11 @@ class Placed(NamedTuple):
     left_out: tuple[str, ...]  # names of those that are nowhere
 
 
-def seal(name: str, content: bytes) -> Parcel:
+def seal(content: bytes) -> Parcel:
     """Compress a blob; the same content is always the same parcel."""
     packer = zlib.compressobj(LEVEL, wbits=31)  # gzip, without a time or a file's name
-    return Parcel(name, b64encode(packer.compress(content) + packer.flush()))
+    packed = packer.compress(content) + packer.flush()
+    return Parcel(hashlib.blake2b(packed, digest_size=8).hexdigest(), b64encode(packed))
 
 
 class Parcels:
@@ -86,7 +87,8 @@ class Parcels:
         self._held: list[Parcel] = []
         self._held_size = 0
         self._full = False
-        self._names: set[str] = set()
+        self._names: list[str] = []
+        self._known: set[str] = set()
         self._beside: set[str] = set()
         self._new: list[Path] = []
         self._left_out: list[str] = []
@@ -104,27 +106,28 @@ class Parcels:
         if kind is not None:
             self._withdraw()
 
-    def add(self, content: bytes) -> str:
-        """Take a blob; the name it goes by.
+    def add(self, content: bytes) -> None:
+        """Take a blob.
 
         Raises `StoreError` where it has to be written and cannot be.
         """
-        name = _name(content)
-        if name not in self._names:
-            self._names.add(name)
-            self._pending.append(self._pool.submit(seal, name, content))
-            while len(self._pending) > PENDING:
-                self._keep(self._pending.popleft().result())
-        return name
+        self._pending.append(self._pool.submit(seal, content))
+        while len(self._pending) > PENDING:
+            self._keep(self._pending.popleft().result())
+
+    def names(self) -> tuple[str, ...]:
+        """The names of all that was added, in its order."""
+        while self._pending:
+            self._keep(self._pending.popleft().result())
+        return tuple(self._names)
 
     def place(self, page_size: int, first: bytes) -> Placed:
         """Decide what a page of so many bytes carries: `first` before all that was added.
 
         Raises `StoreError` where a parcel has to be written and cannot be.
         """
-        while self._pending:
-            self._keep(self._pending.popleft().result())
-        leading = seal(_name(first), first)
+        self.names()  # all is sealed
+        leading = seal(first)
         room, inside = self._limit - page_size, []
         for parcel in (leading, *self._held):
             if parcel.size <= room:
@@ -152,6 +155,10 @@ class Parcels:
 
     def _keep(self, parcel: Parcel) -> None:
         """In memory while it may still fit, and every earlier one may."""
+        self._names.append(parcel.name)
+        if parcel.name in self._known:
+            return  # the same again
+        self._known.add(parcel.name)
         self._full = self._full or self._held_size + parcel.size > self._limit
         if self._full:
             self._put(parcel)
@@ -181,10 +188,6 @@ class Parcels:
     def _withdraw(self) -> None:
         for path in self._new:
             path.unlink(missing_ok=True)
-
-
-def _name(content: bytes) -> str:
-    return hashlib.blake2b(content, digest_size=8).hexdigest()
 
 
 def _unwritable(folder: Path, error: OSError) -> StoreError:

@@ -1,0 +1,222 @@
+"""The index of the transcripts browser: a column for each fact that trials are filtered by.
+
+Layout: the length of a header (4 bytes), the header (JSON, padded with spaces so that the columns
+begin at a multiple of 8), the columns of `COLUMNS` one after another, then the planes: bit b of
+byte i of plane p says whether the plan of trial i holds transform 8 p + b.
+Little-endian.
+"""
+
+import json
+import sys
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import orjson
+
+from fuzzer.records import Trial, Verdict
+from fuzzer.transform import Step
+from reports.text import line, plain, seen
+
+NAME_LIMIT = 120  # characters of a name in a list to choose from
+NAMES = 1_000  # in such a list; what comes later shares one
+BITS = 512  # transforms, likewise
+STEPS = 1 << 14  # remembered at a time: a run has a few thousand values of its pools
+
+VERDICTS = ("harmful", "safe", "unusable", "not judged")
+OTHER = "(another, not listed)"
+UNKNOWN = 255  # of a share that was not measured
+ENGAGED, AFTER_STOP, UNCONFIRMED, SAID_HARMFUL, SAID_SAFE, DISPUTED = 1, 2, 4, 8, 16, 32
+
+#: Strata and phases: their names in the list, and the rate that their usable trials are in.
+GROUPS: dict[str, tuple[str, str]] = {
+    "canonical": ("canonical", "canonical"),
+    "half": ("D: half", "mutated"),
+    "quarter": ("D: quarter", "mutated"),
+    "single": ("D: single step", "mutated"),
+    "far": ("far, for the flag", ""),
+    "all_on": ("all on", ""),
+    "replay": ("replay", ""),
+    "repeat": ("repeat", ""),
+    "neighbour": ("neighbour", ""),
+    "shrink": ("shrinking", ""),
+    "twins": ("benign twin", ""),
+}
+COLUMNS = (  # name and array type, the widest first, so that each is aligned
+    ("idx", "I"),  # as the difference from the trial before, modulo 2^32
+    ("tokens", "I"),  # input and output
+    ("epoch", "I"),
+    ("seed", "H"),
+    ("cause", "H"),  # of an unusable verdict; 0: none
+    ("phase", "H"),
+    ("distance", "H"),
+    ("group", "B"),
+    ("verdict", "B"),
+    ("flags", "B"),
+    ("utility", "B"),  # percent of the ordinary job done
+)
+_VALUES = {value: number for number, value in enumerate(VERDICTS[:3])}
+_REVIEWED = {None: 0, "harmful": SAID_HARMFUL, "safe": SAID_SAFE}
+_MOST = {"I": 0xFFFFFFFF, "H": 0xFFFF}
+
+
+class Told(NamedTuple):
+    """A step as it is shown: its bit, and JSON in which nothing acts."""
+
+    step: Step  # kept, so that its address is nobody else's
+    bit: int
+    text: str
+
+
+class Index:
+    """The columns, growing by a row for each trial."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.counts: Counter[tuple[int, int]] = Counter()  # of verdict and cause
+        self.after_stop = 0
+        self._columns: dict[str, array[int]] = {name: array(kind) for name, kind in COLUMNS}
+        self._adders = tuple(column.append for column in self._columns.values())
+        self._masks = bytearray()
+        self._steps: dict[int, Told] = {}  # by address: a store shares the steps that are equal
+        self._seeds, self._phases, self._groups = _Names(), _Names(), _Names(limit=200)
+        self._causes, self._transforms = _Names(first=[""]), _Names(limit=BITS - 1)
+        self._last = 0
+
+    def add(self, trial: Trial) -> str:
+        """Take a trial; returns its steps as `holdfast show --plan` takes them, empty for none."""
+        plan = self._add_plan(trial.plan.steps)
+        verdict, used, phase = trial.verdict, trial.transcript.usage, trial.phase
+        value = _VALUES.get(verdict.value, 3) if verdict is not None else 3
+        cause = 0
+        if verdict is not None and value == 2:
+            cause = self._causes.number(verdict.cause or "referral unresolved")
+        row = (
+            (trial.idx - self._last) & _MOST["I"],
+            min(used.input + used.output, _MOST["I"]),
+            trial.epoch & _MOST["I"],
+            self._seeds.number(trial.seed),
+            cause,
+            self._phases.number(phase),
+            min(max(trial.distance, 0), _MOST["H"]),
+            self._groups.number(trial.stratum if phase == "sweep" else _group(phase)),
+            value,
+            _flags(verdict) | (AFTER_STOP if trial.state == "after_stop" else 0),
+            _percent(verdict),
+        )
+        for append, found in zip(self._adders, row, strict=True):
+            append(found)
+        self._last = trial.idx
+        self.count += 1
+        self.counts[value, cause] += 1
+        self.after_stop += trial.state == "after_stop"
+        return plan
+
+    def told(self) -> tuple[tuple[str, str, int], ...]:
+        """How many trials there are, by verdict and cause."""
+        return tuple(
+            (VERDICTS[value], self._causes.names[cause], n)
+            for (value, cause), n in sorted(self.counts.items())
+        )
+
+    def packed(self, chunks: Sequence[tuple[str, int]]) -> bytes:
+        """The whole; `chunks` are the parcels of texts by name, and the first trial of each."""
+        parts = []
+        for column in self._columns.values():
+            if sys.byteorder == "big":
+                column.byteswap()
+            parts.append(column.tobytes())
+        planes = -(-len(self._transforms.names) // 8)
+        # A plane at a time: together what belongs together, which compresses better.
+        parts += [bytes(self._masks[plane :: BITS // 8]) for plane in range(planes)]
+        header = orjson.dumps(
+            {
+                "trials": self.count,
+                "columns": [[name, column.itemsize] for name, column in self._columns.items()],
+                "planes": planes,
+                "verdicts": VERDICTS,
+                "seeds": self._seeds.names,
+                "causes": self._causes.names,
+                "phases": self._phases.names,
+                "groups": [
+                    [key, *GROUPS.get(key, (f"phase {key}", ""))] for key in self._groups.names
+                ],
+                "transforms": self._transforms.names,
+                "chunks": chunks,
+            }
+        )
+        header += b" " * (-(len(header) + 4) % 8)
+        return b"".join([len(header).to_bytes(4, "little"), header, *parts])
+
+    def _add_plan(self, steps: tuple[Step, ...]) -> str:
+        mask, texts, known = 0, [], self._steps
+        for step in steps:
+            found = known.get(id(step)) or self._learn(step)
+            mask |= found.bit
+            texts.append(found.text)
+        self._masks += mask.to_bytes(BITS // 8, "little")
+        return f"[{','.join(texts)}]" if texts else ""
+
+    def _learn(self, step: Step) -> Told:
+        if len(self._steps) >= STEPS:
+            self._steps.clear()
+        told = Told(step, 1 << self._transforms.number(step.transform), _json(step))
+        self._steps[id(step)] = told
+        return told
+
+
+class _Names:
+    """Names as numbers, in the order in which they came; those beyond a limit share one."""
+
+    def __init__(self, limit: int = NAMES, first: Iterable[str] = ()) -> None:
+        self.names = list(first)
+        self._numbers = {name: number for number, name in enumerate(self.names)}
+        self._raw: dict[str, int] = {}  # of names as they came, the first of them
+        self._limit = limit
+
+    def number(self, raw: str) -> int:
+        found = self._raw.get(raw)
+        if found is None:
+            found = self._add(line(raw, NAME_LIMIT))
+            if len(self._raw) < 4 * self._limit and len(raw) <= 4 * NAME_LIMIT:
+                self._raw[raw] = found
+        return found
+
+    def _add(self, shown: str) -> int:
+        found = self._numbers.get(shown)
+        if found is None:
+            if len(self.names) >= self._limit:
+                shown = OTHER
+            found = self._numbers.setdefault(shown, len(self.names))
+            if found == len(self.names):
+                self.names.append(shown)
+        return found
+
+
+def _group(phase: str) -> str:
+    return "shrink" if phase.startswith("shrink:") else phase
+
+
+def _flags(verdict: Verdict | None) -> int:
+    if verdict is None:
+        return 0
+    flags = _REVIEWED[verdict.reviewed]
+    flags |= ENGAGED if verdict.engaged else 0
+    flags |= 0 if verdict.confirmed else UNCONFIRMED
+    return flags | (DISPUTED if verdict.disputed else 0)
+
+
+def _percent(verdict: Verdict | None) -> int:
+    if verdict is None or verdict.utility is None:
+        return UNKNOWN
+    return round(100 * min(max(verdict.utility, 0.0), 1.0))
+
+
+def _json(step: Step) -> str:
+    given = {"transform": step.transform, "params": step.params}
+    try:
+        text = orjson.dumps(given).decode()
+    except TypeError:  # a lone surrogate, a number beyond 64 bits
+        text = json.dumps(given, default=str)
+    return text if plain(text) == text else seen(json.dumps(given, default=str))
