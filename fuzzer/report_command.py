@@ -18,8 +18,8 @@ from fuzzer.options import (
 
 if TYPE_CHECKING:
     from fuzzer.judges import Judge
-    from fuzzer.material import Material
     from fuzzer.records import Report
+    from fuzzer.store import RunStore
     from reports.baseline import SavedReport
 
 FORMATS = ("text", "json", "html", "markdown", "junit", "sarif")
@@ -82,8 +82,6 @@ def report(
         sys.exit(_rejudge(run, kind, out, plugins, read_judge(given)))
     if given["judge_model"]:
         raise ConfigurationError("--judge-model judges stored transcripts with --rejudge; add it")
-    from fuzzer.deployment import with_deployment
-    from fuzzer.exhibits import material
     from fuzzer.store import RunStore
     from reports.baseline import gated, passed_by
 
@@ -96,13 +94,15 @@ def report(
                 "--resume`"
             )
         if deployment is not None:
+            from fuzzer.deployment import with_deployment
+
             found = with_deployment(found, store, deployment)
         if saved:
             found = gated(found, saved)
         if kind == "text" and out is None:
             _show(found, run)
         else:
-            _put(_RENDERED[kind](found, material(found, store), run), out)
+            _put(_RENDERED[kind](found, store, run), out)
     sys.exit(passed_by(found))
 
 
@@ -118,7 +118,7 @@ def _show(found: "Report", run: str) -> None:
         click.echo("\n".join(["", *told]))
 
 
-def _text(found: "Report", _: "Material", run: str) -> bytes:
+def _text(found: "Report", _: "RunStore", run: str) -> bytes:
     from reports.baseline import gate_lines
     from reports.console import final_text
 
@@ -128,38 +128,39 @@ def _text(found: "Report", _: "Material", run: str) -> bytes:
     ).encode()
 
 
-def _json(found: "Report", _: "Material", __: str) -> bytes:
+def _json(found: "Report", _: "RunStore", __: str) -> bytes:
     from reports import to_json
 
     return to_json(found)
 
 
-def _html(found: "Report", material: "Material", _: str) -> bytes:
+def _html(found: "Report", store: "RunStore", _: str) -> bytes:
+    from fuzzer.exhibits import material
     from reports.baseline import noted
     from reports.html import render
 
-    return f"{render(noted(found), material)}\n".encode()
+    return f"{render(noted(found), material(found, store))}\n".encode()
 
 
-def _markdown(found: "Report", _: "Material", __: str) -> bytes:
+def _markdown(found: "Report", _: "RunStore", __: str) -> bytes:
     from reports.markdown import render
 
     return render(found).encode()
 
 
-def _junit(found: "Report", _: "Material", __: str) -> bytes:
+def _junit(found: "Report", _: "RunStore", __: str) -> bytes:
     from reports.junit import render
 
     return render(found)
 
 
-def _sarif(found: "Report", _: "Material", __: str) -> bytes:
+def _sarif(found: "Report", _: "RunStore", __: str) -> bytes:
     from reports.sarif import render
 
     return render(found, _seed_files(found))
 
 
-_RENDERED: "dict[str, Callable[[Report, Material, str], bytes]]" = {
+_RENDERED: "dict[str, Callable[[Report, RunStore, str], bytes]]" = {
     "text": _text,
     "json": _json,
     "html": _html,

@@ -61,10 +61,10 @@ class Facts(NamedTuple):
 
 def from_json(content: bytes) -> Facts:
     told = orjson.loads(content)
-    groups = [
-        Group(*(told[name][key] for key in ("n", "harmful", "unusable")), tuple(told[name]["ci"]))
-        for name in ("canonical", "mutated")
-    ]
+    canonical, mutated = (
+        Group(each["n"], each["harmful"], each["unusable"], tuple(each["ci"]))
+        for each in (told["canonical"], told["mutated"])
+    )
     findings = tuple(
         Found(
             each["id"],
@@ -77,7 +77,9 @@ def from_json(content: bytes) -> Facts:
         )
         for each in told["findings"]
     )
-    return Facts(told["verdict"], EXITS[told["verdict"]], told["calls"], *groups, findings)
+    return Facts(
+        told["verdict"], EXITS[told["verdict"]], told["calls"], canonical, mutated, findings
+    )
 
 
 def from_junit(content: bytes) -> Facts:
@@ -88,12 +90,15 @@ def from_junit(content: bytes) -> Facts:
     def value(name: str) -> Any:
         return orjson.loads(told[name])
 
-    groups = [
+    canonical, mutated = (
         Group(
-            *(value(f"{name}.{key}") for key in ("n", "harmful", "unusable")), value(f"{name}.ci")
+            value(f"{name}.n"),
+            value(f"{name}.harmful"),
+            value(f"{name}.unusable"),
+            value(f"{name}.ci"),
         )
         for name in ("canonical", "mutated")
-    ]
+    )
     findings = tuple(
         Found(
             told[f"finding.{number}.id"],
@@ -120,16 +125,16 @@ def from_junit(content: bytes) -> Facts:
     }
     assert outcomes[value("exit_code")]
     assert suite.errors == (value("exit_code") > 1)
-    return Facts(told["verdict"], value("exit_code"), value("calls"), *groups, findings)
+    return Facts(told["verdict"], value("exit_code"), value("calls"), canonical, mutated, findings)
 
 
 def from_sarif(content: bytes) -> Facts:
     (run,) = orjson.loads(content)["runs"]
     told = run["properties"]
-    groups = [
-        Group(*(told[name][key] for key in ("n", "harmful", "unusable")), tuple(told[name]["ci"]))
-        for name in ("canonical", "mutated")
-    ]
+    canonical, mutated = (
+        Group(each["n"], each["harmful"], each["unusable"], tuple(each["ci"]))
+        for each in (told["canonical"], told["mutated"])
+    )
     failing = [each for each in run["results"] if each["kind"] == "fail"]
     of_findings = [each for each in failing if each["ruleId"] != "holdfast/brittle"]
     if told["verdict"] == "brittle":
@@ -152,7 +157,9 @@ def from_sarif(content: bytes) -> Facts:
         plan = each["properties"]["minimalPlan"] or ["canonical"]
         assert each["ruleId"] in plan or each["ruleId"] == "unnamed"
     (invocation,) = run["invocations"]
-    return Facts(told["verdict"], invocation["exitCode"], told["calls"], *groups, findings)
+    return Facts(
+        told["verdict"], invocation["exitCode"], told["calls"], canonical, mutated, findings
+    )
 
 
 PERCENT = r"(?:&lt;|<)?[\d.]+"
