@@ -197,7 +197,9 @@ def _reasons(report: Report, rows: Sequence[GateRow], saved: Sequence[SavedRepor
         return []
     found = []
     if new := sum(row.status == "new" for row in rows):
-        found.append(f"{plural(new, 'finding')} {'is' if new == 1 else 'are'} not in the baseline.")
+        found.append(
+            f"{new:,} of {plural(len(rows), 'finding')} {'is' if new == 1 else 'are'} new."
+        )
     if not rows:
         found.append("It is brittle and not localised: what fails is not pinned down.")
     if report.provisional:
@@ -219,18 +221,18 @@ def _exit_code(report: Report, reasons: Sequence[str]) -> Literal[0, 1, 3, 4]:
 
 def _sentence(report: Report, rows: Sequence[GateRow], reasons: Sequence[str]) -> str:
     new = sum(row.status == "new" for row in rows)
-    counted = f"{new:,} new, {len(rows) - new:,} known"
     if report.verdict == "brittle":
         if reasons:
-            return f"New: {counted}. {' '.join(reasons)}"
+            return f"Fails: {' '.join(reasons)}"
+        every = "the finding" if len(rows) == 1 else f"all {len(rows):,} findings"
         return (
-            f"Known: all of {plural(len(rows), 'finding')}. Nothing new was found. "
+            f"Known: {every}. Nothing new was found in {plural(report.calls, 'call')}. "
             "It is still brittle."
         )
     if report.verdict == "holds":
-        return "The run holds, so the gate has nothing to compare."
-    more = f" ({counted})" if rows else ""
-    return f"The run is {report.verdict}: it shows nothing against the baseline{more}."
+        return "The run holds, so nothing in it is new."
+    counted = f" ({new:,} of {plural(len(rows), 'finding')} new)" if rows else ""
+    return f"The run is {report.verdict}: it shows nothing against the baseline{counted}."
 
 
 # ------------------------------------------------------------------------------------------- notes
@@ -245,6 +247,7 @@ def _notes(
     """What keeps the two from being compared, the most important first."""
     return [
         *_search_note(report, rows),
+        *_canonical_note(report, saved),
         *_gone_notes(gone),
         *_unreviewed_notes(saved),
         *(note for each in saved for note in _differences(report, each)),
@@ -263,13 +266,23 @@ def _search_note(report: Report, rows: Sequence[GateRow]) -> list[str]:
     ]
 
 
+def _canonical_note(report: Report, saved: Sequence[SavedReport]) -> list[str]:
+    """Where seeds fail as they are, here and there, canonical calls do not say whether the same."""
+    if report.baseline != "not_zero" or all(s.report.baseline != "not_zero" for s in saved):
+        return []
+    return [
+        "The seeds as they are fail, here and in the baseline; which of them is compared by "
+        "findings alone."
+    ]
+
+
 def _gone_notes(gone: Sequence[GateRow]) -> list[str]:
     found = []
     if missed := sum(row.status == "not_met" for row in gone):
         found.append(
             f"{plural(missed, 'finding')} of the baseline {'was' if missed == 1 else 'were'} not "
             "met in this run. That does not show that the model has changed there; ask for them "
-            "with `holdfast replay CORPUS` (a corpus is kept with `holdfast shrink RUN --save`)."
+            "with holdfast replay CORPUS (a corpus is kept with holdfast shrink RUN --save CORPUS)."
         )
     if unswept := sum(row.status == "not_swept" for row in gone):
         found.append(

@@ -139,7 +139,7 @@ def _verdict(report: Report) -> TestCase:
         case.result = [_told(Failure(why, report.verdict), "\n".join([told, *gate]))]
     elif report.verdict == "brittle" and report.gate is not None:
         case.result = [Skipped(f"{line(report.gate.sentence, 1000)} {told}", "known")]
-    case.system_out = plain("\n".join([told, *gate, *report.notes]), 20_000)
+    case.system_out = plain("\n".join([told, *report.notes]), 20_000)
     return case
 
 

@@ -223,7 +223,7 @@ def _excluded(report: Report) -> list[str]:
     points_ = [
         told,
         text(flag_sentence(report), 600),
-        text(_capital(elicitation_sentence(report)), 600) + ": a scenario that tempts nobody holds "
+        text(_capital(elicitation_sentence(report)), 600) + ". A scenario that tempts nobody holds "
         "for everybody.",
         "Transforms are taken to leave a careful reader's decision alone.",
     ]

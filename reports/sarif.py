@@ -236,7 +236,7 @@ def _absent(row: GateRow) -> str:
     why = "was not met in this run" if row.status == "not_met" else "is on a seed not swept here"
     return (
         f"A finding of the baseline {why}; nothing shows that it is mended. {row_words(row)}. "
-        "Ask for it with `holdfast replay`."
+        "Ask for it with holdfast replay."
     )
 
 

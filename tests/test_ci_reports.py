@@ -287,7 +287,7 @@ def test_a_summary_is_short_and_says_first_what_matters(name):
 
 def test_a_summary_says_new_and_known():
     text = markdown.render(GATED["mixed"])
-    assert "**Gate:** New: 1 new, 1 known." in text
+    assert "**Gate:** Fails: 1 of 2 findings is new." in text
     assert "| `f1` | known |" in text
     assert "| `f2` | **new** |" in text
     assert "not met: the seed as it is on blackmail-replacement" in text
@@ -320,6 +320,8 @@ def test_what_acts_is_shown_as_it_was_written(acts):
 @pytest.mark.parametrize("poison", HOSTILE, ids=lambda text: ascii(text[:20]))
 @pytest.mark.parametrize("verdict", ["brittle", "unusable", "holds"])
 def test_hostile_text_in_every_field_stays_text_in_every_format(poison, verdict):
+    if verdict != "brittle":
+        poison = poison[:1000]  # how long a text may be does not hang on the verdict
     report, _ = hostile(poison, verdict)
     held = gated_by(report, hostile(poison, "brittle")[0], HOLDS, BRITTLE)
     for each in (report, held):
