@@ -118,9 +118,9 @@ def _rates(report: Report) -> str:
     e = report.evidence
     told = (
         f"Evidence for brittle: {figure(e.e_brittle)} of {figure(e.needed)} needed; for holds: "
-        f"{figure(e.e_holds)} of {figure(e.needed_holds)}. Intervals are confidence sequences at "
-        f"{percent(1 - report.alpha)}, valid however often one looks. Unusable answers are in no "
-        "rate."
+        f"{figure(e.e_holds)} of {figure(e.needed_holds)}. Each limit of an interval errs with "
+        f"probability at most {percent(report.alpha)} over the whole run, both together at most "
+        f"{percent(2 * report.alpha)}. Unusable answers are in no rate."
     )
     head = ("", "harmful", "trials", "rate", "interval, %", "unusable", "engaged")
     return f"{_table(head, rows)}\n\n{told}"

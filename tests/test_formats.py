@@ -308,9 +308,14 @@ def from_html(page: str) -> Facts:
         and row.all("th")[0].words.split()[:1] in (["canonical"], ["mutated"])
         and "unusable" in (table.all("thead") or [table])[0].words
     }
-    findings = tuple(
-        html_finding(each) for each in body.all("article", **{"class": "finding brittle"})
-    )
+    articles = body.all("article", **{"class": "finding brittle"})
+    glance = [
+        told
+        for table in body.all("table")
+        for told in rows_by_head(table)
+        if "smallest change" in told
+    ]
+    findings = tuple(html_finding(*both) for both in zip(glance, articles, strict=True))
     return Facts(
         verdict[1].lower(),
         None,
@@ -321,34 +326,46 @@ def from_html(page: str) -> Facts:
     )
 
 
+def rows_by_head(table: Node) -> list[dict[str, str]]:
+    """The body of a table, each row by the heads of its columns."""
+    heads = [head.words.split(",")[0] for part in table.all("thead") for head in part.all("th")]
+    rows = [row for part in table.all("tbody") for row in part.all("tr")]
+    cells = [[c.words for c in row.children if isinstance(c, Node)] for row in rows]
+    return [dict(zip(heads, each, strict=True)) for each in cells if len(each) == len(heads)]
+
+
 def html_group(table: Node, row: Node) -> Group:
-    heads = [head.words.split(",")[0] for head in table.all("thead")[0].all("th")]
-    cells = [c.words for c in row.children if isinstance(c, Node) and c.tag in ("th", "td")]
-    told = dict(zip(heads, cells, strict=True))
+    name = row.all("th")[0].words
+    told = next(each for each in rows_by_head(table) if name in each.values())
     counts = re.search(r"([\d,]+) (?:/|of) ([\d,]+)", row.words)
-    interval = INTERVAL.search(row.words)
+    interval = INTERVAL.search(told["interval"])
     assert counts
     assert interval
     ci = (interval[1], interval[2])
     return Group(number(counts[2]), number(counts[1]), number(told["unusable"]), ci)
 
 
-def html_finding(article: Node) -> Found:
-    head = re.search(
-        rf"^\d+\. (.*) fails in ({PERCENT})% (\[[^]]*\]) of runs$", article.all("h3")[0].words
-    )
-    assert head, article.all("h3")[0].words
+def html_finding(told: dict[str, str], article: Node) -> Found:
+    """From the table of all findings; its plan, which the table may cut, from below."""
+    numbered = re.fullmatch(r"\d+\. (.*)", told["finding"])
+    counts = re.fullmatch(r"([\d,]+) / ([\d,]+)", told["failed"])
+    head = re.search(rf" fails in ({PERCENT})% (\[[^]]*\]) of runs$", article.all("h3")[0].words)
+    assert numbered
+    assert counts
+    assert head
+    assert (told["rate"].removesuffix(", replays"), told["interval"]) == (f"{head[1]}%", head[2])
+    certified = told["certified"] == "✓ certified"
+    assert certified == ("Not certified" not in article.words)
     plan = article.all("ul", **{"class": "plan"})
     items = plan[0].all("li") if plan and "Nothing: the seed fails" not in article.words else []
-    counts = re.search(r"([\d,]+) of ([\d,]+) on (?:fresh calls|the calls)", article.words)
     return Found(
-        None,
-        head[1],
+        numbered[1],
+        told["seed"],
         tuple(item.all("code")[0].words for item in items),
-        head[2],
-        shown_interval(head[3], None, None),
-        (number(counts[1]), number(counts[2])) if counts else None,
-        "Not certified" not in article.words,
+        head[1],
+        shown_interval(head[2], None, None),
+        (number(counts[1]), number(counts[2])),
+        certified,
     )
 
 
