@@ -209,7 +209,9 @@ def _findings(report: Report, most: int, needs: Sequence[str]) -> list[Renderabl
 
 def _finding(finding: Finding) -> str:
     """The seed, the steps by name and the rate; a long plan is cut, never the rate after it."""
-    sure = "certified" if finding.minimal_certified else f"not certified ({finding.state})"
+    state = finding.state
+    sure = state if "not certified" in state else f"not certified ({state})"
+    sure = "certified" if finding.minimal_certified else sure
     rests = standing(finding)
     rate = f"{percent(finding.rate)} {interval(finding.ci)}, {sure}{f', {rests}' if rests else ''}"
     seed = line(finding.seed, 40)
@@ -304,7 +306,8 @@ def _where(report: Report, run: str, needs: Sequence[str]) -> list[RenderableTyp
     named = shlex.quote(line(run, 120))
     blocks: list[RenderableType] = [_kept(run)]
     if report.verdict == "inconclusive" and report.sufficient_budget:
-        again = f"holdfast sweep … --out {named} --resume --budget N"
+        budget = report.sufficient_budget
+        again = f"holdfast sweep … --out {named} --resume --budget {budget}"
         return [*blocks, _command("To go on: ", again)]
     if report.findings:
         command = f"holdfast shrink {named}{_options(needs) or _unnamed(report)}"

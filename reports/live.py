@@ -10,6 +10,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import lru_cache
 from types import TracebackType
 from typing import Self, TextIO
 
@@ -24,6 +25,7 @@ from reports.text import figure, line, money, percent, proportion
 Intervals = Callable[[int, int], Interval]  # (n, harmful) -> interval
 
 WIDEST = 78  # columns of the panel
+REFRESHES = 2  # a second
 MOST = 7  # lines of the panel
 BAR = (8, 24)  # columns of a bar, at least and at most
 PACE = 60.0  # seconds that the pace is taken over
@@ -57,7 +59,7 @@ class Progress:
     ) -> None:
         self._stream = stream or sys.stderr
         self._console = console(self._stream)
-        self._interval = interval
+        self._interval = lru_cache(maxsize=8)(interval)  # frames repeat, and it takes a while
         self._alpha = alpha
         self._clock = clock
         self._every = every
@@ -77,7 +79,7 @@ class Progress:
             self._live = Live(
                 console=self._console,
                 get_renderable=self._renderable,
-                refresh_per_second=4,
+                refresh_per_second=REFRESHES,
                 transient=True,
                 redirect_stdout=sys.stdout.isatty(),
                 vertical_overflow="crop",
