@@ -88,6 +88,7 @@ def shrink(
     from reports import to_json
     from reports.live import Progress
     from reports.minimal import brief, final, unfinished
+    from reports.text import line
 
     catalogue, own = plugged_in(plugins)
     if save is not None:
@@ -128,8 +129,8 @@ def shrink(
     else:
         final(shown)
         if report.findings:
-            click.echo(f"\nReport: {run}/report.html (and report.json)")
-            click.echo(f"Saved for replay: {save or corpus}")
+            click.echo(f"\nReport: {line(run, 300)}/report.html (and report.json)")
+            click.echo(f"Saved for replay: {line(save or corpus, 300)}")
         if not report.stopped and (more := unfinished(one.view.finding for one in shown)):
             click.echo(f"Not done yet: {more}.\n{_MORE}")
     if report.stopped == "interrupted":
