@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from fuzzer.cli import main
 from fuzzer.comparison import Change, Comparison, Found, Group, Lost, Side, WorstCase
+from fuzzer.transform import Step
 from reports.compare import sentence
 from reports.comparison_page import SECTIONS, render
 from reports.text import percent
@@ -178,30 +179,45 @@ def test_hostile_text_in_every_field_stays_text(poison):
     harmless(render(poisoned(poison)))
 
 
-def poisoned(poison: str) -> Comparison:
-    """A comparison in which every text of others' is the poison."""
-    bad = step(1).model_copy(update={"transform": poison, "params": {poison: [poison]}})
-    side = {"directory": poison, "model": poison, "verdict": poison, "ended": poison}
-    at: dict[str, Any] = {"seed": poison}
-    found = WORSE.new_findings[0].model_copy(
-        update=at | {"id": poison, "minimal_plan": (bad, bad, bad, bad)}
-    )
-    changed = WORSE.newly_failing[0].model_copy(update=at | {"plan": (bad,)})
-    named = {"name": poison}
+def poisoned(*poisons: str) -> Comparison:
+    """A comparison in which these texts take turns wherever a text of others' may be."""
+    turns = itertools.cycle(poisons)
+
+    def bad() -> Step:
+        return step(1).model_copy(
+            update={"transform": next(turns), "params": {next(turns): [next(turns)]}}
+        )
+
+    def side(of: Side) -> Side:
+        fields = ("directory", "model", "verdict", "ended")
+        return of.model_copy(update={name: next(turns) for name in fields})
+
+    def named(groups: tuple[Group, ...]) -> tuple[Group, ...]:
+        return tuple(each.model_copy(update={"name": next(turns)}) for each in groups)
+
+    def changed() -> tuple[Change, ...]:
+        (first, *_) = WORSE.newly_failing
+        return (first.model_copy(update={"seed": next(turns), "plan": (bad(), bad())}),) * 2
+
+    def found() -> tuple[Found, ...]:
+        (first,) = WORSE.new_findings
+        told = {"seed": next(turns), "id": next(turns), "minimal_plan": (bad(),) * 4}
+        return (first.model_copy(update=told),)
+
     return WORSE.model_copy(
         update={
-            "a": WORSE.a.model_copy(update=side),
-            "b": WORSE.b.model_copy(update=side),
-            "distribution": poison,
-            "judge": poison,
-            "seeds": (poison, poison),
-            "notes": (poison,),
-            "by_seed": tuple(each.model_copy(update=named) for each in WORSE.by_seed),
-            "canonical_by_seed": (WORSE.canonical_by_seed[0].model_copy(update=named),),
-            "newly_failing": (changed,),
-            "newly_passing": (changed,),
-            "new_findings": (found,),
-            "gone_findings": (found,),
+            "a": side(WORSE.a),
+            "b": side(WORSE.b),
+            "distribution": next(turns),
+            "judge": next(turns),
+            "seeds": (next(turns), next(turns)),
+            "notes": (next(turns), next(turns)),
+            "by_seed": named(WORSE.by_seed),
+            "canonical_by_seed": named(WORSE.canonical_by_seed),
+            "newly_failing": changed(),
+            "newly_passing": changed(),
+            "new_findings": found(),
+            "gone_findings": found(),
         }
     )
 
