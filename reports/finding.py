@@ -1,9 +1,9 @@
 """A finding in words, as every format for machines tells it: what fails, how often, how sure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from fuzzer.records import Finding, Report
-from fuzzer.transform import RUNGS, Step
+from fuzzer.transform import RUNGS
 from reports.sentence import standing
 from reports.text import interval, line, percent, plan_phrase, proportion, summaries
 
@@ -16,15 +16,18 @@ def minimal_names(finding: Finding) -> list[str]:
     return [line(step.transform, 80) for step in finding.minimal_plan]
 
 
-def highest_step(report: Report, finding: Finding) -> Step | None:
-    """The step whose being surface can be doubted most; None where the seed itself fails."""
+def highest(report: Report, transforms: Iterable[str]) -> str | None:
+    """The one whose being surface can be doubted most, by its rung; None where there is none.
+
+    Of several by name, so that it is the same one whatever order a plan is told in.
+    """
     rungs = {row.name: row.rung for row in report.transforms}
 
-    def height(step: Step) -> int:
-        rung = rungs.get(step.transform)
+    def debatable(name: str) -> int:
+        rung = rungs.get(name)
         return -1 if rung is None else RUNGS.index(rung)
 
-    return max(finding.minimal_plan, key=height, default=None)
+    return min(transforms, key=lambda name: (-debatable(name), name), default=None)
 
 
 def families(report: Report) -> Mapping[str, str]:

@@ -12,7 +12,7 @@ GitHub goes by, and is made of `minimalPlan/v1`.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -21,12 +21,13 @@ import orjson
 from fuzzer.records import Finding, GateRow, Rate, Report, TransformRow
 from reports import complete
 from reports.baseline import passed_by, row_words, rows_by_finding
-from reports.finding import CANONICAL, claim, highest_step, minimal_names
+from reports.finding import CANONICAL, claim, highest, minimal_names
 from reports.fingerprint import PLAN, fingerprints
 from reports.markdown import text as markdown
 from reports.text import line, plain, replay_command
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+UNNAMED = "unnamed"
 BRITTLE, NO_VERDICT = "holdfast/brittle", "holdfast/no-verdict"
 COMMAND = 4000  # characters; a longer one is left out
 REPORT = "report.json"  # beside the run: where a finding stands whose seed has no file we know
@@ -109,7 +110,7 @@ def _rule(name: str, row: TransformRow | None) -> dict[str, Any]:
 def _text_rule(name: str, text: str) -> dict[str, Any]:
     told = _said(text)
     return {
-        "id": name or "unnamed",
+        "id": name or UNNAMED,
         "shortDescription": {"text": told},
         "fullDescription": {"text": told},
         "help": {
@@ -133,10 +134,10 @@ def _result(
 ) -> dict[str, Any]:
     told = claim(report, finding)
     head = f"{told} {row_words(row)}" if row else told
-    step, command = highest_step(report, finding), replay_command(finding)
+    command = replay_command(finding)
     where = f"Finding {line(finding.id, 40)} in the run's report.html."
     result: dict[str, Any] = {
-        "ruleId": (line(step.transform, 120) or "unnamed") if step else CANONICAL,
+        "ruleId": _rule_of(report, (step.transform for step in finding.minimal_plan)),
         "kind": "fail",
         "level": "error" if finding.minimal_certified else "warning",
         "message": _message(f"{head} {where}", markdown(f"{head} {where}", 3000)),
@@ -161,6 +162,12 @@ def _result(
     if row is not None:
         result["baselineState"] = _BASELINE[row.status]
     return result
+
+
+def _rule_of(report: Report, transforms: Iterable[str]) -> str:
+    """The rule of a minimal plan: the same for a plan of the baseline as for one met here."""
+    name = highest(report, transforms)
+    return CANONICAL if name is None else line(name, 120) or UNNAMED
 
 
 def _known_by(prints: Mapping[str, str]) -> dict[str, str]:
@@ -213,7 +220,7 @@ def _gone(report: Report, files: Mapping[str, str]) -> list[dict[str, Any]]:
         return []
     return [
         {
-            "ruleId": (line(row.transforms[0], 120) or "unnamed") if row.transforms else CANONICAL,
+            "ruleId": _rule_of(report, row.transforms),
             "kind": "review",
             "level": "none",
             "baselineState": "absent",

@@ -229,6 +229,19 @@ def test_sarif_says_what_is_new_unchanged_and_absent():
     assert gone["partialFingerprints"][PLAN] == known["partialFingerprints"][PLAN]
 
 
+def test_an_alert_is_the_same_whether_its_plan_is_met_again_or_not():
+    """GitHub knows an alert by its rule, its fingerprint and its file."""
+    reword = Step(transform="reword_threat")
+    there = with_finding(minimal_plan=(TOOLS, reword, RENAME))
+
+    def alert(report: Report) -> tuple[Any, ...]:
+        (result,) = results(report)
+        prints = result["partialFingerprints"]
+        return result["ruleId"], prints["primaryLocationLineHash"], result["locations"]
+
+    assert alert(gated_by(HOLDS, there)) == alert(gated_by(there, there)) == alert(there)
+
+
 def test_a_gate_that_fails_without_a_new_finding_has_a_result_that_says_why():
     now_failing = BRITTLE.model_copy(update={"baseline": "not_zero"})
     found = results(gated_by(now_failing, BRITTLE))
