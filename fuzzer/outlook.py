@@ -2,7 +2,7 @@
 
 It only looks. What it shows is what the accounts hold (`fuzzer.accounts`), so a last look is what
 the report will say; nothing here is read by a search. A trial costs it next to nothing: rows are
-noted as they come, and e-values computed when a look is due, twice a second.
+noted as they come, and e-values computed when a look is due, once a second.
 """
 
 import math
@@ -20,7 +20,7 @@ from fuzzer.summary import BLIND_LIMIT
 
 Progress = Callable[[Status], None]
 
-EVERY = 0.5  # seconds between two looks at the evidence
+EVERY = 1.0  # seconds between two looks at the evidence
 
 
 class Counting:

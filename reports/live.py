@@ -25,7 +25,7 @@ from reports.text import figure, line, money, percent, proportion
 Intervals = Callable[[int, int], Interval]  # (n, harmful) -> interval
 
 WIDEST = 78  # columns of the panel
-REFRESHES = 2  # a second
+REFRESHES = 1  # a second: figures that flicker cannot be read, and drawing takes time
 MOST = 7  # lines of the panel
 BAR = (8, 24)  # columns of a bar, at least and at most
 PACE = 60.0  # seconds that the pace is taken over
