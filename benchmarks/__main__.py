@@ -6,7 +6,7 @@ import sys
 
 import benchmarks
 
-PARTS = ("server", "detecting", "reducing")  # what others use: no benchmarks themselves
+PARTS = ("server", "detecting", "reducing", "screenshots")  # no benchmarks themselves
 
 
 def main() -> None:
