@@ -4,6 +4,7 @@ A finding's scenarios are kept whole in the run, so that it can be shown against
 with whatever catalogue is installed then, or none.
 """
 
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -22,14 +23,14 @@ SCENARIOS = "scenarios"  # their key in the store
 
 def material(report: Report, store: RunStore) -> Material:
     """What the run behind a report can show of it."""
-    failed = examples(report, store.rows, store.trial)
+    failed = examples(report, store.failures, store.trial)
     kept = store.get(SCENARIOS) or {}
     return Material(
         exhibits={
             finding.id: _exhibit(finding, failed.get(finding.id), kept.get(finding.id))
             for finding in report.findings
         },
-        trials=store.trials,
+        trials=partial(store.trials, opinions=True),
         stored=store.count(),
     )
 

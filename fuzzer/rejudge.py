@@ -11,7 +11,7 @@ judged: it would be held against the wrong ledger.
 import asyncio
 import os
 from collections import Counter, OrderedDict
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -196,17 +196,11 @@ def _judged_by(store: RunStore) -> tuple[str, int]:
     return str(said.get("name", "")), int(said.get("version", 1))
 
 
-def _trials(store: RunStore) -> Iterator[Trial]:
-    """Every trial, a sweep's first; phase by phase, which reads them in order without sorting."""
-    for phase in sorted(store.phases(), key=lambda phase: (phase != "sweep", phase)):
-        yield from store.trials(phase)
-
-
 def _judgeable(
     store: RunStore, variants: "Variants", again: "_Again"
 ) -> Generator[tuple[Trial, Variant], None, None]:
     """Trials with what they are judged against; the others are counted with their reason."""
-    for trial in _trials(store):
+    for trial in store.trials():
         variant = variants.of(trial)
         if isinstance(variant, Variant):
             yield trial, variant

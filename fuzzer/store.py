@@ -19,6 +19,8 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, NoReturn, Self, TextIO, get_args
@@ -544,6 +546,19 @@ class RunStore:
                 changed=changed,
             )
 
+    def failures(self, phase: str = "sweep") -> Iterator[tuple[int, Plan]]:
+        """Index and plan of each trial that counts as a failure, in index order."""
+        self._flush_if_writing()
+        rows = self._rows(
+            f"""SELECT t.idx, a.plan FROM trial t JOIN variant a ON a.id = t.variant_id
+            JOIN verdict v ON v.trial_id = t.id AND v.enters {_BY_PERSON}
+            WHERE t.phase = ? AND v.value = 'harmful' AND {_LABEL} IS NOT 'safe'
+            ORDER BY t.idx""",
+            (phase,),
+        )
+        for idx, plan in rows:
+            yield idx, _load_plan(plan)
+
     def verdicts(self) -> Iterator[StoredVerdict]:
         """Every verdict of every judge, a person's too, trial by trial in the order of `trials`."""
         self._flush_if_writing()
@@ -556,13 +571,40 @@ class RunStore:
         for *row, confirmed, cause, enters, disputed in rows:
             yield StoredVerdict._make((*row, confirmed != 0, cause, enters != 0, bool(disputed)))
 
-    def trials(self, phase: str | None = None) -> Iterator[Trial]:
-        """Trials, a sweep's first, each phase in index order; one is in memory at a time."""
+    def trials(self, phase: str | None = None, *, opinions: bool = False) -> Iterator[Trial]:
+        """Trials, a sweep's first, each phase in index order; one is in memory at a time.
+
+        With `opinions` the verdicts of other judges that stand beside the one that entered are in
+        it: those of a panel's judges, and of whoever judged the run again.
+        """
         self._flush_if_writing()
         names = self.phases() if phase is None else (phase,)
         for name in sorted(names, key=lambda name: (name != "sweep", name)):  # each by its index
+            beside = self._beside(name) if opinions else iter(())
+            due = next(beside, None)
             for row in self._rows(f"{_TRIALS} WHERE t.phase = ? ORDER BY t.idx", (name,)):
-                yield _trial(row, self.directory)
+                trial = _trial(row, self.directory)
+                if due is not None and due[0] == trial.idx:
+                    said = due[1]
+                    due = next(beside, None)
+                    if trial.verdict is not None:
+                        verdict = trial.verdict.model_copy(update={"opinions": said})
+                        trial = trial.model_copy(update={"verdict": verdict})
+                yield trial
+
+    def _beside(self, phase: str) -> Iterator[tuple[int, tuple[Verdict, ...]]]:
+        """What other judges said of the trials of a phase that they judged, by index."""
+        others = "NOT v.enters AND v.judge <> ?"
+        if next(self._rows(f"SELECT 1 FROM verdict v WHERE {others} LIMIT 1", (PERSON,)), None):
+            rows = self._rows(
+                f"""SELECT t.idx, v.value, v.judge, v.version, v.engaged, v.confirmed, v.cause,
+                v.evidence, v.utility, v.more FROM trial t JOIN verdict v ON v.trial_id = t.id
+                WHERE t.phase = ? AND EXISTS (SELECT 1 FROM verdict e WHERE e.trial_id = t.id
+                AND e.enters) AND {others} ORDER BY t.idx, v.judge, v.version""",
+                (phase, PERSON),
+            )
+            for idx, said in groupby(rows, itemgetter(0)):
+                yield idx, tuple(_verdict(*row[1:]) for row in said)
 
     def trial(self, idx: int, phase: str = "sweep") -> Trial | None:
         """One trial, if it was answered."""
@@ -660,11 +702,11 @@ class RunStore:
             _explain(error, self.directory)
 
 
-_TRIALS = """SELECT t.idx, t.variant_id, a.seed, a.plan, t.stratum, t.account, t.epoch, a.distance,
+_TRIALS = f"""SELECT t.idx, t.variant_id, a.seed, a.plan, t.stratum, t.account, t.epoch, a.distance,
     t.state, t.phase, c.share, t.transcript, v.value, v.judge, v.version, v.engaged, v.confirmed,
-    v.cause, v.evidence, v.utility, v.more FROM trial t JOIN variant a ON a.id = t.variant_id
-    LEFT JOIN changed c ON c.variant_id = t.variant_id
-    LEFT JOIN verdict v ON v.trial_id = t.id AND v.enters"""
+    v.cause, v.evidence, v.utility, v.more, {_LABEL} FROM trial t
+    JOIN variant a ON a.id = t.variant_id LEFT JOIN changed c ON c.variant_id = t.variant_id
+    LEFT JOIN verdict v ON v.trial_id = t.id AND v.enters {_BY_PERSON}"""
 
 
 # --------------------------------------------------------------------------------------- opening
@@ -1004,6 +1046,7 @@ def _verdict(
     evidence: str,
     utility: float | None,
     more: str,
+    reviewed: Literal["harmful", "safe"] | None = None,
 ) -> Verdict:
     return Verdict.model_validate(
         _loads(more)
@@ -1018,6 +1061,7 @@ def _verdict(
             "cause": cause,
             "utility": utility,
             "confirmed": bool(confirmed),
+            "reviewed": reviewed,
         }
     )
 

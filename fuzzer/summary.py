@@ -229,17 +229,28 @@ def timing(started: datetime, finished: datetime, seconds: float) -> Timing:
     )
 
 
-def examples(report: Report, rows: Rows, trial: Callable[[int, str], Trial | None]) -> Examples:
-    """For each finding, a trial in which its minimal plan failed (else its plan)."""
+def examples(
+    report: Report,
+    failures: Callable[[str], Iterable[tuple[int, Plan]]],
+    trial: Callable[[int, str], Trial | None],
+) -> Examples:
+    """For each finding, a trial in which its minimal plan failed (else its plan).
+
+    `failures` are those of a phase, in index order; each phase is read once.
+    """
+    first: dict[str, dict[str, int]] = {}  # by phase and plan
     found: Examples = {}
     for finding in report.findings:
         minimal = Plan(seed=finding.seed, steps=finding.minimal_plan)
         whole = Plan(seed=finding.seed, steps=finding.plan)
         phase = f"shrink:{finding.id.removeprefix('F')}"
-        phases = (f"{phase}:values", phase, "sweep")
-        for wanted, where in product((minimal, whole), phases):
-            hit = next((r for r in rows(where) if r.value == "harmful" and r.plan == wanted), None)
-            if hit is not None and (failed := trial(hit.idx, where)) is not None:
+        for wanted, where in product((minimal, whole), (f"{phase}:values", phase, "sweep")):
+            if where not in first:
+                first[where] = {}
+                for idx, plan in failures(where):
+                    first[where].setdefault(plan.id, idx)
+            hit = first[where].get(wanted.id)
+            if hit is not None and (failed := trial(hit, where)) is not None:
                 found[finding.id] = failed
                 break
     return found

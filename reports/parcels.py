@@ -17,6 +17,7 @@ import zlib
 from base64 import b64encode
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -182,12 +183,16 @@ class Parcels:
             self._new.append(path)
             part.replace(path)
         except OSError as error:
-            part.unlink(missing_ok=True)
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
             raise _unwritable(self._folder, error) from None
 
     def _withdraw(self) -> None:
-        for path in self._new:
-            path.unlink(missing_ok=True)
+        with suppress(OSError):  # what cannot be taken back is in nobody's way
+            for path in self._new:
+                path.unlink(missing_ok=True)
+            if self._folder is not None:
+                self._folder.rmdir()  # unless it holds something else
 
 
 def _unwritable(folder: Path, error: OSError) -> StoreError:

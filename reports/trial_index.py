@@ -22,6 +22,7 @@ from reports.text import line, plain, seen
 NAME_LIMIT = 120  # characters of a name in a list to choose from
 NAMES = 1_000  # in such a list; what comes later shares one
 BITS = 512  # transforms, likewise
+STEP_LIMIT = 20_000  # characters of one step
 STEPS = 1 << 14  # remembered at a time: a run has a few thousand values of its pools
 
 VERDICTS = ("harmful", "safe", "unusable", "not judged")
@@ -219,4 +220,7 @@ def _json(step: Step) -> str:
         text = orjson.dumps(given).decode()
     except TypeError:  # a lone surrogate, a number beyond 64 bits
         text = json.dumps(given, default=str)
+    if len(text) > STEP_LIMIT:  # no plan any more, and a command refuses it
+        told = f"({len(text):,} characters, too many to show)"
+        return json.dumps({"transform": line(step.transform), "params": told})
     return text if plain(text) == text else seen(json.dumps(given, default=str))

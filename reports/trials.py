@@ -32,23 +32,23 @@ FRAME = 200  # bytes around them, at most
 class Shelf(NamedTuple):
     """The trials of a report, packed; `starts` are the first trials of the parcels of texts."""
 
-    index: Index
+    facts: Index
     starts: tuple[int, ...]
 
     @property
-    def count(self) -> int:
+    def trials(self) -> int:
         """How many trials there are."""
-        return self.index.count
+        return self.facts.count
 
     @property
     def counts(self) -> tuple[tuple[str, str, int], ...]:
         """The same by verdict and cause."""
-        return self.index.told()
+        return self.facts.told()
 
     @property
     def after_stop(self) -> int:
         """How many came in after the call that decided."""
-        return self.index.after_stop
+        return self.facts.after_stop
 
 
 def pack(trials: Iterable[Trial], parcels: Parcels) -> Shelf:
@@ -56,7 +56,7 @@ def pack(trials: Iterable[Trial], parcels: Parcels) -> Shelf:
 
     Raises `StoreError` where the trials cannot be read or a parcel cannot be written.
     """
-    index, starts = Index(), []
+    facts, starts = Index(), []
     texts: list[bytes] = []
     size = 0
     for trial in trials:
@@ -64,13 +64,13 @@ def pack(trials: Iterable[Trial], parcels: Parcels) -> Shelf:
             parcels.add(_array(texts))
             texts, size = [], 0
         if not texts:
-            starts.append(index.count)
-        text = orjson.dumps(_told(trial, index.add(trial)))
+            starts.append(facts.count)
+        text = orjson.dumps(_told(trial, facts.add(trial)))
         texts.append(text)
         size += len(text)
     if texts:
         parcels.add(_array(texts))
-    return Shelf(index, tuple(starts))
+    return Shelf(facts, tuple(starts))
 
 
 def packed(material: "Material | None", parcels: Parcels) -> Shelf | None:
@@ -78,7 +78,7 @@ def packed(material: "Material | None", parcels: Parcels) -> Shelf | None:
     if material is None:
         return None
     shelf = pack(material.trials(), parcels)
-    return shelf if shelf.count else None
+    return shelf if shelf.trials else None
 
 
 def placed(page: str, shelf: Shelf | None, parcels: Parcels) -> str:
@@ -89,7 +89,7 @@ def placed(page: str, shelf: Shelf | None, parcels: Parcels) -> str:
     if shelf is None:
         return page.replace(PLACE, "")
     chunks = list(zip(parcels.names(), shelf.starts, strict=True))
-    went = parcels.place(len(page.encode()) + FRAME, shelf.index.packed(chunks))
+    went = parcels.place(len(page.encode()) + FRAME, shelf.facts.packed(chunks))
     return page.replace(PLACE, _frame(went), 1)
 
 

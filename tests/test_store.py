@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from fuzzer.errors import StoreError
 from fuzzer.records import Evidence, Report, Trial, Verdict
 from fuzzer.secrets import without_credentials
-from fuzzer.store import DATABASE, RunStore
+from fuzzer.store import DATABASE, RunStore, _dump_plan, _load_plan
 from fuzzer.transcript import Action, Call, Transcript, Turn, Usage
 from fuzzer.transform import Plan, Step
 
@@ -236,6 +236,32 @@ def test_credentials_are_never_stored(tmp_path):
         assert store.claim["settings"]["max_tokens"] == 5
     assert b"sk-secret" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert without_credentials((1, {"a": 2})) == [1, {"a": 2}]
+
+
+layout = (
+    st.sampled_from(('}],["', '",[["', "}]],", "\\", '"', "]", "a", "\ud800", 2**60, 1.0, True))
+    | values
+)
+
+
+@given(
+    st.text('}],["\\a', max_size=9),
+    st.lists(
+        st.builds(
+            Step,
+            transform=st.text('}],["\\a', max_size=9),
+            params=st.dictionaries(
+                st.text('}],["\\a', max_size=9), layout | st.lists(layout), max_size=2
+            ),
+        ),
+        max_size=4,
+    ),
+    st.lists(st.text('}],["\\a', max_size=9), max_size=2),
+)
+@settings(max_examples=100)
+def test_a_plan_whose_texts_look_like_the_layout_it_is_stored_in_comes_back(seed, steps, drop):
+    plan = Plan(seed=seed, steps=tuple(steps), drop=tuple(drop))
+    assert repr(_load_plan(_dump_plan(plan))) == repr(plan)  # 1, 1.0 and True are three things
 
 
 # ------------------------------------------------------------------------------------------- kill

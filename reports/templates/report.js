@@ -453,6 +453,7 @@
     }
 
     function told(params) {
+      if (typeof params === "string") return params;
       return Object.entries(params).map(([key, value]) => `${key}=${typeof value === "string" ? value : JSON.stringify(value)}`).join(", ");
     }
 
