@@ -3,7 +3,6 @@
 import pytest
 
 from reports.comparison_page import SECTIONS, render
-from tests.browser import Tab
 from tests.looking import OPEN, PAPER, in_shape, quiet, serious
 from tests.poison import POISONS
 from tests.test_browser_hostile import SPREAD, harmless
@@ -16,7 +15,7 @@ pytestmark = pytest.mark.browser
 def shown(tab, tmp_path):
     """Opens the page of a comparison."""
 
-    def show(found=WORSE) -> Tab:
+    def show(found=WORSE):
         path = tmp_path / "compare.html"
         path.write_text(render(found), encoding="utf-8")
         tab.open(path)

@@ -53,7 +53,7 @@ def many() -> Material:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
+def folder(tmp_path_factory):
     """A page with many transcripts, and a page of each kind of report."""
     home = tmp_path_factory.mktemp("pages")
     for name, report in ALL.items():
@@ -346,7 +346,7 @@ def test_on_paper_everything_is_open_and_nothing_is_cut(shown):
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory) -> Path:
+def run(tmp_path_factory):
     out = tmp_path_factory.mktemp("run") / "r"
     seeds = [load_seed("blackmail-replacement"), load_seed("leaking-competitor")]
     sweep("organism/memoriser", seeds, catalogue=FEW, budget=200, shrink_budget=60, out=out)
