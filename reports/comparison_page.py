@@ -88,11 +88,11 @@ def render(found: "Comparison") -> str:
         lost=lost_draws(found),
         worst=worst_sentence(found),
         method=method_sentence(found),
+        margin=in_points(found.margin).lstrip("+"),
         level=percent(1 - found.alpha),
         one_call=at_most(1 - found.alpha),
         highest=limit(found.mutated.upper, upper=True).lstrip("+"),
         between=between,
-        in_points=in_points,
         failing=_failing,
         label=label,
     )

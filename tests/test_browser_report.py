@@ -323,8 +323,8 @@ def test_light_and_dark_follow_the_system_and_the_button(shown):
     quiet(shown)
 
 
-SHUT = """[...document.querySelectorAll("details:not(.fold, .screen) > :not(summary)")]
-  .filter((each) => !each.closest("details.fold, details.screen") && !each.checkVisibility())
+SHUT = """[...document.querySelectorAll("details > :not(summary)")]
+  .filter((each) => !each.closest("details.screen, .difference") && !each.checkVisibility())
   .map((each) => each.outerHTML.slice(0, 80))"""
 
 

@@ -268,7 +268,7 @@ def test_a_file_that_cannot_be_written_is_one_sentence(runs, tmp_path):
 def test_each_verdict_has_a_colour_and_a_sign_of_its_own():
     heads = [
         re.search(
-            r'class="verdict (\w+)".*?<span aria-hidden="true">(.) </span>', render(each), re.S
+            r'id="verdict" class="(\w+)".*?<span aria-hidden="true">(.) </span>', render(each), re.S
         )
         for each in ALL.values()
     ]

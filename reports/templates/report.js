@@ -39,10 +39,10 @@
   window.addEventListener("resize", reach);
   document.addEventListener("toggle", reach, true);
   // On paper nothing can be opened: what was closed is opened for the print, but for the parts of
-  // a difference, which would be whole scenarios.
+  // a difference, which would be whole scenarios, and what is meant for a screen alone.
   let opened = [];
   window.addEventListener("beforeprint", () => {
-    opened = [...document.querySelectorAll("details:not([open]):not(.difference details)")];
+    opened = [...document.querySelectorAll("details:not([open], .screen):not(.difference details)")];
     for (const details of opened) details.open = true;
   });
   window.addEventListener("afterprint", () => {
