@@ -204,7 +204,5 @@ def test_the_gate_installs_a_browser_where_it_may(gate):
 @pytest.mark.parametrize("user", ["0", "1000"])
 def test_the_gate_goes_on_without_a_browser_and_says_so(gate, user):
     told = gate(id=f"echo {user}", apt_get="echo no network >&2; exit 100")
-    assert told.endswith(
-        "no Chromium: the tests that need a browser will be left out\nmake test, required no\n"
-    )
-    assert ("could not be installed" in told) == (user == "0")
+    left_out = "no Chromium: the tests that need a browser will be left out"
+    assert told == f"{left_out}\nmake test, required no\n"
