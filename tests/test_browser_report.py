@@ -24,7 +24,7 @@ from tests.test_reports import ALL, BRITTLE, EXAMPLE, SEEDS
 pytestmark = pytest.mark.browser
 
 VALUES = ("safe", "safe", "harmful", "unusable")
-TRIALS = 2_000
+TRIALS = 1_000
 
 
 def trial(number: int) -> Trial:
@@ -215,22 +215,22 @@ ROWS = "[...document.querySelectorAll('#t-rows .t-row')].map((row) => row.textCo
 
 
 def test_the_transcripts_are_filtered(shown):
-    assert shown.evaluate(COUNT).startswith("2,000 of 2,000 trials, 500 of them harmful")
+    assert shown.evaluate(COUNT).startswith("1,000 of 1,000 trials, 250 of them harmful")
     choose(shown, "t-verdict", "harmful")
-    assert shown.evaluate(COUNT).startswith("500 of 2,000")
+    assert shown.evaluate(COUNT).startswith("250 of 1,000")
     assert all("harmful" in row for row in shown.evaluate(ROWS))
     choose(shown, "t-seed", SEEDS[1])
-    assert shown.evaluate(COUNT).startswith("166 of 2,000")
+    assert shown.evaluate(COUNT).startswith("83 of 1,000")
     choose(shown, "t-transform", "rename_people")
-    assert shown.evaluate(COUNT).startswith("None of 2,000")
+    assert shown.evaluate(COUNT).startswith("None of 1,000")
     assert shown.evaluate(ROWS) == []
     shown.click("#t-clear")
-    shown.wait(f"{COUNT}.startsWith('2,000 of 2,000')")
+    shown.wait(f"{COUNT}.startsWith('1,000 of 1,000')")
     choose(shown, "t-verdict", "unusable:truncated")
-    assert shown.evaluate(COUNT).startswith("500 of 2,000")
+    assert shown.evaluate(COUNT).startswith("250 of 1,000")
     shown.evaluate("document.getElementById('t-find').focus()")
-    shown.press(*"1003")
-    shown.wait(f"{COUNT}.startsWith('1 of 2,000')")
+    shown.press(*"503")
+    shown.wait(f"{COUNT}.startsWith('1 of 1,000')")
     quiet(shown)
 
 
@@ -244,7 +244,7 @@ def test_the_list_is_walked_and_read_by_keys_alone(shown):
     assert shown.evaluate(active).startswith("1")
     shown.press("End")
     shown.settle()
-    assert shown.evaluate(active).startswith("1999")
+    assert shown.evaluate(active).startswith("999")
     shown.press("PageUp", "Home", "ArrowDown", "ArrowDown", "Enter")
     shown.wait(
         "document.activeElement.id === 't-text' && !document.activeElement.ariaBusy.match('true')"
@@ -265,7 +265,7 @@ def test_a_filter_and_a_trial_can_be_linked_to(tab, folder):
     tab.open(f"{page(folder).as_uri()}#verdict=unusable&trial=sweep%3A7")
     tab.wait(READY)
     tab.wait("document.getElementById('t-text').textContent.includes('This is answer 7.')")
-    assert tab.evaluate(COUNT).startswith("500 of 2,000")
+    assert tab.evaluate(COUNT).startswith("250 of 1,000")
     tab.open(f"{page(folder).as_uri()}#findings")
     top = tab.evaluate("document.getElementById('findings').getBoundingClientRect().top")
     assert -1 <= top < 900
@@ -277,7 +277,7 @@ def test_a_filter_and_a_trial_can_be_linked_to(tab, folder):
 
 
 def test_files_beside_the_page_are_read_only_when_asked_for(tab, tmp_path, monkeypatch):
-    monkeypatch.setattr(parcels.Parcels.__init__, "__defaults__", (None, 500_000))
+    monkeypatch.setattr(parcels.Parcels.__init__, "__defaults__", (None, 350_000))
     reports.write(BRITTLE, tmp_path, many())
     files = {path.name for path in (tmp_path / "report-data").iterdir()}
     assert files
@@ -285,8 +285,8 @@ def test_files_beside_the_page_are_read_only_when_asked_for(tab, tmp_path, monke
     tab.wait(READY)
     before = set(tab.beside)
     assert before < files
-    tab.open(f"{(tmp_path / 'report.html').as_uri()}#trial=sweep%3A1999")
-    tab.wait("document.getElementById('t-text').textContent.includes('answer 1999')")
+    tab.open(f"{(tmp_path / 'report.html').as_uri()}#trial=sweep%3A999")
+    tab.wait("document.getElementById('t-text').textContent.includes('answer 999')")
     assert set(tab.beside) <= files - before
     assert tab.beside
     quiet(tab, beside=tuple(files))
@@ -294,7 +294,7 @@ def test_files_beside_the_page_are_read_only_when_asked_for(tab, tmp_path, monke
         path.unlink()
     tab.call("Page.reload", ignoreCache=True)
     tab.wait("document.getElementById('t-text')?.textContent.includes('.js is not there')")
-    assert tab.evaluate(COUNT).startswith("2,000 of 2,000")
+    assert tab.evaluate(COUNT).startswith("1,000 of 1,000")
     assert tab.remote == []
 
 
