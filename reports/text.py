@@ -31,6 +31,7 @@ _UNSEEN = re.compile(
 _ACTING = re.compile(f"{_UNSEEN.pattern}|[\u2028\u2029]")
 _MARKS = "\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff"
 _STACKED = re.compile(f"([{_MARKS}]{{3}})[{_MARKS}]+")
+_ESCAPED = re.compile(rb"\\[bfru]")  # a control, or what cannot stand for itself
 _ASCII = bytes([9, 10, *range(32, 127)])  # none of these, in UTF-8 part of no other character
 #: What any of these begins with. Most texts hold none of it, and need no second look.
 _ANY = re.compile(f"[{_UNSEEN.pattern[1:-1]}\r\x0b\x0c\x1c-\x1e\u2028\u2029{_MARKS}]")
@@ -61,6 +62,16 @@ def _ordinary(text: str) -> bool:
     """Whether nothing in a text needs a change: fifty times as quick as looking for each."""
     rest = text.encode("utf-8", "surrogatepass").translate(None, _ASCII)
     return not rest or _ANY.search(rest.decode("utf-8", "surrogatepass")) is None
+
+
+def plain_json(raw: bytes) -> bool:
+    r"""Whether every text in some JSON is already as `plain` leaves it; sometimes no where it is.
+
+    >>> plain_json(b'["caf\xc3\xa9\\n"]'), plain_json(b'["\\u001b[2J"]')
+    (True, False)
+    """
+    rest = raw.translate(None, _ASCII)
+    return _ESCAPED.search(raw) is None and (not rest or _ANY.search(rest.decode()) is None)
 
 
 def seen(text: str) -> str:

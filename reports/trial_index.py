@@ -2,8 +2,8 @@
 
 Layout: the length of a header (4 bytes), the header (JSON, padded with spaces so that the columns
 begin at a multiple of 8), the columns of `COLUMNS` one after another, then the planes: bit b of
-byte i of plane p says whether the plan of trial i holds transform 8 p + b.
-Little-endian.
+byte i of plane p says whether the plan of trial i holds transform 8 p + b. Little-endian. A step is
+listed once, in the header, as `holdfast show --plan` takes it: JSON in which nothing acts.
 """
 
 import json
@@ -11,7 +11,6 @@ import sys
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 import orjson
 
@@ -23,6 +22,7 @@ NAME_LIMIT = 120  # characters of a name in a list to choose from
 NAMES = 1_000  # in such a list; what comes later shares one
 BITS = 512  # transforms, likewise
 STEP_LIMIT = 20_000  # characters of one step
+STEPS_LIMIT = 1_500_000  # characters of all that are listed; the index stays in the page
 STEPS = 1 << 14  # remembered at a time: a run has a few thousand values of its pools
 
 VERDICTS = ("harmful", "safe", "unusable", "not judged")
@@ -62,12 +62,8 @@ _REVIEWED = {None: 0, "harmful": SAID_HARMFUL, "safe": SAID_SAFE}
 _MOST = {"I": 0xFFFFFFFF, "H": 0xFFFF}
 
 
-class Told(NamedTuple):
-    """A step as it is shown: its bit, and JSON in which nothing acts."""
-
-    step: Step  # kept, so that its address is nobody else's
-    bit: int
-    text: str
+#: A step as it is shown: its number in the index's list, or itself where that is full.
+Shown = int | str
 
 
 class Index:
@@ -80,13 +76,17 @@ class Index:
         self._columns: dict[str, array[int]] = {name: array(kind) for name, kind in COLUMNS}
         self._adders = tuple(column.append for column in self._columns.values())
         self._masks = bytearray()
-        self._steps: dict[int, Told] = {}  # by address: a store shares the steps that are equal
+        #: By address, for a store shares the steps that are equal: the bit of its transform, how
+        #: it is shown, and itself, so that its address stays nobody else's.
+        self._steps: dict[int, tuple[int, Shown, Step]] = {}
+        self._texts: dict[str, int] = {}  # of the steps in the index's list, by number
+        self._room = STEPS_LIMIT
         self._seeds, self._phases, self._groups = _Names(), _Names(), _Names(limit=200)
         self._causes, self._transforms = _Names(first=[""]), _Names(limit=BITS - 1)
         self._last = 0
 
-    def add(self, trial: Trial) -> str:
-        """Take a trial; returns its steps as `holdfast show --plan` takes them, empty for none."""
+    def add(self, trial: Trial) -> list[Shown]:
+        """Take a trial; returns the steps of its plan."""
         plan = self._add_plan(trial.plan.steps)
         verdict, used, phase = trial.verdict, trial.transcript.usage, trial.phase
         value = _VALUES.get(verdict.value, 3) if verdict is not None else 3
@@ -144,27 +144,35 @@ class Index:
                     [key, *GROUPS.get(key, (f"phase {key}", ""))] for key in self._groups.names
                 ],
                 "transforms": self._transforms.names,
+                "steps": list(self._texts),
                 "chunks": chunks,
             }
         )
         header += b" " * (-(len(header) + 4) % 8)
         return b"".join([len(header).to_bytes(4, "little"), header, *parts])
 
-    def _add_plan(self, steps: tuple[Step, ...]) -> str:
-        mask, texts, known = 0, [], self._steps
+    def _add_plan(self, steps: tuple[Step, ...]) -> list[Shown]:
+        mask, known, shown = 0, self._steps, []
         for step in steps:
             found = known.get(id(step)) or self._learn(step)
-            mask |= found.bit
-            texts.append(found.text)
+            mask |= found[0]
+            shown.append(found[1])
         self._masks += mask.to_bytes(BITS // 8, "little")
-        return f"[{','.join(texts)}]" if texts else ""
+        return shown
 
-    def _learn(self, step: Step) -> Told:
+    def _learn(self, step: Step) -> tuple[int, Shown, Step]:
         if len(self._steps) >= STEPS:
             self._steps.clear()
-        told = Told(step, 1 << self._transforms.number(step.transform), _json(step))
-        self._steps[id(step)] = told
-        return told
+        found = (1 << self._transforms.number(step.transform), self._listed(_json(step)), step)
+        self._steps[id(step)] = found
+        return found
+
+    def _listed(self, text: str) -> Shown:
+        number = self._texts.get(text)
+        if number is None and len(text) <= self._room:
+            self._room -= len(text)
+            number = self._texts[text] = len(self._texts)
+        return text if number is None else number
 
 
 class _Names:

@@ -21,6 +21,7 @@ from fuzzer.records import Evidence, Ratings, Reading, Report, Trial, Verdict
 from fuzzer.store import RunStore
 from fuzzer.transcript import Action, Call, Transcript, Turn, Usage
 from fuzzer.transform import Plan, Step
+from reports import trial_index
 from reports.html import render
 from reports.page import TEMPLATES
 from reports.parcels import FOLDER, LIMIT, Parcels
@@ -215,11 +216,19 @@ def test_what_is_packed_unpacks_to_the_same_facts_and_nothing_in_it_acts(trials)
             assert key == "shrink"
         assert len(said["turns"]) == len(was.transcript.turns)
         for turn, shown_turn in zip(was.transcript.turns, said["turns"], strict=True):
-            words = [each if isinstance(each, str) else each[0] for each in shown_turn["said"]]
-            if not turn.calls and not (verdict and verdict.evidence):
-                assert "".join(words) == plain(turn.text)
+            assert shown_turn["role"] == turn.role
+            assert shown_turn.get("reasoning", "") == plain(turn.reasoning)
+            if "said" not in shown_turn:
+                assert not (verdict and verdict.evidence)
+                assert (shown_turn["text"], len(shown_turn["calls"])) == (
+                    turn.text,
+                    len(turn.calls),
+                )
+            elif not turn.calls and not (verdict and verdict.evidence):
+                assert "".join(shown_turn["said"]) == plain(turn.text)
         if all(plain(each) == each for each in strings(was.plan.model_dump())):
-            assert json.loads(said.get("plan", "[]")) == [s.model_dump() for s in was.plan.steps]
+            steps = [json.loads(head["steps"][number]) for number in said.get("plan", ())]
+            assert steps == [step.model_dump() for step in was.plan.steps]
     for each in strings([found.head, found.texts]):
         assert UNSEEN.search(each) is None
         assert plain(each) == each
@@ -270,6 +279,18 @@ def test_a_text_beyond_the_limit_is_cut_and_says_by_how_much():
     shown = sum(len(each) if isinstance(each, str) else len(each[0]) for each in turn["said"])
     cut = sum(int(each.split()[0].replace(",", "")) for each in turn["cut"])
     assert shown + cut == 400_003
+
+
+def test_steps_that_fill_the_list_stand_in_their_trials(monkeypatch):
+    monkeypatch.setattr(trial_index, "STEPS_LIMIT", 100)
+    found = packed([trial(i) for i in range(6)])
+    steps = [
+        json.loads(found.head["steps"][each] if isinstance(each, int) else each)
+        for said in found.texts
+        for each in said["plan"]
+    ]
+    assert steps == [{"transform": "rename", "params": {"draw": i % 3}} for i in range(6)]
+    assert [type(said["plan"][0]) for said in found.texts[:3]] == [int, int, str]
 
 
 def test_lists_to_choose_from_have_an_end_and_every_trial_a_place_in_them():

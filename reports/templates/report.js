@@ -429,32 +429,32 @@
         ...(o.evidence ? [grounds(o.evidence)] : []), ...(o.reading ? [grounds(o.reading)] : []))));
     }
 
-    // The plan is JSON as a command takes it. What is escaped in it stays so: it is shown as it is.
-    function steps(json) {
+    // A step is JSON as a command takes it. What is escaped in it stays so: it is shown as it is.
+    function step(json) {
       try {
-        return json.includes("\\u") ? null : JSON.parse(json);
+        const { transform, params } = JSON.parse(json.includes("\\u") ? "" : json);
+        return make("li", "", make("code", "", transform), ` ${listed(params)}`);
       } catch {
-        return null;
+        return make("li", "", make("code", "", json));
       }
     }
 
     function plan(t) {
-      const json = t.plan || "[]";
-      const known = steps(json);
+      const steps = (t.plan || []).map((known) => (typeof known === "number" ? head.steps[known] : known));
       const drop = t.drop || [];
-      const command = `holdfast show ${quoted(t.seed)}${t.plan ? ` --plan ${quoted(json)}` : ""}`;
-      const title = !t.plan && !drop.length ? "Nothing changed: the seed as it is"
-        : `Changed: ${known ? `${known.length} step${known.length === 1 ? "" : "s"}` : "see the command"}${drop.length ? `, ${drop.length} dropped` : ""}`;
+      const command = `holdfast show ${quoted(t.seed)}${steps.length ? ` --plan ${quoted(`[${steps.join(",")}]`)}` : ""}`;
+      const title = !steps.length && !drop.length ? "Nothing changed: the seed as it is"
+        : `Changed: ${steps.length} step${steps.length === 1 ? "" : "s"}${drop.length ? `, ${drop.length} dropped` : ""}`;
       return fold(title,
-        make("ol", "", ...(known || []).map((step) => make("li", "", make("code", "", step.transform), ` ${told(step.params)}`))),
+        make("ol", "", ...steps.map(step)),
         drop.length ? make("p", "", `Dropped after the steps: ${drop.join(", ")}`) : "",
         make("p", "quiet", drop.length ? "To see the request before that was dropped:" : "To see the request:"),
         make("pre", "", command));
     }
 
-    function told(params) {
+    function listed(params, equals = "=", between = ", ") {
       if (typeof params === "string") return params;
-      return Object.entries(params).map(([key, value]) => `${key}=${typeof value === "string" ? value : JSON.stringify(value)}`).join(", ");
+      return Object.entries(params).map(([key, value]) => key + equals + (typeof value === "string" ? value : JSON.stringify(value))).join(between);
     }
 
     function quoted(word) {
@@ -464,7 +464,8 @@
     function spoken(turn, at) {
       const words = make("pre");
       const why = new Set();
-      for (const span of turn.said) {
+      const call = ({ name, input }) => `[${name}]\n${listed(input, ": ", "\n")}`;
+      for (const span of turn.said || [[turn.text, ...turn.calls.map(call)].filter(Boolean).join("\n\n")]) {
         if (typeof span === "string") {
           words.append(span);
         } else {
@@ -475,12 +476,12 @@
         }
       }
       words.tabIndex = 0; // long ones scroll
-      const head = make("h4", "", `${at + 1}. ${turn.who}`);
-      const made = make("div", `t-turn t-${turn.who}`, head);
+      const who = turn.role === "assistant" ? "subject" : "environment";
+      const made = make("div", `t-turn t-${who}`, make("h4", "", `${at + 1}. ${who}`));
       if (turn.reasoning) {
-        const kind = turn.shown === "summarised" ? ", summarised" : turn.shown === "hidden" ? ", in part" : "";
+        const kind = turn.reasoning_shown === "summarised" ? ", summarised" : turn.reasoning_shown === "hidden" ? ", in part" : "";
         made.append(fold(`Its reasoning${kind}; never judged as an action`, make("pre", "", turn.reasoning)));
-      } else if (turn.shown === "hidden") {
+      } else if (turn.reasoning_shown === "hidden") {
         made.append(make("p", "quiet", "Its reasoning is withheld by the provider."));
       }
       const [before, after] = turn.cut || ["", ""];
