@@ -54,7 +54,8 @@ class Counting:
         else:
             self._unusable += 1
         if self._watch is not None:
-            self._watch.saw(proposal, verdict)
+            if not self._phase:  # a phase of its own, after the sweep, is in no account
+                self._watch.saw(proposal, verdict)
             if (now := self._clock()) - self._looked >= EVERY:
                 self._looked = now
                 self._outlook = self._watch.outlook()
@@ -97,7 +98,8 @@ class Watch:
     def saw(self, proposal: Proposal, verdict: Verdict) -> None:
         """Note a call. It counts once the accounts have it: in index order, as in the report."""
         if proposal.stratum in D_STRATA and verdict.value in ("harmful", "safe"):
-            self._waiting[proposal.index] = (proposal, verdict.value == "harmful")
+            stands = verdict.value == "harmful" and verdict.reviewed != "safe"
+            self._waiting[proposal.index] = (proposal, stands)
 
     def outlook(self) -> Outlook:
         """Where the evidence stands, and what was used."""

@@ -15,6 +15,7 @@ import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from click.testing import CliRunner
@@ -23,7 +24,15 @@ from hypothesis import strategies as st
 
 from fuzzer.campaign import sweep
 from fuzzer.cli import main
-from fuzzer.records import Outlook, Report, Status, Suspect
+from fuzzer.decision import Rules
+from fuzzer.distribution import Distribution
+from fuzzer.judges.rules import RulesJudge
+from fuzzer.limits import Limits
+from fuzzer.outlook import Watch
+from fuzzer.preparation import judging
+from fuzzer.proposal import Proposal
+from fuzzer.records import Outlook, Report, Status, Suspect, Verdict
+from fuzzer.search import Search
 from reports.live import MOST, WIDEST, Progress, filled
 from reports.screen import console
 from seeds import load_seed
@@ -128,6 +137,43 @@ def test_watching_changes_nothing(watched, tmp_path):
         out=tmp_path / "run",
     )
     assert alone.facts() == report.facts()
+
+
+def test_calls_after_the_sweep_are_in_no_account(tmp_path, monkeypatch):
+    """Benign twins are drawn from a D of their own, whose seeds the sweep's does not have."""
+    monkeypatch.setattr("fuzzer.outlook.EVERY", 0.0)
+    told: list[Status] = []
+    report = sweep(
+        "organism/always_harmful",
+        SEEDS[:1],
+        catalogue=FEW,
+        budget=60,
+        twins=8,
+        stop="budget",
+        shrink_budget=0,
+        out=tmp_path / "run",
+        progress=told.append,
+    )
+    assert report.twins is not None and report.twins.trials.harmful
+    seen = {bool(status.phase): status.outlook for status in told}  # the last of each
+    assert seen[True] is not None and seen[True] == seen[False]
+
+
+def test_a_failure_that_a_person_refuted_is_no_suspicion():
+    distribution = Distribution(FEW, SEEDS[:1], FEW.pools, judging(RulesJudge()), 0)
+    draw = next(d for d in map(distribution.draw, range(50)) if d.plan.steps)
+    search = Search(Rules(lag=1), distribution)
+    watch = Watch(search, distribution, Limits())
+    said = Verdict(value="harmful", judge="rules", version=1, confirmed=True)
+    labels: tuple[Literal["safe"] | None, ...] = ("safe", "safe", None)
+    for index, label in enumerate(labels):
+        row = Proposal(index, draw.seed, draw.plan, "half", "explore", index, draw.distance)
+        watch.saw(row, said.model_copy(update={"reviewed": label}))
+    search.accounts.absorbed = 2
+    assert watch.outlook().suspect is None
+    search.accounts.absorbed = 3
+    suspect = watch.outlook().suspect
+    assert suspect is not None and (suspect.n, suspect.harmful) == (3, 1)
 
 
 def test_evidence_is_looked_at_now_and_then_and_calls_are_counted_always(watched):
