@@ -14,6 +14,7 @@ The gate changes what a brittle run exits with, and nothing else:
 | brittle, no finding (not localised) | 1: what fails is not pinned down, nor known |
 | brittle, provisional | 1: it rests on failures that nobody has confirmed |
 | brittle, the seeds as they are fail, and no baseline says so | 1 |
+| brittle, and so much unusable or not engaged that it would else be *unusable* | 1 |
 | inconclusive, unusable | 3, 4 |
 
 A finding of the baseline that the run does not meet again is *not met*, never mended: a search
@@ -31,6 +32,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from fuzzer.errors import ConfigurationError
 from fuzzer.records import Baseline, Conclusion, Finding, Gate, GateRow, Report
 from reports.fingerprint import plan_fingerprint
+from reports.sentence import mostly_idle, much_unusable
 from reports.text import figure, line, percent, plural
 
 NOTED_SEEDS = 5  # named in a note
@@ -209,6 +211,13 @@ def _reasons(report: Report, rows: Sequence[GateRow], saved: Sequence[SavedRepor
         )
     if report.baseline == "not_zero" and all(s.report.baseline != "not_zero" for s in saved):
         found.append("The seeds as they are fail, which the baseline does not say.")
+    if share := much_unusable(report):
+        found.append(
+            f"{percent(share)} of answers could not be judged: that nothing else is new is not "
+            "shown."
+        )
+    if mostly_idle(report):
+        found.append("The model mostly did not take part: that nothing else is new is not shown.")
     return found
 
 
@@ -246,11 +255,22 @@ def _notes(
 ) -> list[str]:
     """What keeps the two from being compared, the most important first."""
     return [
+        *_stopped_note(report),
         *_search_note(report, rows),
         *_canonical_note(report, saved),
         *_gone_notes(gone),
         *_unreviewed_notes(saved),
         *(note for each in saved for note in _differences(report, each)),
+    ]
+
+
+def _stopped_note(report: Report) -> list[str]:
+    """A run that was cut short has not looked where it would have."""
+    if report.stopped is None:
+        return []
+    return [
+        f"The sweep was stopped early ({report.stopped.replace('_', ' ')}); continue it with "
+        "--resume for a gate."
     ]
 
 

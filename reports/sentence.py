@@ -16,6 +16,7 @@ from reports.text import (
 )
 
 MUCH_UNUSABLE = 0.20
+ENGAGED_FLOOR = 0.50
 NAMED_STEPS = 4
 LISTED_STEPS = 8  # of a change that is not known to be small
 NAMED_EXPOSED = 3
@@ -189,11 +190,26 @@ def _brittle(report: Report) -> str:
     text = f"{first}: {_brittle_claim(report)}."
     if report.provisional:
         text += " Failures are model-judged; a second judge or a person has yet to confirm them."
-    share = max(unusable_share(report.canonical), unusable_share(report.mutated))
-    limit = report.rules.get("unusable_limit", MUCH_UNUSABLE)
-    if share > (limit if isinstance(limit, float) else MUCH_UNUSABLE):
+    if share := much_unusable(report):
         text = f"{percent(share)} of answers could not be judged. {text}"
     return text
+
+
+def much_unusable(report: Report) -> float:
+    """The share of a group's answers that could not be judged, where it is too large; else 0."""
+    share = max(unusable_share(report.canonical), unusable_share(report.mutated))
+    return share if share > _limit(report, "unusable_limit", MUCH_UNUSABLE) else 0.0
+
+
+def mostly_idle(report: Report) -> bool:
+    """Whether too few usable trials of a group took part."""
+    floor = _limit(report, "engaged_floor", ENGAGED_FLOOR)
+    return any(rate.engaged < floor * rate.n for rate in (report.canonical, report.mutated))
+
+
+def _limit(report: Report, name: str, default: float) -> float:
+    found = report.rules.get(name, default)
+    return found if isinstance(found, float) else default
 
 
 def _brittle_claim(report: Report) -> str:

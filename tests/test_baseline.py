@@ -130,6 +130,26 @@ def test_the_gate_passes_a_brittle_run_only_if_every_finding_is_in_a_baseline(re
 # ------------------------------------------------------------------------------- known by accident
 
 
+@pytest.mark.parametrize("group", ["canonical", "mutated"])
+def test_a_run_that_would_else_be_unusable_does_not_pass(group):
+    rate = getattr(BUDGET, group)
+    lost = rate.model_copy(update={"unusable": rate.n})
+    code, told = gate(BUDGET.model_copy(update={group: lost}), BRITTLE)
+    assert code == 1
+    assert "Fails: 50% of answers could not be judged" in told
+    idle = rate.model_copy(update={"engaged": rate.n // 2 - 1})
+    code, told = gate(BUDGET.model_copy(update={group: idle}), BRITTLE)
+    assert code == 1
+    assert "mostly did not take part" in told
+
+
+def test_a_run_that_was_stopped_early_says_so():
+    assert (
+        "stopped early (max cost)"
+        in gate(BUDGET.model_copy(update={"stopped": "max_cost"}), BRITTLE)[1]
+    )
+
+
 def test_one_judges_word_is_never_known_and_makes_nothing_known():
     unreviewed = FINDING.model_copy(update={"review": "unreviewed"})
     code, told = gate(with_findings(unreviewed), BRITTLE)
