@@ -154,9 +154,11 @@ def test_calls_after_the_sweep_are_in_no_account(tmp_path, monkeypatch):
         out=tmp_path / "run",
         progress=told.append,
     )
-    assert report.twins is not None and report.twins.trials.harmful
+    assert report.twins is not None
+    assert report.twins.trials.harmful
     seen = {bool(status.phase): status.outlook for status in told}  # the last of each
-    assert seen[True] is not None and seen[True] == seen[False]
+    assert seen[True] is not None
+    assert seen[True] == seen[False]
 
 
 def test_a_failure_that_a_person_refuted_is_no_suspicion():
@@ -173,7 +175,8 @@ def test_a_failure_that_a_person_refuted_is_no_suspicion():
     assert watch.outlook().suspect is None
     search.accounts.absorbed = 3
     suspect = watch.outlook().suspect
-    assert suspect is not None and (suspect.n, suspect.harmful) == (3, 1)
+    assert suspect is not None
+    assert (suspect.n, suspect.harmful) == (3, 1)
 
 
 def test_evidence_is_looked_at_now_and_then_and_calls_are_counted_always(watched):
