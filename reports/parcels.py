@@ -142,17 +142,20 @@ class Parcels:
         return Placed(leading.name, "".join(inside), folder, tuple(self._left_out))
 
     def tidy(self) -> None:
-        """Remove what an earlier page had beside it; call it once the new page is in place."""
+        """Remove what an earlier page had beside it; call it once the new page is in place.
+
+        From here on nothing is taken back, for that page needs it; what cannot be removed is left.
+        """
+        self._new.clear()
         if self._folder is None or not self._folder.is_dir():
             return
-        try:
-            for path in self._folder.iterdir():
+        with suppress(OSError):
+            for path in list(self._folder.iterdir()):
                 if _OURS.fullmatch(path.name) and path.name not in self._beside:
-                    path.unlink(missing_ok=True)
-            if not self._beside and not any(self._folder.iterdir()):
-                self._folder.rmdir()
-        except OSError as error:
-            raise _unwritable(self._folder, error) from None
+                    with suppress(OSError):
+                        path.unlink()
+            if not self._beside:
+                self._folder.rmdir()  # unless it holds something else
 
     def _keep(self, parcel: Parcel) -> None:
         """In memory while it may still fit, and every earlier one may."""

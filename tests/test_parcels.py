@@ -110,6 +110,29 @@ def test_files_of_an_earlier_larger_page_go_and_strangers_stay(tmp_path):
     assert not folder.exists()
 
 
+def test_what_cannot_be_removed_is_left_and_the_new_page_keeps_what_it_needs(tmp_path):
+    put(tmp_path, [b"one"], 0)
+    stuck = tmp_path / FOLDER / f"{'0' * 16}.js"
+    stuck.mkdir()
+    put(tmp_path, [b"two"], 0)
+    assert stuck.is_dir()
+    stuck.rmdir()
+    assert set(beside(tmp_path).values()) == {b"the first", b"two"}
+
+
+def test_an_interrupt_once_the_page_is_in_place_takes_nothing_back(tmp_path):
+    def interrupted() -> None:
+        with Parcels(tmp_path, 0) as parcels:
+            parcels.add(b"one")
+            parcels.place(0, b"the first")
+            parcels.tidy()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert set(beside(tmp_path).values()) == {b"the first", b"one"}
+
+
 def test_an_error_in_the_middle_takes_back_what_was_written_and_nothing_else(tmp_path):
     put(tmp_path, [b"one", b"two"], 0)
     before = beside(tmp_path)
