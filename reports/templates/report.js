@@ -80,7 +80,7 @@
     if (!folder) {
       return Promise.reject(new Error(
         "This text is not in the page: the page was printed without its run's folder, and has not " +
-        "room for all of it. The report.html that `holdfast report` writes into the run shows it."));
+        "room for all of it. The report.html in the run's own folder shows it."));
     }
     return new Promise((resolve, reject) => {
       const script = document.createElement("script");
