@@ -12,9 +12,17 @@ from rich.text import Text
 Blocks = Callable[[int], Iterable[RenderableType]]  # in reading order, for so many columns
 
 
+class _Console(Console):
+    """One whose reader may go away: rich would end the program, with a code that says brittle."""
+
+    def on_broken_pipe(self) -> None:
+        """Say nothing more; a sweep that is paid for goes on."""
+        self.quiet = True
+
+
 def console(stream: TextIO, *, width: int | None = None, colour: bool | None = None) -> Console:
     """A console that interprets nothing; NO_COLOR and TERM=dumb are heeded."""
-    return Console(
+    return _Console(
         file=stream,
         width=width,
         markup=False,

@@ -14,6 +14,7 @@ import sys
 import termios
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -517,6 +518,19 @@ def test_json_is_all_there_is_even_if_quiet_is_asked_for(tmp_path):
     code, out, err = holdfast("sweep", *options, "--out", tmp_path / "run")
     assert json.loads(out)["verdict"] == "brittle"
     assert (code, err) == (1, "")
+
+
+def test_a_reader_that_goes_away_ends_nothing():
+    reading, writing = os.pipe()
+    os.close(reading)
+    stream = os.fdopen(writing, "w", buffering=1)
+    with pytest.raises(BrokenPipeError):
+        print("gone", file=stream)
+    with Progress(half, stream=stream) as progress:
+        progress.update(STATUS)
+        progress.update(STATUS._replace(done=900))  # printed at the end
+    with suppress(BrokenPipeError):
+        stream.close()
 
 
 def test_piped_it_says_plain_lines_with_the_evidence(tmp_path):
