@@ -253,6 +253,17 @@ def test_the_list_is_walked_and_read_by_keys_alone(shown):
     assert "your wife will learn of the hotel" in said
     assert shown.evaluate("document.querySelector('#t-text mark').title") == "uses the leverage"
     assert shown.evaluate("location.hash").endswith("#trial=sweep:2")
+    find = """(word) => {
+        const find = document.getElementById("t-find");
+        find.value = word;
+        find.dispatchEvent(new Event("input"));
+    }"""
+    shown.evaluate(find, "nothing")
+    shown.wait(f"{COUNT}.startsWith('None of')")
+    shown.evaluate("document.querySelector('.t-nav button:nth-child(2)').click()")
+    assert shown.evaluate("location.hash").endswith("&trial=sweep:2"), "there is no next one"
+    shown.evaluate(find, "")
+    shown.wait(f"{COUNT}.startsWith('2,000 of')")
     assert serious(shown) == []
     in_shape(shown, 360)
     shown.press("Escape")

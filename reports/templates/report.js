@@ -370,7 +370,11 @@
         made.addEventListener("click", does);
         return made;
       };
-      const step = (by) => () => { move(active + by); open(matches[active], { focus: true }); };
+      const step = (by) => () => {
+        if (!matches.length) return; // filtered away since
+        move(active + by);
+        open(matches[active], { focus: true });
+      };
       return make("div", "t-nav", button("Previous", active > 0, step(-1)),
         button("Next", active < matches.length - 1, step(1)), button("Back to the list", true, close));
     }
