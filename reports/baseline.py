@@ -44,7 +44,7 @@ NOTED_SEEDS = 5  # named in a note
 class _Saved(BaseModel):
     """What the gate needs of a saved report: another Holdfast may have written more, or less."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 class _SavedStep(_Saved):
@@ -55,7 +55,7 @@ class _SavedFinding(_Saved):
     id: str
     seed: str
     minimal_plan: tuple[_SavedStep, ...]
-    rate: float
+    rate: float = Field(ge=0, le=1)
     review: Literal["rules", "confirmed", "unreviewed"] = "rules"
 
     @property

@@ -247,6 +247,15 @@ def test_what_is_no_report_is_one_clear_sentence(content):
         read("b.json", content)
 
 
+@pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"7.5", b"-1"])
+def test_a_rate_that_is_none_is_refused_where_it_is_read(number):
+    content = reports.to_json(BRITTLE)
+    rate = b'"rate": %s' % orjson.dumps(FINDING.rate)
+    assert content.count(rate)
+    with pytest.raises(ConfigurationError, match=r"findings\.0\.rate"):
+        read("b.json", content.replace(rate, b'"rate": %s' % number))
+
+
 def test_a_report_of_another_version_is_read_for_what_it_says():
     told = orjson.loads(reports.to_json(BRITTLE)) | {"invented_later": {"x": 1}}
     for key in ("rules", "judge", "distribution", "timing", "provisional", "gate"):
