@@ -263,7 +263,7 @@ def test_the_list_is_walked_and_read_by_keys_alone(shown):
     shown.evaluate("document.querySelector('.t-nav button:nth-child(2)').click()")
     assert shown.evaluate("location.hash").endswith("&trial=sweep:2"), "there is no next one"
     shown.evaluate(find, "")
-    shown.wait(f"{COUNT}.startsWith('2,000 of')")
+    shown.wait(f"{COUNT}.startsWith('1,000 of')")
     assert serious(shown) == []
     in_shape(shown, 360)
     shown.press("Escape")

@@ -94,7 +94,8 @@
         done();
         reject(new Error(
           `The file ${folder}/${name}.js is not there. This page shows it from the folder ` +
-          `${folder} beside it: keep the two together.`));
+          `${folder} beside it: keep the two together. If the report was written again since, load ` +
+          "the page again."));
       });
       script.src = `${folder}/${name}.js`;
       document.head.append(script);
