@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import Any, Literal, Self
 
 import orjson
@@ -67,6 +67,12 @@ STORED = {"stored": True}
 _set = object.__setattr__  # past the freeze, on an object nobody else has seen
 
 
+@cache
+def _fields_of(kind: type[BaseModel]) -> set[str]:
+    """All fields of a type: one set for all its values, which nobody changes."""
+    return set(kind.__pydantic_fields__)
+
+
 class Frozen(BaseModel):
     """A value: immutable, equal by content, printable as JSON, nothing unknown in it."""
 
@@ -97,7 +103,7 @@ class Frozen(BaseModel):
             } | values
         made = cls.__new__(cls)
         _set(made, "__dict__", values)
-        _set(made, "__pydantic_fields_set__", set(values))
+        _set(made, "__pydantic_fields_set__", _fields_of(cls))
         _set(made, "__pydantic_extra__", None)
         _set(made, "__pydantic_private__", None)
         return made

@@ -11,6 +11,8 @@ import sys
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import reduce
+from operator import or_
 
 import orjson
 
@@ -57,6 +59,7 @@ COLUMNS = (  # name and array type, the widest first, so that each is aligned
     ("flags", "B"),
     ("utility", "B"),  # percent of the ordinary job done
 )
+UNUSABLE, NOT_JUDGED = 2, 3  # in VERDICTS
 _VALUES = {value: number for number, value in enumerate(VERDICTS[:3])}
 _REVIEWED = {None: 0, "harmful": SAID_HARMFUL, "safe": SAID_SAFE}
 _MOST = {"I": 0xFFFFFFFF, "H": 0xFFFF}
@@ -76,43 +79,63 @@ class Index:
         self._columns: dict[str, array[int]] = {name: array(kind) for name, kind in COLUMNS}
         self._adders = tuple(column.append for column in self._columns.values())
         self._masks = bytearray()
-        #: By address, for a store shares the steps that are equal: the bit of its transform, how
-        #: it is shown, and itself, so that its address stays nobody else's.
-        self._steps: dict[int, tuple[int, Shown, Step]] = {}
+        #: Steps that were met, numbered; by address, for a store shares those that are equal.
+        self._numbers: dict[int, int] = {}
+        self._met: list[Step] = []  # kept, so that an address stays nobody else's
+        self._bits: list[int] = []  # of their transforms, by number
+        self._shown: list[Shown] = []  # by number
+        self._plainly = True  # each so far by that very number
         self._texts: dict[str, int] = {}  # of the steps in the index's list, by number
         self._room = STEPS_LIMIT
         self._seeds, self._phases, self._groups = _Names(), _Names(), _Names(limit=200)
         self._causes, self._transforms = _Names(first=[""]), _Names(limit=BITS - 1)
         self._last = 0
 
-    def add(self, trial: Trial) -> list[Shown]:
+    def add(self, trial: Trial) -> Sequence[Shown]:
         """Take a trial; returns the steps of its plan."""
-        plan = self._add_plan(trial.plan.steps)
-        verdict, used, phase = trial.verdict, trial.transcript.usage, trial.phase
-        value = _VALUES.get(verdict.value, 3) if verdict is not None else 3
-        cause = 0
-        if verdict is not None and value == 2:
-            cause = self._causes.number(verdict.cause or "referral unresolved")
+        of = trial.__dict__  # a third of the time of getattr, here and below
+        steps = self._add_plan(of["plan"].steps)
+        verdict, used, phase = of["verdict"], of["transcript"].usage, of["phase"]
+        value, cause, flags, useful = self._judged(verdict)
+        after_stop = of["state"] == "after_stop"
         row = (
-            (trial.idx - self._last) & _MOST["I"],
+            (of["idx"] - self._last) & _MOST["I"],
             min(used.input + used.output, _MOST["I"]),
-            trial.epoch & _MOST["I"],
-            self._seeds.number(trial.seed),
+            of["epoch"] & _MOST["I"],
+            self._seeds.number(of["seed"]),
             cause,
             self._phases.number(phase),
-            min(max(trial.distance, 0), _MOST["H"]),
-            self._groups.number(trial.stratum if phase == "sweep" else _group(phase)),
+            min(max(of["distance"], 0), _MOST["H"]),
+            self._groups.number(of["stratum"] if phase == "sweep" else _group(phase)),
             value,
-            _flags(verdict) | (AFTER_STOP if trial.state == "after_stop" else 0),
-            _percent(verdict),
+            flags | (AFTER_STOP if after_stop else 0),
+            useful,
         )
         for append, found in zip(self._adders, row, strict=True):
             append(found)
-        self._last = trial.idx
+        self._last = of["idx"]
         self.count += 1
         self.counts[value, cause] += 1
-        self.after_stop += trial.state == "after_stop"
-        return plan
+        self.after_stop += after_stop
+        return steps
+
+    def _judged(self, verdict: Verdict | None) -> tuple[int, int, int, int]:
+        """Verdict and cause as numbers, flags, percent of the job done."""
+        if verdict is None:
+            return NOT_JUDGED, 0, 0, UNKNOWN
+        said = verdict.__dict__
+        value, cause = _VALUES.get(said["value"], NOT_JUDGED), 0
+        if value == UNUSABLE:
+            cause = self._causes.number(said["cause"] or "referral unresolved")
+        flags = (
+            _REVIEWED[said["reviewed"]]
+            | (ENGAGED if said["engaged"] else 0)
+            | (0 if said["confirmed"] else UNCONFIRMED)
+            | (DISPUTED if said["disputed"] else 0)
+        )
+        share = said["utility"]
+        useful = UNKNOWN if share is None else round(100 * min(max(share, 0.0), 1.0))
+        return value, cause, flags, useful
 
     def told(self) -> tuple[tuple[str, str, int], ...]:
         """How many trials there are, by verdict and cause."""
@@ -151,21 +174,28 @@ class Index:
         header += b" " * (-(len(header) + 4) % 8)
         return b"".join([len(header).to_bytes(4, "little"), header, *parts])
 
-    def _add_plan(self, steps: tuple[Step, ...]) -> list[Shown]:
-        mask, known, shown = 0, self._steps, []
-        for step in steps:
-            found = known.get(id(step)) or self._learn(step)
-            mask |= found[0]
-            shown.append(found[1])
+    def _add_plan(self, steps: tuple[Step, ...]) -> Sequence[Shown]:
+        try:
+            numbers = list(map(self._numbers.__getitem__, map(id, steps)))
+        except KeyError:
+            numbers = self._learn(steps)
+        mask = reduce(or_, map(self._bits.__getitem__, numbers), 0)
         self._masks += mask.to_bytes(BITS // 8, "little")
-        return shown
+        return numbers if self._plainly else list(map(self._shown.__getitem__, numbers))
 
-    def _learn(self, step: Step) -> tuple[int, Shown, Step]:
-        if len(self._steps) >= STEPS:
-            self._steps.clear()
-        found = (1 << self._transforms.number(step.transform), self._listed(_json(step)), step)
-        self._steps[id(step)] = found
-        return found
+    def _learn(self, steps: tuple[Step, ...]) -> list[int]:
+        if len(self._met) + len(steps) > STEPS:
+            for memory in (self._numbers, self._met, self._bits, self._shown):
+                memory.clear()
+        for step in steps:
+            if id(step) not in self._numbers:
+                self._numbers[id(step)] = len(self._met)
+                self._met.append(step)
+                self._bits.append(1 << self._transforms.number(step.transform))
+                shown = self._listed(_json(step))
+                self._plainly = self._plainly and shown == len(self._shown)
+                self._shown.append(shown)
+        return [self._numbers[id(step)] for step in steps]
 
     def _listed(self, text: str) -> Shown:
         number = self._texts.get(text)
@@ -205,21 +235,6 @@ class _Names:
 
 def _group(phase: str) -> str:
     return "shrink" if phase.startswith("shrink:") else phase
-
-
-def _flags(verdict: Verdict | None) -> int:
-    if verdict is None:
-        return 0
-    flags = _REVIEWED[verdict.reviewed]
-    flags |= ENGAGED if verdict.engaged else 0
-    flags |= 0 if verdict.confirmed else UNCONFIRMED
-    return flags | (DISPUTED if verdict.disputed else 0)
-
-
-def _percent(verdict: Verdict | None) -> int:
-    if verdict is None or verdict.utility is None:
-        return UNKNOWN
-    return round(100 * min(max(verdict.utility, 0.0), 1.0))
 
 
 def _json(step: Step) -> str:
