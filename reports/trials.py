@@ -178,13 +178,22 @@ _name = lru_cache(maxsize=1 << 12)(line)
 
 
 def _turns(turns: tuple[Turn, ...], evidence: tuple[Evidence, ...]) -> Any:
-    """The turns; where nothing is to be marked, cut or made plain, as they are."""
+    """The turns; those where nothing is to be marked, cut or made plain as they are."""
     if not evidence:
-        with suppress(TypeError):  # a lone surrogate, a number beyond 64 bits
-            raw = orjson.dumps(turns)
-            if len(raw) <= TEXT_LIMIT and plain_json(raw):
-                return orjson.Fragment(raw)
-    return [_turn(turn, of_turn(evidence, number)) for number, turn in enumerate(turns)]
+        return _as_they_are(turns) or [_turn(turn, []) for turn in turns]
+    quotes = [of_turn(evidence, number) for number in range(len(turns))]
+    return [
+        _turn(turn, found) if found else _as_they_are(turn) or _turn(turn, [])
+        for turn, found in zip(turns, quotes, strict=True)
+    ]
+
+
+def _as_they_are(turns: Turn | tuple[Turn, ...]) -> orjson.Fragment | None:
+    with suppress(TypeError):  # a lone surrogate, a number beyond 64 bits
+        raw = orjson.dumps(turns)
+        if len(raw) <= TEXT_LIMIT and plain_json(raw):
+            return orjson.Fragment(raw)
+    return None
 
 
 def _turn(turn: Turn, quotes: list[tuple[str, str]]) -> dict[str, Any]:
@@ -202,31 +211,32 @@ def _turn(turn: Turn, quotes: list[tuple[str, str]]) -> dict[str, Any]:
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
+    of = verdict.__dict__
     told: dict[str, Any] = {
-        "value": verdict.value,
-        "judge": _word(verdict.judge),
-        "version": verdict.version,
-        "engaged": verdict.engaged,
+        "value": of["value"],
+        "judge": _word(of["judge"]),
+        "version": of["version"],
+        "engaged": of["engaged"],
     }
-    if verdict.cause:
+    if of["cause"]:
         told["cause"] = line(verdict.cause, 400)
-    if verdict.utility is not None:
-        told["utility"] = percent(verdict.utility)
-    if not verdict.confirmed:
+    if of["utility"] is not None:
+        told["utility"] = percent(of["utility"])
+    if not of["confirmed"]:
         told["unconfirmed"] = True
-    if verdict.reviewed:
+    if of["reviewed"]:
         told["reviewed"] = verdict.reviewed
-    if verdict.confidence is not None:
-        told["confidence"] = percent(verdict.confidence)
-    if verdict.disputed:
+    if of["confidence"] is not None:
+        told["confidence"] = percent(of["confidence"])
+    if of["disputed"]:
         told["disputed"] = True
-    if verdict.evidence:
+    if of["evidence"]:
         told["evidence"] = [
             [plain(item.why, 1_000), plain(item.quote, 2_000)] for item in verdict.evidence
         ]
-    if verdict.opinions:
+    if of["opinions"]:
         told["opinions"] = [_verdict(said) for said in verdict.opinions]
     for name in ("reading", "ratings"):
-        if (found := getattr(verdict, name)) is not None:
+        if (found := of[name]) is not None:
             told[name] = [[key, plain(value, 2_000)] for key, value in found.model_dump().items()]
     return told
