@@ -98,9 +98,9 @@ def _screen(
         apart: list[RenderableType] = [Text()] if spaced else []
         blocks: list[RenderableType] = [_sentence(report)]
         blocks += [Text(flag_sentence(report, figures=False)), Text(), _rates(report)]
-        blocks += [*apart, _evidence(report), *apart]
-        blocks += [Text(said) for said in (*corrected_sentences(report), *more)]
-        blocks += notes[:told]
+        blocks += [*apart, _evidence(report)]
+        said = [*map(Text, (*corrected_sentences(report), *more)), *notes[:told]]
+        blocks += [*apart, *said] if said else []
         blocks += _findings(report, findings, needs)
         blocks += _transforms(report, transforms)
         blocks += [Text(), *_counts(report), *_where(report, run, needs)]

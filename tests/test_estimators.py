@@ -5,6 +5,7 @@ import inspect
 import math
 import random
 import re
+from collections import Counter
 from pathlib import Path
 from types import ModuleType
 
@@ -20,6 +21,7 @@ from fuzzer.evidence import (
     e_bh,
     lower_bound,
     presence_e,
+    presence_e_of,
     upper_bound,
 )
 
@@ -46,6 +48,7 @@ SIMULATED = {
     "evidence.lower_bound": "test_estimators.py::test_exact_limits_cover",
     "evidence.upper_bound": "test_estimators.py::test_exact_limits_cover",
     "evidence.presence_e": "test_estimators.py::test_a_step_that_does_nothing_is_rarely_flagged",
+    "evidence.presence_e_of": "test_estimators.py::test_a_step_that_does_nothing_is_rarely_flagged",
     "evidence.presence_effect": (
         "test_attribution.py::test_the_interval_of_an_effect_covers_it_with_few_failures_too"
     ),
@@ -240,11 +243,14 @@ def test_a_step_that_does_nothing_is_rarely_flagged():
     for number in range(runs):
         rng = random.Random(f"step {number}")
         rows: list[Presence] = []
+        counted: Counter[Presence] = Counter()
         largest = 0.0
         for _ in range(60):
             propensity = rng.choice((0.125, 0.25, 0.5, 1.0))
             rows.append(Presence(rng.random() < 0.6, rng.random() < propensity, propensity))
+            counted[rows[-1]] += 1
             largest = max(largest, presence_e(rows))
+        assert presence_e_of(counted) == pytest.approx(presence_e(rows))
         wrong += largest >= 1 / ALPHA
     assert wrong <= wrong_at_most(runs)
 
