@@ -101,6 +101,8 @@ def report(
             found = gated(found, saved)
         if kind == "text" and out is None:
             _show(found, run)
+        elif kind == "html" and out is not None:
+            _write_page(found, store, out)
         else:
             _put(_RENDERED[kind](found, store, run), out)
     sys.exit(passed_by(found))
@@ -140,6 +142,14 @@ def _html(found: "Report", store: "RunStore", _: str) -> bytes:
     from reports.html import render
 
     return f"{render(noted(found), material(found, store))}\n".encode()
+
+
+def _write_page(found: "Report", store: "RunStore", out: str) -> None:
+    from fuzzer.exhibits import material
+    from reports import write_page
+    from reports.baseline import noted
+
+    write_page(noted(found), Path(out), material(found, store))
 
 
 def _markdown(found: "Report", _: "RunStore", __: str) -> bytes:

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from fuzzer.material import Material
     from fuzzer.records import Report
 
-__all__ = ["complete", "to_json", "write"]
+__all__ = ["complete", "to_json", "write", "write_page"]
 
 
 def complete(report: "Report") -> "Report":
@@ -60,6 +60,19 @@ def write(report: "Report", directory: Path | str, material: "Material | None" =
         put_file(directory / "report.html", page.encode())
         parcels.tidy()
     return report
+
+
+def write_page(report: "Report", path: Path, material: "Material | None" = None) -> None:
+    """Write the page alone, wherever it is wanted, with what it has no room for beside it.
+
+    Other pages may keep theirs in the same ``report-data/``, so nothing there is removed. Raises
+    `StoreError` where something cannot be written.
+    """
+    from reports.html import compose
+    from reports.parcels import Parcels
+
+    with Parcels(path.parent) as parcels:
+        put_file(path, compose(complete(report), material, parcels).encode())
 
 
 def put_file(path: Path, content: bytes, again: str = "holdfast report") -> None:

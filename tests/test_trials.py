@@ -407,6 +407,18 @@ def test_a_large_report_keeps_its_first_file_small_and_has_the_rest_beside(tmp_p
     assert len(unpacked((tmp_path / "report.html").read_text()).texts) == 3
 
 
+def test_pages_of_two_runs_in_one_folder_keep_what_each_needs(tmp_path):
+    """`holdfast report RUN --format html --out FILE`, twice."""
+    reports.write_page(REPORT, tmp_path / "one.html", large(120))
+    reports.write_page(REPORT, tmp_path / "other.html", large(150))
+    reports.write_page(REPORT, tmp_path / "small.html", large(1))
+    for name, trials in (("one", 120), ("other", 150), ("small", 1)):
+        page = (tmp_path / f"{name}.html").read_text()
+        assert len(page.encode()) <= LIMIT
+        found = unpacked(page, tmp_path)
+        assert (len(found.texts), found.left) == (trials, 0)
+
+
 def test_a_page_whose_making_fails_leaves_the_earlier_one_whole(tmp_path):
     reports.write(REPORT, tmp_path, large(200))
     before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
