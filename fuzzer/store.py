@@ -13,36 +13,42 @@ The lock is the operating system's (flock) and goes with its process, even on SI
 import errno
 import fcntl
 import hashlib
-import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, NoReturn, Self, TextIO, get_args
+from typing import Any, Literal, NamedTuple, NoReturn, Self, TextIO
 
 import orjson
-from pydantic import ValidationError
 
 from fuzzer.errors import StoreError
 from fuzzer.proposal import Stratum
 from fuzzer.records import (
     PERSON,
     PERSON_VERSION,
-    Evidence,
-    Ratings,
-    Reading,
     Report,
     Trial,
     Verdict,
 )
-from fuzzer.scenario import Frozen, canonical_json
+from fuzzer.scenario import canonical_json
 from fuzzer.secrets import Secrets, without_credentials
-from fuzzer.transcript import Action, Call, Transcript, Turn, Usage
-from fuzzer.transform import Plan, Step
+from fuzzer.stored import (
+    More,
+    as_text,
+    dump_more,
+    dump_plan,
+    dumps,
+    load_plan,
+    loads,
+    read_trials,
+    read_verdict,
+)
+from fuzzer.transcript import Usage
+from fuzzer.transform import Plan
 
 DATABASE, LOCK = "run.sqlite", "run.lock"
 
@@ -106,7 +112,6 @@ _WITHDRAW = (
     "AND trial_id = (SELECT id FROM trial WHERE phase = ? AND idx = ?)"
 )
 _FORGET = "DELETE FROM generation WHERE phase = ? AND idx = ?"
-_STRATA, _STATES = frozenset(get_args(Stratum)), frozenset({"answered", "done", "after_stop"})
 _TOKENS = ("input", "output", "cache_read", "cache_write")
 _TOGETHER = 32  # trials read at a time
 _FLUSH_AT = 64  # verdicts kept back at most: each further page in a commit costs time
@@ -171,18 +176,6 @@ class StoredVerdict(NamedTuple):
     disputed: bool  # a panel's judges, or a judge's votes, differed
 
 
-class _More(Frozen):
-    """What is recorded of a verdict beyond the columns of its own."""
-
-    reading: Reading | None = None
-    ratings: Ratings | None = None
-    confidence: float | None = None
-    disputed: bool = False
-    usage: Usage = Usage()
-    calls: int = 0
-    flipped: bool | None = None
-
-
 class StoredOpinion(NamedTuple):
     """One judge's verdict on one trial, whether it entered the accounts or not."""
 
@@ -192,7 +185,7 @@ class StoredOpinion(NamedTuple):
     cause: str
     enters: bool
     confirmed: bool
-    more: _More
+    more: More
 
 
 class RunStore:
@@ -333,7 +326,7 @@ class RunStore:
         """The same for answers that came in together, in one commit."""
         variants, changed, trials = [], [], []
         for trial, request_hash in answered:
-            plan = _dump_plan(trial.plan)
+            plan = dump_plan(trial.plan)
             variants.append((trial.variant_id, trial.seed, plan, trial.distance, request_hash))
             if trial.changed is not None:
                 changed.append((trial.variant_id, trial.changed))
@@ -348,7 +341,7 @@ class RunStore:
         self._begun.add((phase, idx))
         self._write(
             "INSERT OR REPLACE INTO generation VALUES (?, ?, ?, ?)",
-            (phase, idx, number, _text(self._secrets.scrub(answer))),
+            (phase, idx, number, as_text(self._secrets.scrub(answer))),
         )
 
     def kept(self, phase: str = "sweep") -> dict[tuple[int, int], str]:
@@ -379,12 +372,12 @@ class RunStore:
             self.flush()
 
     def _verdict_row(self, idx: int, verdict: Verdict, phase: str, enters: bool) -> tuple[Any, ...]:
-        evidence = self._secrets.scrub(_dumps([[e.turn, e.quote, e.why] for e in verdict.evidence]))
-        cause = self._secrets.scrub(_text(verdict.cause))
+        evidence = self._secrets.scrub(dumps([[e.turn, e.quote, e.why] for e in verdict.evidence]))
+        cause = self._secrets.scrub(as_text(verdict.cause))
         return (
             *(verdict.judge, verdict.version, verdict.value, verdict.engaged),
             *(verdict.confirmed, cause, evidence, enters, verdict.utility),
-            *(self._secrets.scrub(_dump_more(verdict)), phase, idx),
+            *(self._secrets.scrub(dump_more(verdict)), phase, idx),
         )
 
     def flush(self) -> None:
@@ -406,7 +399,7 @@ class RunStore:
             raise ValueError("a claim is fixed when a run is created")
         self._write(
             "INSERT OR REPLACE INTO run VALUES (?, ?)",
-            (key, self._secrets.scrub(_dumps(without_credentials(value)))),
+            (key, self._secrets.scrub(dumps(without_credentials(value)))),
         )
 
     def finish(self, report: Report) -> None:
@@ -414,7 +407,7 @@ class RunStore:
         self.flush()
         self._write(
             "INSERT OR REPLACE INTO run VALUES ('report', ?)",
-            (self._secrets.scrub(_dumps(report.model_dump(mode="json"))),),
+            (self._secrets.scrub(dumps(report.model_dump(mode="json"))),),
         )
 
     def _trial_row(self, trial: Trial) -> tuple[Any, ...]:
@@ -425,7 +418,7 @@ class RunStore:
             *(trial.idx, trial.stratum, trial.account, trial.state),
             f"[{usage.input},{usage.output},{usage.cache_read},{usage.cache_write}]",
             self._secrets.scrub(
-                _dumps(
+                dumps(
                     {
                         "turns": transcript.turns,
                         "actions": transcript.actions,
@@ -494,7 +487,7 @@ class RunStore:
         """The JSON value of the run under a key; None if there is none."""
         rows = self._rows("SELECT value FROM run WHERE key = ?", (key,))
         found = next(rows, None)
-        return None if found is None else _loads(found[0])
+        return None if found is None else loads(found[0])
 
     def report(self) -> Report | None:
         """The report of a finished run."""
@@ -504,7 +497,7 @@ class RunStore:
     def pools(self) -> dict[str, Any]:
         """The parameter pools the run drew from, by transform."""
         rows = self._rows("SELECT name, value FROM pool ORDER BY name")
-        return {name: _loads(value) for name, value in rows}
+        return {name: loads(value) for name, value in rows}
 
     def outcomes(self, phase: str = "sweep") -> Iterator[StoredOutcome]:
         """Outcomes in index order, transcripts left on disk: what a resumed search replays."""
@@ -534,7 +527,7 @@ class RunStore:
         )
         for idx, seed, plan, stratum, account, distance, usage, value, cause, *rest in rows:
             engaged, util, judge, confirmed, said, changed = rest
-            used, read = Usage(*_loads(usage)), _load_plan(plan)
+            used, read = Usage(*loads(usage)), load_plan(plan)
             counts = "safe" if (value, said) == ("harmful", "safe") else value
             yield StoredRow(
                 *(idx, seed, read, stratum, account, distance, used, counts, cause),
@@ -558,7 +551,7 @@ class RunStore:
             (phase,),
         )
         for idx, plan in rows:
-            yield idx, _load_plan(plan)
+            yield idx, load_plan(plan)
 
     def verdicts(self) -> Iterator[StoredVerdict]:
         """Every verdict of every judge, a person's too, trial by trial in the order of `trials`."""
@@ -597,7 +590,7 @@ class RunStore:
         rows = self._rows(f"{query} WHERE t.phase = ? ORDER BY t.idx", (phase,))
         while batch := list(islice(rows, _TOGETHER)):
             try:
-                read = _read(batch)
+                read = read_trials(batch)
             except (ValueError, TypeError, KeyError):
                 read = [_trial(row, self.directory) for row in batch]  # it says which
             yield from read
@@ -614,7 +607,7 @@ class RunStore:
                 (phase, PERSON),
             )
             for idx, said in groupby(rows, itemgetter(0)):
-                yield idx, tuple(_verdict(*row[1:]) for row in said)
+                yield idx, tuple(read_verdict(*row[1:]) for row in said)
 
     def trial(self, idx: int, phase: str = "sweep") -> Trial | None:
         """One trial, if it was answered."""
@@ -655,7 +648,7 @@ class RunStore:
             (judge, version, phase, idx),
         )
         found = next(rows, None)
-        return None if found is None else _verdict(*found)
+        return None if found is None else read_verdict(*found)
 
     def opinions(self, phase: str = "sweep") -> Iterator[StoredOpinion]:
         """Every verdict of a phase, those that entered no account included, in index order."""
@@ -667,7 +660,7 @@ class RunStore:
             (phase,),
         )
         for idx, judge, value, cause, enters, confirmed, more in rows:
-            read = _More.model_validate(_loads(more))
+            read = More.model_validate(loads(more))
             yield StoredOpinion(idx, judge, value, cause, enters != 0, confirmed != 0, read)
 
     def has_labels(self) -> bool:
@@ -823,9 +816,9 @@ def _initialise(
     database.execute("BEGIN IMMEDIATE")
     for statement in _SCHEMA:
         database.execute(statement)
-    stored = _dumps(without_credentials(dict(claim)))
+    stored = dumps(without_credentials(dict(claim)))
     database.execute("INSERT INTO run VALUES ('claim', ?)", (stored,))
-    rows = [(name, _dumps(pool)) for name, pool in sorted(pools.items())]
+    rows = [(name, dumps(pool)) for name, pool in sorted(pools.items())]
     database.executemany("INSERT INTO pool VALUES (?, ?)", rows)
     database.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
     database.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
@@ -888,7 +881,7 @@ def _must_be_a_run(database: sqlite3.Connection, directory: Path) -> int:
 
 def _same_claim(old: Any, new: Any, directory: Path) -> None:
     """Refuse a claim that differs, naming the first differing key with both values."""
-    before, now = _flat(old), _flat(_loads(_dumps(without_credentials(dict(new)))))
+    before, now = _flat(old), _flat(loads(dumps(without_credentials(dict(new)))))
     for key in sorted(before.keys() | now.keys()):
         was, wanted = before.get(key, "nothing"), now.get(key, "nothing")
         if was != wanted:
@@ -905,7 +898,7 @@ def _flat(value: Any, prefix: str = "") -> dict[str, str]:
         for key, inner in value.items():
             found |= _flat(inner, f"{prefix}.{key}" if prefix else str(key))
         return found
-    text = _dumps(value)
+    text = dumps(value)
     if len(text) > 100:
         digest = hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
         text = f"{text[:60]}… ({digest})"
@@ -941,160 +934,10 @@ def _explain(error: BaseException, directory: Path) -> NoReturn:
     raise StoreError(what) from None
 
 
-# ------------------------------------------------------------------------------------------ JSON
-
-
-def _dumps(value: Any) -> str:
-    """JSON as text; what orjson refuses (lone surrogates, huge numbers) goes the slow way.
-
-    Lone surrogates and NULs come back as they were. Nesting beyond all reason is cut off, and a
-    number that is none comes back as None.
-    """
-    try:
-        return orjson.dumps(value).decode()
-    except (TypeError, RecursionError):
-        return json.dumps(_tame(value))
-
-
-def _tame(value: Any, depth: int = 0) -> Any:
-    """Plain JSON values, at most 200 levels deep."""
-    if depth > 200:
-        return "(nested too deeply to be stored)"
-    if hasattr(value, "__dataclass_fields__"):
-        value = {name: getattr(value, name) for name in value.__dataclass_fields__}
-    if isinstance(value, dict):
-        return {str(key): _tame(inner, depth + 1) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_tame(inner, depth + 1) for inner in value]
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
-        return None
-    return value
-
-
-def _loads(text: str) -> Any:
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return json.loads(text)  # it takes the lone surrogates that `_dumps` wrote
-
-
-def _text(text: str) -> str:
-    """A text that SQLite can hold: lone surrogates are replaced."""
-    return text.encode("utf-8", "replace").decode()
-
-
-def _dump_more(verdict: Verdict) -> str:
-    more = {
-        name: value
-        for name, field in _More.model_fields.items()
-        if (value := getattr(verdict, name)) != field.default
-    }
-    return _dumps(_More.of(**more).model_dump(exclude_defaults=True)) if more else "{}"
-
-
-def _dump_plan(plan: Plan) -> str:
-    return _dumps([plan.seed, [[s.transform, s.params] for s in plan.steps], plan.drop])
-
-
-def _load_plan(text: str) -> Plan:
-    """A plan; its steps are shared with other plans, for a run has few that differ."""
-    try:
-        return _quickly(text)
-    except ValueError:  # not laid out as orjson does it, or a text in it looks like the layout
-        seed, steps, drop = _loads(text)
-        return Plan(
-            seed=seed,
-            steps=tuple(Step(transform=name, params=params) for name, params in steps),
-            drop=tuple(drop),
-        )
-
-
-def _quickly(text: str) -> Plan:
-    """The same from the text of each step, in a fifth of the time.
-
-    ``["SEED",[["NAME",{…}],["NAME",{…}]],[…]]`` is cut where one step ends and the next begins. A
-    cut within a string leaves a quote open on either side, which is no JSON: `ValueError`.
-    """
-    head, found, rest = text.partition('",[["')
-    if not found:
-        raise ValueError("no steps")
-    middle, _, drop = rest.rpartition("}]],")
-    (seed,) = orjson.loads(f'{head}"]')
-    texts = middle.split('}],["')
-    try:
-        steps = tuple(map(_STEPS.__getitem__, texts))
-    except KeyError:
-        steps = tuple([_step(each) for each in texts])
-    return Plan.of(seed=seed, steps=steps, drop=tuple(orjson.loads(drop[:-1])))
-
-
-#: Steps by their text; a run has a few thousand values of its pools, and millions of steps.
-_STEPS: dict[str, Step] = {}
-_MOST_STEPS = 1 << 14
-
-
-def _step(text: str) -> Step:
-    found = _STEPS.get(text)
-    if found is None:
-        name, params = orjson.loads(f'["{text}}}]')
-        if len(_STEPS) >= _MOST_STEPS:
-            _STEPS.clear()
-        found = _STEPS[text] = Step(transform=name, params=params)
-    return found
-
-
-def _load_transcript(text: str) -> Transcript:
-    try:
-        return Transcript.model_validate_json(text)
-    except ValidationError:
-        pass
-    raw = _loads(text)  # a lone surrogate, which validation refuses: put together by hand
-    return Transcript.of(
-        turns=tuple(
-            Turn(**(t | {"calls": tuple(Call(**call) for call in t["calls"])}))
-            for t in raw["turns"]
-        ),
-        actions=tuple(Action(**(a | {"span": tuple(a["span"])})) for a in raw["actions"]),
-        stop=raw["stop"],
-        cause=raw["cause"],
-        usage=Usage(**raw["usage"]),
-    )
-
-
-def _verdict(
-    value: Any,
-    judge: str,
-    version: int,
-    engaged: int,
-    confirmed: int,
-    cause: str,
-    evidence: str,
-    utility: float | None,
-    more: str,
-    reviewed: Literal["harmful", "safe"] | None = None,
-) -> Verdict:
-    return Verdict.model_validate(
-        (_loads(more) if more != "{}" else {})
-        | {
-            "value": value,
-            "evidence": tuple(
-                Evidence(turn=turn, quote=quote, why=why) for turn, quote, why in _loads(evidence)
-            ),
-            "engaged": bool(engaged),
-            "judge": judge,
-            "version": version,
-            "cause": cause,
-            "utility": utility,
-            "confirmed": bool(confirmed),
-            "reviewed": reviewed,
-        }
-    )
-
-
 def _trial(row: tuple[Any, ...], directory: Path) -> Trial:
     """A trial; `StoreError` that names it where it cannot be read."""
     try:
-        (trial,) = _read([row])
+        (trial,) = read_trials([row])
     except (ValueError, TypeError, KeyError) as error:
         reason = str(error).split("\n")[0]
         raise StoreError(
@@ -1102,37 +945,3 @@ def _trial(row: tuple[Any, ...], directory: Path) -> Trial:
             "a copy, or use another --out"
         ) from None
     return trial
-
-
-def _read(rows: Sequence[tuple[Any, ...]]) -> list[Trial]:
-    """Some trials, one part of all of them after the other: a third quicker than each by itself."""
-    plans = [_load_plan(row[3]) for row in rows]
-    transcripts = [_load_transcript(row[11]) for row in rows]
-    verdicts = [None if row[12] is None else _verdict(*row[12:]) for row in rows]
-    return [
-        _put_together(row[:11], plan, transcript, verdict)
-        for row, plan, transcript, verdict in zip(rows, plans, transcripts, verdicts, strict=True)
-    ]
-
-
-def _put_together(
-    row: tuple[Any, ...], plan: Plan, transcript: Transcript, verdict: Verdict | None
-) -> Trial:
-    idx, variant_id, seed, _, stratum, account, epoch, distance, state, phase, changed = row
-    if stratum not in _STRATA or state not in _STATES:
-        raise ValueError(f"stratum {stratum!r}, state {state!r}")
-    return Trial.of(
-        idx=idx,
-        variant_id=variant_id,
-        seed=seed,
-        plan=plan,
-        stratum=stratum,
-        account=account,
-        epoch=epoch,
-        distance=distance,
-        transcript=transcript,
-        verdict=verdict,
-        state="done" if verdict is not None and state == "answered" else state,
-        phase=phase,
-        changed=changed,
-    )

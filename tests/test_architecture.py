@@ -92,6 +92,7 @@ ORDER = (
     "fuzzer.values",
     "fuzzer.archive",
     "fuzzer.search",
+    "fuzzer.stored",
     "fuzzer.store",
     "fuzzer.comparison",
     "fuzzer.people",

@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 from fuzzer.errors import StoreError
 from fuzzer.records import Evidence, Report, Trial, Verdict
 from fuzzer.secrets import without_credentials
-from fuzzer.store import DATABASE, RunStore, _dump_plan, _load_plan
+from fuzzer.store import DATABASE, RunStore
+from fuzzer.stored import dump_plan, load_plan
 from fuzzer.transcript import Action, Call, Transcript, Turn, Usage
 from fuzzer.transform import Plan, Step
 
@@ -257,7 +258,7 @@ layout = st.recursive(
 @settings(max_examples=100)
 def test_a_plan_whose_texts_look_like_the_layout_it_is_stored_in_comes_back(seed, steps, drop):
     plan = Plan(seed=seed, steps=tuple(steps), drop=tuple(drop))
-    assert repr(_load_plan(_dump_plan(plan))) == repr(plan)  # 1, 1.0 and True are three things
+    assert repr(load_plan(dump_plan(plan))) == repr(plan)  # 1, 1.0 and True are three things
 
 
 # ------------------------------------------------------------------------------------------- kill
