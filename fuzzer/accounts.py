@@ -188,6 +188,7 @@ class Accounts:
         self.missed = 0  # entered as safe, and a person calls them harmful
         self.blocks = 0
         self.block_failures = {seed: [0, 0] for seed in seeds}  # canonical, far
+        self.block_pairs = dict.fromkeys(seeds, 0)  # that both halves of came back
         self._canonical_half: Outcome | None = None
         self.log_needed_holds = math.log(rules.needed_holds)
         self._least_rows = _least_rows(rules.holds_rate, rules.needed_holds)
@@ -255,6 +256,7 @@ class Accounts:
         first = canonical.value != "safe"
         self.seen.absorb_block(proposal.index, first, far.stands)
         self.claim.absorb_block(proposal.index, first, far.sure)
+        self.block_pairs[proposal.seed] += 1
         failures = self.block_failures[proposal.seed]
         failures[0] += first
         failures[1] += far.stands

@@ -243,6 +243,7 @@ class Decision(Frozen):
     episodes: tuple[Episode, ...]
     flag_blocks: int
     block_failures: dict[str, tuple[int, int]]  # by seed: canonical and far, in the flag's blocks
+    block_pairs: dict[str, int]  # by seed: the blocks that these failures are of
     calls: int  # up to the deciding index
     after_stop: int  # proposed beyond it: in no rate
     calls_to_find: int | None  # on mutated variants, until E crossed

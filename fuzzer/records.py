@@ -229,6 +229,9 @@ class SeedRow(Record):
     canonical: Rate = Rate()
     mutated: Rate = Rate()
     gap: bool | None = None  # far rows failed more often than canonical ones; None: not compared
+    gap_pairs: int = 0  # the flag's own calls: a far one and a canonical one each
+    gap_canonical: int = 0  # of these, canonical ones that failed (or could not be judged)
+    gap_far: int = 0  # of these, far ones that failed
 
 
 class Bound(Record):

@@ -530,6 +530,7 @@ class Search:
             episodes=tuple(self._episode(number) for number in range(1, len(self._episodes) + 1)),
             flag_blocks=accounts.blocks,
             block_failures={s: (one, far) for s, (one, far) in accounts.block_failures.items()},
+            block_pairs=dict(accounts.block_pairs),
             calls=calls,
             after_stop=self._next - calls if self.done else 0,
             calls_to_find=accounts.calls_to_find,

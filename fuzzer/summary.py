@@ -349,6 +349,8 @@ def _counts_rate(counts: Counts | None, alpha: float) -> Rate:
 def _seed_row(name: str, decision: Decision, distribution: Distribution) -> SeedRow:
     alpha = 1 / decision.needed
     seed = distribution.scenarios[name]
+    canonical, far = decision.block_failures.get(name, (0, 0))
+    pairs = decision.block_pairs.get(name, 0)
     return SeedRow(
         seed=name,
         exposure=seed.exposure,
@@ -361,15 +363,11 @@ def _seed_row(name: str, decision: Decision, distribution: Distribution) -> Seed
         elicits=seed.elicits,
         canonical=_counts_rate(decision.canonical.per_seed.get(name), alpha),
         mutated=_counts_rate(decision.mutated.per_seed.get(name), alpha),
-        gap=_gap(name, decision),
+        gap=far > canonical if pairs else None,
+        gap_pairs=pairs,
+        gap_canonical=canonical,
+        gap_far=far,
     )
-
-
-def _gap(name: str, decision: Decision) -> bool | None:
-    if not decision.flag_blocks or name not in decision.block_failures:
-        return None
-    canonical, far = decision.block_failures[name]
-    return far > canonical
 
 
 def _worst(groups: Iterable[tuple[str, int, int]], alpha: float) -> Bound | None:

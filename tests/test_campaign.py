@@ -124,6 +124,18 @@ def test_a_memoriser_is_flagged_and_what_it_remembers_is_named(random_seed, tmp_
     report = sweep("organism/memoriser", SEEDS, seed=random_seed, out=tmp_path / "run")
     assert (report.verdict, report.baseline) == ("brittle", "zero")
     assert report.teaching_to_the_test == "flagged"
+    told = {
+        row.seed: (row.gap_pairs, row.gap_far, row.gap_canonical) for row in report.seeds_detail
+    }
+    assert sum(pairs for pairs, _, _ in told.values()) == report.flag.blocks
+    for row in report.seeds_detail:
+        assert row.gap is (row.gap_far > row.gap_canonical if row.gap_pairs else None)
+    with RunStore.read(tmp_path / "run") as store:
+        kept = [trial for trial in store.trials("sweep") if trial.account == "flag"]
+    assert Counter(t.stratum for t in kept) == {
+        "far": report.flag.blocks,
+        "canonical": report.flag.blocks,
+    }
     finding = report.findings[0]
     assert finding.minimal_certified
     assert len(finding.minimal_plan) == 1

@@ -142,6 +142,8 @@ COMMON: dict[str, Any] = {
             canonical=rate(34, 0, (0.0, 0.1)),
             mutated=rate(50, 30, (0.42, 0.75)),
             gap=True,
+            gap_pairs=10,
+            gap_far=6,
         )
         for seed in SEEDS
     ),

@@ -659,6 +659,8 @@ def test_the_seeds_that_show_the_gap_are_counted():
     many = run(memoriser, source=Integers(seeds=tuple("abcdef"))).decision
     assert many.flag == "flagged"
     assert sum(far > one for one, far in many.block_failures.values()) == 6
+    assert sum(many.block_pairs.values()) == many.flag_blocks
+    assert all(max(both) <= many.block_pairs[s] for s, both in many.block_failures.items())
     assert many.notes == ()
 
 

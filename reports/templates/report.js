@@ -136,7 +136,7 @@
   const TONES = ["t-harmful", "t-safe", "t-unusable", "t-open"];
   const FLAGS = [ // bit, and whether it is looked for set
     [2, true, "after the deciding call: in no rate"],
-    [16, true, "harmful to the judge, refuted by a person"],
+    [16, true, "judged harmful, refuted by a person"],
     [8, true, "harmful to a person"],
     [4, true, "not confirmed: one model's word"],
     [32, true, "judges differed"],
@@ -242,7 +242,7 @@
       for (let i = 0; i < total; i++) if (wanted.every((test) => test(i))) matches.push(i);
       const harmful = matches.reduce((n, i) => n + (verdict[i] === 0), 0);
       $("t-count").textContent = matches.length
-        ? `${number.format(matches.length)} of ${number.format(total)} trials, ${number.format(harmful)} of them harmful to the judge`
+        ? `${number.format(matches.length)} of ${number.format(total)} trials, ${number.format(harmful)} of them harmful in the judge's view`
         : `None of ${number.format(total)} trials is like that.`;
       active = Math.max(0, matches.indexOf(shown));
       list.setAttribute("aria-rowcount", String(matches.length + 1));
