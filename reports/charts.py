@@ -139,7 +139,7 @@ class Dose(NamedTuple):
     """Failure rate by distance, placed on a drawing of 640 by 240."""
 
     points: tuple[DosePoint, ...]
-    path: str
+    paths: tuple[str, ...]  # lines between neighbouring distances that enough draws stand for
     ticks: tuple[tuple[float, str], ...]  # y, label
     labels: tuple[Label, ...]  # of distances, as many as there is room for
     threshold: float  # its y
@@ -170,8 +170,18 @@ def dose_curve(report: Report) -> Dose | None:
     )
     ticks = tuple((y(scale.high * part), percent(scale.high * part)) for part in (0, 0.5, 1))
     labels = tuple(Label(p.x, f"{p.distance}") for p in placed)
-    path = " ".join(f"{p.x},{p.y}" for p in placed)
-    return Dose(placed, path, ticks, _with_room(labels), y(report.threshold))
+    return Dose(placed, _lines(placed), ticks, _with_room(labels), y(report.threshold))
+
+
+def _lines(points: tuple[DosePoint, ...]) -> tuple[str, ...]:
+    """Lines that join what may be read as a shape: no point of few draws, no distance undrawn."""
+    runs: list[list[DosePoint]] = []
+    for point in (point for point in points if not point.few):
+        if runs and runs[-1][-1].distance + 1 == point.distance:
+            runs[-1].append(point)
+        else:
+            runs.append([point])
+    return tuple(" ".join(f"{p.x},{p.y}" for p in run) for run in runs if len(run) > 1)
 
 
 def _with_room(labels: Sequence[Label]) -> tuple[Label, ...]:

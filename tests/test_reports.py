@@ -715,6 +715,17 @@ def test_every_interval_drawn_is_also_written():
         assert written.replace("0.31", "31%") in words
 
 
+def test_the_dose_curve_joins_no_point_of_few_draws_and_no_distance_undrawn():
+    drawn = {1: 40, 2: 40, 3: 9, 4: 40, 5: 40, 6: 40, 9: 40}  # distance: draws
+    rows = tuple(
+        DoseRow(distance=d, n=n, harmful=d, rate=d / n, ci=(0, 1)) for d, n in drawn.items()
+    )
+    dose = dose_curve(BRITTLE.model_copy(update={"dose": rows}))
+    assert dose is not None
+    at = {f"{point.x},{point.y}": point.distance for point in dose.points}
+    assert [[at[place] for place in path.split()] for path in dose.paths] == [[1, 2], [4, 5, 6]]
+
+
 @given(st.sets(st.integers(0, 300), min_size=1, max_size=60))
 def test_labels_of_the_dose_curve_never_touch_and_its_ends_have_theirs(distances):
     rows = tuple(
