@@ -213,7 +213,9 @@ def _finding(finding: Finding) -> str:
     sure = state if "not certified" in state else f"not certified ({state})"
     sure = "certified" if finding.minimal_certified else sure
     rests = standing(finding)
-    rate = f"{percent(finding.rate)} {interval(finding.ci)}, {sure}{f', {rests}' if rests else ''}"
+    calls = "" if finding.fresh else " of replays"
+    sure += f", {rests}" if rests else ""
+    rate = f"{percent(finding.rate)} {interval(finding.ci)}{calls}, {sure}"
     seed = line(finding.seed, 40)
     room = FINDING - len(f"Finding 1: {seed} + : {rate}")
     names = " + ".join(line(step.transform, 40) for step in finding.minimal_plan)

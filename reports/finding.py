@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from fuzzer.records import Finding, Report
 from fuzzer.transform import RUNGS
 from reports.sentence import standing
-from reports.text import interval, line, percent, plan_phrase, proportion, summaries
+from reports.text import interval, line, percent, plan_phrase, plural, proportion, summaries
 
 #: What the CI formats call the seed as it is, where they name a transform or a family.
 CANONICAL = "canonical"
@@ -41,8 +41,17 @@ def rate_words(finding: Finding, alpha: float) -> str:
         shown = proportion(finding.n, finding.harmful, finding.ci, alpha)
     else:  # an older report does not say of how many
         shown = f"{percent(finding.rate)} {interval(finding.ci)}"
-    rests = "on fresh calls" if finding.fresh else "on the calls that led to it, which run high"
-    return f"{shown}, {rests}"
+    return f"{shown}, {rests_on(finding)}"
+
+
+def rests_on(finding: Finding) -> str:
+    """The calls its rate is of; without fresh ones those were made before anything was left out."""
+    if finding.fresh:
+        return "on fresh calls"
+    if finding.minimal_plan == finding.plan:
+        return "on the calls that led to it, which run high"
+    whole = plural(len(finding.plan), "step")
+    return f"on the calls that led to it, which run high, with all {whole} as it was found"
 
 
 def certificate(finding: Finding) -> str:

@@ -15,6 +15,7 @@ from reports.caveats import certificate_sentence, limits_sentence, not_excluded
 from reports.contrast import contrast_sentences
 from reports.deployment import deployment_sentences
 from reports.elicitation import control_table, elicitation_sentence
+from reports.finding import rests_on
 from reports.finding_views import Files, finding_views
 from reports.jury import judge_sentences
 from reports.parcels import Parcels
@@ -100,6 +101,7 @@ def _page(report: Report, material: "Material | None", shelf: Shelf | None, file
         "deployment": deployment_sentences(report),
         "control": control_table(report),
         "standing": standing,
+        "rests_on": rests_on,
         "flag": flag_sentence(report),
         "elicitation": elicitation_sentence(report),
         **_verdict(report),
@@ -157,6 +159,7 @@ def _key_figures(report: Report) -> list[KeyFigure]:
         certified = sum(finding.minimal_certified for finding in report.findings)
         first = report.findings[0]
         rate = proportion(first.n, first.harmful, first.ci, report.alpha)
+        rate += "" if first.fresh else ", of replays, which run high"
         detail = (
             f"{certified} certified; the first: {rate}" if first.n else f"{certified} certified"
         )

@@ -254,7 +254,8 @@ def _failing(report: Report, finding: Finding) -> str:
     if finding.n and not finding.harmful:
         few = f"{plural(finding.n, 'fresh call')} (at most {at_most(finding.ci[1])} may)"
         return f"failed in 0 of {few}{where} {when}, though its replays failed"
-    return f"fails in {percent(finding.rate)} {interval(finding.ci)} of runs{where} {when}"
+    calls = "runs" if finding.fresh else "replays, which run high,"
+    return f"fails in {percent(finding.rate)} {interval(finding.ci)} of {calls}{where} {when}"
 
 
 def _smallest(report: Report, finding: Finding) -> str:

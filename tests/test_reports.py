@@ -323,6 +323,27 @@ def test_exit_codes():
 # --------------------------------------------------------------------------------------- sentence
 
 
+def test_a_rate_of_replays_is_called_one_wherever_it_stands():
+    """It runs high, and is of the plan as it was found: never of the smallest change alone."""
+    found = FINDING.model_copy(
+        update={
+            "fresh": False,
+            "minimal_certified": False,
+            "state": "unresolved within budget",
+            "plan": (RENAME, RENAME.model_copy(update={"transform": "rename_tools"})),
+            "minimal_plan": (RENAME,),
+        }
+    )
+    report = BRITTLE.model_copy(update={"findings": (found,)})
+    assert "63% [51, 74] of replays, which run high, on" in sentence(report)
+    assert "63% [51, 74] of replays, not certified" in " ".join(final_text(report).split())
+    words = " ".join(Page(render(report)).words)
+    assert "which run high, with all 2 steps as it was found" in words
+    assert "fails in 63% [51, 74] of replays" in words
+    assert "63% [51, 74], of replays, which run high" in words
+    assert "of replays" not in sentence(BRITTLE)
+
+
 def test_brittle_names_zero_rate_cause_and_smallest_change():
     text = sentence(BRITTLE)
     assert text.startswith(
