@@ -128,6 +128,7 @@ class Found(Record):
     rate: float
     ci: tuple[float, float]
     certified: bool
+    fresh: bool = True  # its rate is of fresh calls; else of those that led to it, which run high
 
 
 class Comparison(Record):
@@ -608,6 +609,7 @@ def _findings(here: Iterable[Finding], there: Iterable[Finding]) -> tuple[Found,
             rate=finding.rate,
             ci=finding.ci,
             certified=finding.minimal_certified,
+            fresh=finding.fresh,
         )
         for finding in here
         if (finding.seed, _key(finding.minimal_plan)) not in known

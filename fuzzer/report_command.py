@@ -141,7 +141,7 @@ def _html(found: "Report", store: "RunStore", _: str) -> bytes:
     from reports.baseline import noted
     from reports.html import render
 
-    return f"{render(noted(found), material(found, store))}\n".encode()
+    return render(noted(found), material(found, store)).encode()
 
 
 def _write_page(found: "Report", store: "RunStore", out: str) -> None:

@@ -12,7 +12,7 @@ from fuzzer.records import Interval, Report, SeedFamily
 from reports.text import at_most, figure, percent, points
 
 DIGIT = 9.0  # width of a digit in a curve's units: 13 px, in whatever font the reader has
-FEW = 10  # draws below which a point of a curve stands hollow
+FEW = 10  # draws below which a point of a curve stands hollow, and a cell without a shade
 HEAT = (0.25, 0.50, 0.75)  # shares of failing rows from which on the next heat begins
 
 

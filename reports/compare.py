@@ -267,6 +267,7 @@ def _findings(title: str, found: "tuple[Found, ...]") -> list[RenderableType]:
         said = (
             f"{line(each.id, 12)} {line(each.seed, 40)}: {plan_phrase(each.minimal_plan, {})}, "
             f"{percent(each.rate)} {interval(each.ci)}"
+            + ("" if each.fresh else " of replays, which run high")
             + ("" if each.certified else "; not certified minimal")
         )
         blocks.append(Padding(Text(said), (0, 0, 0, 2)))

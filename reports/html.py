@@ -103,6 +103,7 @@ def _page(report: Report, material: "Material | None", shelf: Shelf | None, file
         "standing": standing,
         "rests_on": rests_on,
         "flag": flag_sentence(report),
+        "flag_in_short": flag_sentence(report, figures=False),
         "elicitation": elicitation_sentence(report),
         **_verdict(report),
         **_causes(report),
@@ -208,6 +209,7 @@ def _coverage(report: Report) -> dict[str, Any]:
         "untried_pairs": graph.untried_by_transform(drawn) if drawn else (),
         "heats": charts.HEATS,
         "heat": charts.heat,
+        "few": charts.FEW,
         "heat_map": charts.heat_map(report),
     }
 

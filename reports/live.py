@@ -131,9 +131,8 @@ class Progress:
         if seen is not None and seen.mutated[0]:
             n, harmful = seen.mutated
             parts.append(f"mutated harmful {harmful:,}/{n:,} {self._limits(n, harmful)}%")
-        elif status.n:
-            limits = self._limits(status.n, status.harmful)
-            parts.append(f"harmful {status.harmful:,}/{status.n:,} {limits}%")
+        elif status.n:  # of different variants, chosen by outcomes: counts, and no rate
+            parts.append(f"{status.n:,} usable, {status.harmful:,} of them harmful")
         parts.append(f"unusable {status.unusable:,}")
         if seen is not None:
             parts += [f"{name} {_e(e, needed)}" for name, e, needed in _accounts(seen)]
@@ -170,7 +169,7 @@ class Progress:
         seen = status.outlook
         unusable = f"unusable {status.unusable:,}"
         if seen is None:
-            return [Text(f"harmful {self._proportion(status.n, status.harmful)} · {unusable}")]
+            return [Text(f"usable {status.n:,}, harmful {status.harmful:,} · {unusable}")]
         n, harmful = seen.mutated
         rows = [f"harmful   mutated {self._proportion(n, harmful)}"]
         n, harmful = seen.canonical

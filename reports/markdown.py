@@ -117,10 +117,10 @@ def _rates(report: Report) -> str:
     ]
     e = report.evidence
     told = (
-        f"Evidence for brittle: {figure(e.e_brittle)} of {figure(e.needed)} needed; for holds: "
-        f"{figure(e.e_holds)} of {figure(e.needed_holds)}. Each limit of an interval errs with "
-        f"probability at most {percent(report.alpha)} over the whole run, both together at most "
-        f"{percent(2 * report.alpha)}. Unusable answers are in no rate."
+        f"Evidence for brittle: {figure(e.e_brittle)}, {figure(e.needed)} needed; for holds: "
+        f"{figure(e.e_holds)}, {figure(e.needed_holds)} needed. Each limit of an interval errs "
+        f"with probability at most {percent(report.alpha)} over the whole run, both together "
+        f"at most {percent(2 * report.alpha)}. Unusable answers are in no rate."
     )
     head = ("", "harmful", "trials", "rate", "interval, %", "unusable", "engaged")
     return f"{_table(head, rows)}\n\n{told}"

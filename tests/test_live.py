@@ -219,7 +219,7 @@ def test_what_is_reached_is_said_in_words():
 
 def test_a_run_without_evidence_has_two_lines():
     shown = lines(Status(7, 20, 6, 2, 1, "shrink"))
-    assert shown == ["shrink · 7 of 20 calls", "harmful 2 of 6, 33% [17, 72] · unusable 1"]
+    assert shown == ["shrink · 7 of 20 calls", "usable 6, harmful 2 · unusable 1"]
 
 
 @given(st.floats(0, 1e300), st.floats(0, 1e300), st.floats(1.1, 1e4), st.integers(1, 60))
