@@ -349,11 +349,14 @@ def html_finding(told: dict[str, str], article: Node) -> Found:
     """From the table of all findings; its plan, which the table may cut, from below."""
     numbered = re.fullmatch(r"\d+\. (.*)", told["finding"])
     counts = re.fullmatch(r"([\d,]+) / ([\d,]+)", told["failed"])
-    head = re.search(rf" fails in ({PERCENT})% (\[[^]]*\]) of runs$", article.all("h3")[0].words)
+    head = re.search(
+        rf" fails in ({PERCENT})% (\[[^]]*\]) of (runs|replays)$", article.all("h3")[0].words
+    )
     assert numbered
     assert counts
     assert head
     assert (told["rate"].removesuffix(", replays"), told["interval"]) == (f"{head[1]}%", head[2])
+    assert told["rate"].endswith(", replays") == (head[3] == "replays")
     certified = told["certified"] == "✓ certified"
     assert certified == ("Not certified" not in article.words)
     plan = article.all("ul", **{"class": "plan"})
